@@ -1,0 +1,22 @@
+// text.h -- small text helpers that several rooms share.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hone {
+
+// The candidate nearest to `name` by Damerau-Levenshtein distance, or "" when none is within a third of its length (at least 2).
+std::string nearest_name(std::string_view name, const std::vector<std::string> &candidates);
+
+// Offset of the first byte that is not valid UTF-8, or npos.
+size_t invalid_utf8(std::string_view);
+std::string with_replaced_invalid_utf8(std::string_view);  // each bad byte becomes U+FFFD
+
+std::string join(const std::vector<std::string> &, std::string_view between);
+std::string human_bytes(uint64_t);       // "1.5 GiB"
+std::string human_seconds(double);       // "1 h 02 m", "3 m 20 s", "0.4 s"
+std::string number_text(double);         // shortest text that reads back as the same double
+
+}  // namespace hone

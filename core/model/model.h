@@ -1,0 +1,100 @@
+// model.h -- a model plugin's instance with the layout of its parameters, and the weights themselves.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/base/pool.h"
+#include "core/plugin/host.h"
+#include "core/plugin/registry.h"
+#include "core/text/tokenizer.h"
+#include "hone/draft/model.h"
+#include "kernels/table.h"
+
+namespace hone {
+
+// Opens libhone_kernels_<device>.so beside the program's libraries ($HONE_KERNELS names another folder). Failure if absent.
+const hone_kernels &kernels(const std::string &device = "cpu");
+
+struct ParameterInfo {
+  std::string name;
+  std::vector<uint32_t> dims;
+  uint64_t offset = 0, size = 0;  // in floats, within Weights::data; trained ones first, buffers after
+  uint32_t flags = 0, init = 0;
+  float init_scale = 0;
+};
+
+// Immutable after construction; shared by all weights of this shape.
+class Architecture {
+ public:
+  // config: the component's checked settings. Failure if the plugin refuses it.
+  Architecture(const ComponentInfo &, const Host &, const nlohmann::json &config);
+  const hone_model_info &info() const { return info_; }
+  const std::vector<ParameterInfo> &parameters() const { return parameters_; }
+  uint64_t trained_size() const { return trained_size_; }  // floats; a multiple of 16
+  uint64_t total_size() const { return total_size_; }
+  const hone_model &methods() const { return methods_; }
+  void *self() const { return instance_->self(); }
+  const nlohmann::json &config() const { return config_; }
+  const std::string &component() const { return component_; }
+  nlohmann::json config_json() const;  // as written to config.json: config + "model_type", "architectures"
+
+ private:
+  std::unique_ptr<Instance> instance_;
+  hone_model methods_{};
+  hone_model_info info_{};
+  std::vector<ParameterInfo> parameters_;
+  uint64_t trained_size_ = 0, total_size_ = 0;
+  nlohmann::json config_;
+  std::string component_;
+};
+
+// One copy of the numbers. The value head (hidden_size weights and no bias; "score.weight" in files), when present, is the
+// last trained parameter.
+class Weights {
+ public:
+  Weights(std::shared_ptr<const Architecture>, bool value_head, uint32_t dtype = HONE_F32);
+  static std::unique_ptr<Weights> initialised(std::shared_ptr<const Architecture>, uint64_t seed, bool value_head = false, uint32_t dtype = HONE_F32);
+  std::unique_ptr<Weights> clone() const;
+  ~Weights();
+
+  const Architecture &architecture() const { return *architecture_; }
+  std::shared_ptr<const Architecture> shared_architecture() const { return architecture_; }
+  bool has_value_head() const;
+  float *data();                            // [total] on the device; call changed() after writing
+  const float *data() const;
+  uint64_t trained_size() const;            // with the value head
+  uint64_t total_size() const;
+  const std::vector<ParameterInfo> &parameters() const;  // the architecture's, and the value head's
+  float *parameter(uint32_t index);
+  const float *parameter(uint32_t index) const;
+  const float *value_head() const;          // null without
+  void add_value_head();                    // zero-initialised
+
+  // The prepared weight of matrix parameter `index` (expert: of expert e), packed again after changed(). [many] after prepare().
+  const hone_weight &weight(uint32_t index, uint32_t expert = 0) const;
+  void prepare(Pool &) const;               // packs what changed() made stale; cheap when nothing did
+  void changed();
+  uint32_t dtype() const;
+  uint64_t checksum() const;                // of all numbers, in order
+
+ private:
+  struct State;
+  std::shared_ptr<const Architecture> architecture_;
+  std::unique_ptr<State> state_;
+};
+
+// A model directory in Hugging Face's layout: config.json, model.safetensors, tokenizer.json, tokenizer_config.json.
+struct LoadedModel {
+  std::shared_ptr<const Architecture> architecture;
+  std::unique_ptr<Weights> weights;
+  std::shared_ptr<const Tokenizer> tokenizer;
+};
+LoadedModel load_model(const std::filesystem::path &directory, const Registry &, const Host &, uint32_t dtype = HONE_F32);
+// Writes into an existing folder; files are fsynced. Expert parameters become one tensor per expert.
+void save_model(const std::filesystem::path &directory, const Weights &, const Tokenizer &);
+
+}  // namespace hone

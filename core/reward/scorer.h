@@ -1,0 +1,79 @@
+// scorer.h -- scores responses in worker processes; nothing a reward does can hurt the caller.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/plugin/registry.h"
+
+namespace hone {
+
+struct ScoreRow {
+  std::string prompt, text, answer, columns;  // columns: the data row as a JSON object
+  std::vector<int32_t> ids;
+  bool truncated = false;
+};
+
+struct RewardPart {
+  std::string label;              // unique in the set
+  ComponentInfo component;        // or, for a Lua function, component.name "lua" and `function`
+  nlohmann::json settings;        // model handles already turned into {"$path": "DIRECTORY"}
+  std::string script, function;   // a Lua function: the saved script and the function's path in it
+  nlohmann::json script_arguments;  // options with which that script is run
+  double weight = 1;
+};
+
+struct PartScores {
+  std::vector<float> score;        // NaN: no score
+  std::vector<std::string> why;    // "" when scored
+};
+
+struct ScorerSettings {
+  uint32_t workers = 0;            // processes; 0: as many as threads
+  double deadline = 10;            // seconds for one batch in a worker; then it is killed and its unfinished rows have no score
+  bool in_process = false;         // isolation = "none"
+  uint64_t seed = 0;
+  std::vector<std::filesystem::path> plugin_folders;
+};
+
+class Scorer {
+ public:
+  Scorer(std::vector<RewardPart>, ScorerSettings);
+  ~Scorer();  // ends the workers
+  const std::vector<RewardPart> &parts() const;
+  // One PartScores per part, in order. A crash, hang, exception, wrong count or NaN: those rows have no score, with why.
+  // Rows that share a batch with a crashing row are scored again, alone, so that only the guilty one is lost.
+  std::vector<PartScores> score(const std::vector<ScoreRow> &);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The worker's side: `hone --reward-worker` (a hidden verb) calls this with its socket's descriptor. Services beyond log and random
+// (a reward model to run) are offered by `services`, which app supplies.
+struct WorkerServices { std::function<void(class Host &, const nlohmann::json &settings)> offer; };
+int run_reward_worker(int descriptor, const WorkerServices &);
+
+// scores.journal: one record per (step, label) batch, checksummed; a torn last record is dropped on reading.
+class ScoreJournal {
+ public:
+  explicit ScoreJournal(const std::filesystem::path &);  // creates or reads what is there
+  bool find(const std::string &key, std::vector<PartScores> &out) const;  // key: "step 12"
+  void append(const std::string &key, const std::vector<PartScores> &);   // fsynced before it returns
+  uint64_t length() const;
+  void truncate(uint64_t length);
+
+ private:
+  std::filesystem::path path_;
+  std::map<std::string, std::vector<PartScores>> records_;
+  uint64_t length_ = 0;
+};
+
+}  // namespace hone

@@ -1,0 +1,39 @@
+// script.h -- runs a Lua script to get its Pipeline; afterwards calls its functions (rewards, keep, generated rows).
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "core/plugin/registry.h"
+#include "core/script/pipeline.h"
+
+namespace hone {
+
+struct ScriptArguments {
+  std::filesystem::path config;                               // TOML of option values; "" means SCRIPT with .toml if there is one
+  std::vector<std::pair<std::string, std::string>> set;       // --set key=value, in order; later wins over TOML over script
+  bool trust = false;                                         // --trust: io, os, load of text; never bytecode
+  uint64_t instruction_limit = 4'000'000'000;                 // of the script's own run
+  uint64_t call_instruction_limit = 50'000'000;               // of one later call of a function
+  uint64_t memory_limit = 1ull << 30;                         // bytes
+};
+
+// Settings that the host itself gives every stage of a kind ("hone.objective/1", "hone.stage/1"), every optimizer, ...:
+// merged with the component's own when a script's call is checked. Filled by core/stage.
+using HostSettings = std::map<std::string, std::vector<Setting>>;
+
+class Script {
+ public:
+  // Throws UsageError with file, line and the nearest name for anything wrong in it.
+  static std::unique_ptr<Script> load(const std::filesystem::path &, const Registry &, const HostSettings &, const ScriptArguments &);
+  virtual ~Script() = default;
+  virtual const Pipeline &pipeline() const = 0;
+  // Calls function `path` ("function#3") with one JSON value as a table. Failure with file and line if it raises. Not thread-safe.
+  // key seeds math.random for this call.
+  virtual nlohmann::json call(const std::string &path, const nlohmann::json &argument, std::pair<uint64_t, uint64_t> key) = 0;
+};
+
+}  // namespace hone

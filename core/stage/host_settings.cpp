@@ -1,0 +1,109 @@
+// host_settings.cpp -- the tables of host_settings.h.
+#include "core/stage/host_settings.h"
+
+#include <limits>
+
+namespace hone {
+namespace {
+
+constexpr double kAny = std::numeric_limits<double>::infinity();
+
+Setting handle(const char *name, int32_t type, const char *help, bool required = false) {
+  Setting s;
+  s.name = name, s.help = help, s.type = type, s.required = required, s.fallback = "null";
+  return s;
+}
+Setting number(const char *name, int32_t type, const char *fallback, double min, double max, const char *help) {
+  Setting s;
+  s.name = name, s.help = help, s.type = type, s.min = min, s.max = max, s.fallback = fallback;
+  return s;
+}
+Setting integer(const char *name, const char *fallback, double min, double max, const char *help) {
+  return number(name, HONE_INT, fallback, min, max, help);
+}
+Setting real(const char *name, const char *fallback, double min, double max, const char *help) {
+  return number(name, HONE_FLOAT, fallback, min, max, help);
+}
+Setting flag(const char *name, const char *fallback, const char *help) { return number(name, HONE_BOOL, fallback, 0, 1, help); }
+Setting choice(const char *name, const char *fallback, std::vector<std::string> choices, const char *help) {
+  Setting s;
+  s.name = name, s.help = help, s.type = HONE_STRING, s.choices = std::move(choices), s.fallback = fallback;
+  return s;
+}
+Setting label() {
+  Setting s;
+  s.name = "label", s.type = HONE_STRING, s.fallback = "\"\"";
+  s.help = "what the run directory, metrics and tables call this stage; empty: the name of its component";
+  return s;
+}
+
+std::vector<Setting> rewards_settings() {
+  return {
+      choice("isolation", "\"process\"", {"process", "none"}, "where rewards run: in worker processes, or in the trainer itself"),
+      real("reward_deadline", "10", 0.01, kAny, "seconds that a worker has for one batch of rows before it is killed"),
+      real("max_unscored", "0.5", 0, 1, "the run stops when more than this share of a step's rows has no score"),
+  };
+}
+
+std::vector<Setting> objective_settings() {
+  std::vector<Setting> all = {
+      label(),
+      handle("model", HONE_MODEL_HANDLE, "the model to train; it is not changed: stage.model is the trained copy", true),
+      handle("data", HONE_DATA_HANDLE, "rows to train on: {prompt, response} or {text}; pairs: {prompt, chosen, rejected}"),
+      handle("prompts", HONE_DATA_HANDLE, "rows {prompt, answer, ...} to sample responses for; or one list per domain, drawn in turn"),
+      handle("rewards", HONE_REWARD_HANDLE, "a reward, a list of them (their weighted sum counts), or one list per domain of prompts"),
+      handle("teacher", HONE_MODEL_HANDLE, "the model whose responses a distillation trains on"),
+      handle("optimizer", kOptimizerHandle, "hone.optimizer \"name\" {...}", true),
+      integer("steps", "0", 0, 1e9, "optimizer steps; 0: as many as `epochs` over the data need"),
+      real("epochs", "1", 0, 1e6, "passes over the data when steps is 0"),
+      integer("batch_size", "32", 1, 1e6, "prompts (or rows, or pairs) in one optimizer step"),
+      flag("shuffle", "true", "a new order for each pass over the data"),
+      real("prompt_weight", "0", 0, kAny, "weight of a prompt's tokens in the loss of rows (0: only responses are learnt)"),
+      integer("num_generations", "8", 1, 65536, "responses sampled for each prompt"),
+      integer("num_iterations", "1", 1, 1000, "updates made with one step's responses"),
+      real("temperature", "1", 0, 100, "of sampling, and of the log-probabilities trained on"),
+      real("top_p", "1", 0, 1, "sample from the most likely tokens that together have this probability; 1: all"),
+      real("min_p", "0", 0, 1, "sample only tokens with at least this share of the likeliest one's probability; 0: all"),
+      integer("top_k", "0", 0, 1e9, "sample only from this many likeliest tokens; 0: all"),
+      integer("max_completion_length", "256", 1, 1e6, "tokens of a response at most"),
+      real("keep_reward", "1", -kAny, kAny, "of a distillation with rewards: only responses with at least this reward are learnt"),
+      integer("save_every", "50", 1, 1e9, "steps between checkpoints"),
+      integer("keep_checkpoints", "2", 1, 1e6, "newest checkpoints that stay on disk"),
+      integer("rollouts_every", "1", 0, 1e9, "steps between recorded rollouts; 0: none (replay needs them)"),
+      flag("verify", "true", "compare each sampled log-probability with the trainer's, bit for bit, and stop when one differs"),
+      flag("gradient_checkpointing", "false", "recompute activations in the backward pass instead of keeping them"),
+      integer("unit_tokens", "2048", 1, 1e9, "about how many tokens one partial gradient is summed over"),
+      flag("cache", "false", "keep the trained model under a key of everything that makes it, and take it from there next time"),
+  };
+  for (Setting &s : rewards_settings()) all.push_back(std::move(s));
+  return all;
+}
+
+std::vector<Setting> loop_settings() {
+  std::vector<Setting> all = {
+      label(),
+      integer("save_every", "20", 1, 1e9, "steps (batches of prompts) between checkpoints of the stage's place"),
+  };
+  for (Setting &s : rewards_settings()) all.push_back(std::move(s));
+  return all;
+}
+
+std::vector<Setting> optimizer_settings() {
+  return {
+      choice("schedule", "\"constant\"", {"constant", "linear", "cosine"}, "of the learning rate after the warm-up"),
+      integer("warmup_steps", "0", 0, 1e9, "steps over which the learning rate rises linearly from 0"),
+      real("min_learning_rate_factor", "0", 0, 1, "where linear and cosine schedules end, as a share of the learning rate"),
+      real("max_grad_norm", "1", 0, kAny, "gradients are scaled down to this global norm; 0: never"),
+  };
+}
+
+}  // namespace
+
+const HostSettings &host_settings() {
+  static const HostSettings settings = {{"hone.objective/1", objective_settings()},
+                                        {"hone.stage/1", loop_settings()},
+                                        {"hone.optimizer/1", optimizer_settings()}};
+  return settings;
+}
+
+}  // namespace hone

@@ -1,0 +1,18 @@
+// rows.h -- data rows: JSON lines in, one JSON object each.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace hone {
+
+// Every line an object; blank lines are skipped. Failure as "FILE:3: not JSON: ..." , "FILE: no rows",
+// "FILE:7: invalid UTF-8 at byte 12". path "-" reads stdin.
+std::vector<nlohmann::json> read_rows(const std::string &path);
+
+// The text of a column, or Failure 'FILE:7: row has no column "prompt" (it has: question, answer)'. Numbers become text.
+std::string column_text(const nlohmann::json &row, const std::string &column, const std::string &where);
+
+}  // namespace hone

@@ -1,0 +1,62 @@
+// model.h -- "hone.model/1" (draft): a transformer as a list of parameters and a forward pass.
+//
+// The host allocates parameters (flat), differentiates, decodes, checkpoints, shards and applies LoRA; the plugin only
+// declares and composes. Settings of a model component are its config.json keys, in Hugging Face's own names.
+// The heads (log-probabilities, value, reward) are the host's: forward() ends with the hidden states after the last norm.
+#pragma once
+
+#include "hone/draft/tape.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HONE_MODEL "hone.model/1"
+
+enum {  // hone_parameter::flags
+  HONE_PARAMETER_DECAY = 1,    // weight decay applies
+  HONE_PARAMETER_EXPERTS = 2,  // dims[0] counts experts; stored as one tensor per expert, "{}" in the name is its number
+  HONE_PARAMETER_BUFFER = 4    // not trained by gradients; end_step may change it
+};
+enum { HONE_INIT_ZERO = 0, HONE_INIT_ONE = 1, HONE_INIT_NORMAL = 2 };
+
+typedef struct hone_parameter {
+  uint32_t struct_size, flags;
+  hone_str name;               // as in the checkpoint: "model.layers.0.self_attn.q_proj.weight"
+  uint32_t n_dims, dims[3];    // matrices are [out, in]
+  uint32_t init;               // HONE_INIT_...
+  float init_scale;            // standard deviation of HONE_INIT_NORMAL
+} hone_parameter;
+
+typedef struct hone_model_info {
+  uint32_t struct_size;
+  uint32_t vocab_size, hidden_size, max_positions;
+  uint32_t attention_layers;               // calls of tape->attention in one pass, and their cache shapes, all alike:
+  uint32_t kv_heads, key_size, value_size;
+  uint32_t routed_layers, experts, experts_per_token;  // calls of tape->route in one pass; 0 for a dense model
+  uint32_t head;                           // index of the parameter [vocab_size, hidden_size] that gives logits
+  uint64_t active_parameters;              // used for one token: all but the experts not chosen
+} hone_model_info;
+
+// How many (token, choice) pairs each expert got in one optimizer step, summed over all its tokens.
+typedef struct hone_step_counts {
+  uint32_t struct_size, layers, experts;
+  const uint64_t *count;  // [layers][experts]
+} hone_step_counts;
+
+typedef struct hone_model {
+  uint32_t struct_size;
+  const char *const *model_types;    // config.json's "model_type" values it serves; null at the end
+  const char *architecture;          // config.json's "architectures" entry when written
+  int32_t (*info)(void *self, hone_model_info *out, hone_error *err);  // [many]
+  // Calls visit once for each parameter, always in the same order. [many]
+  int32_t (*parameters)(void *self, void (*visit)(void *arg, const hone_parameter *parameter), void *arg, hone_error *err);
+  // Composes the pass; *hidden is [T, hidden_size]. Calls overlap on one instance. [many]
+  int32_t (*forward)(void *self, const hone_tape *tape, hone_tensor *hidden, hone_error *err);
+  // After each optimizer update: buffers[i] is parameter i's data if it is a BUFFER, else null. May be null. [main]
+  int32_t (*end_step)(void *self, const hone_step_counts *counts, float *const *buffers, hone_error *err);
+} hone_model;
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,82 @@
+// stage.h -- "hone.stage/1" (draft): a stage that drives its own loop through host services: sample, eval, mcts.
+//
+// A stage never hides state on its stack: it answers step() after step(), and save() tells all it needs to go on in
+// another process with the same bits. What comes in and out of the services is one columnar table.
+#pragma once
+
+#include "hone/abi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HONE_STAGE "hone.stage/1"
+
+enum { HONE_DONE = 0, HONE_AGAIN = 1 };
+
+// What one cell holds; lists are given by offsets into the flat values.
+enum { HONE_COLUMN_INT = 1,     // int64_t  values[n_rows]
+       HONE_COLUMN_FLOAT = 2,   // double   values[n_rows]; NaN is "no value"
+       HONE_COLUMN_TEXT = 3,    // hone_str values[n_rows]
+       HONE_COLUMN_INTS = 4,    // int32_t  values[offsets[n_rows]]
+       HONE_COLUMN_FLOATS = 5   // float    values[offsets[n_rows]]
+};
+typedef struct hone_column {
+  hone_str name;
+  int32_t type;
+  const void *values;
+  const uint32_t *offsets;  // [n_rows + 1] for INTS and FLOATS, else null
+} hone_column;
+
+typedef struct hone_table {
+  uint32_t struct_size, n_columns;
+  uint64_t n_rows;
+  const hone_column *columns;
+} hone_table;
+
+// Tables given back by a service stay valid until the same service is called again, or step() returns.
+#define HONE_HOST_STAGE "hone.host.stage/1"
+typedef struct hone_sampling {
+  uint32_t struct_size, num_generations;   // responses per prompt, adjacent
+  uint32_t max_completion_length, top_k;   // top_k 0: all
+  float temperature, top_p, min_p;         // temperature 0: greedy; top_p 1 and min_p 0: off
+  uint32_t step;                           // random numbers are keyed by (seed, stage, this step, row, token)
+} hone_sampling;
+
+typedef struct hone_stage_host {
+  uint32_t struct_size;
+  void *ctx;
+  // Rows of a data handle: columns "prompt", "answer" (TEXT; empty when a row has none), "columns" (TEXT, the whole row as
+  // JSON) and "domain" (TEXT: the key in a prompts table, or empty). [main]
+  int32_t (*data)(void *ctx, int64_t data, hone_table *out, hone_error *err);
+  // prompts needs column "prompt". Gives num_generations rows for each: "prompt_row" (INT), "response" (TEXT), "ids" (INTS),
+  // "logprobs" (FLOATS), "truncated" (INT). [main]
+  int32_t (*rollout)(void *ctx, int64_t model, const hone_table *prompts, const hone_sampling *sampling, hone_table *out,
+                     hone_error *err);
+  // rows needs "prompt", "response", and may have "answer", "columns", "domain", "ids", "truncated". rewards is a reward
+  // handle (one or many with weights). Gives "reward" (FLOAT: the weighted sum; NaN when a part has no score) and one
+  // FLOAT column per reward, by its name. Scores are journalled under `step`. [main]
+  int32_t (*score)(void *ctx, int64_t rewards, const hone_table *rows, uint32_t step, hone_table *out, hone_error *err);
+  // Calls a Lua function once for each row, with the row as a table; *keep[i] is whether it answered true. [main]
+  int32_t (*call)(void *ctx, int64_t function, const hone_table *rows, uint8_t *keep, hone_error *err);
+  // Appends rows to the stage's output data (`stage.data` in a script); a resume forgets what follows the last save. [main]
+  int32_t (*emit)(void *ctx, const hone_table *rows, hone_error *err);
+  // A row of the pipeline's table of results: values by column name. name is the row's, e.g. the model's. [main]
+  int32_t (*result)(void *ctx, hone_str name, const hone_table *one_row, hone_error *err);
+  // What a script called the model ("r1", else the stage that made it). Valid until the stage is destroyed. [main]
+  hone_str (*model_name)(void *ctx, int64_t model);
+  // done of total steps, for progress and its ETA. [main]
+  void (*progress)(void *ctx, uint64_t done, uint64_t total);
+} hone_stage_host;
+
+typedef struct hone_stage {
+  uint32_t struct_size;
+  int32_t (*step)(void *self, int32_t *again, hone_error *err);  // *again: HONE_AGAIN or HONE_DONE. [main]
+  // The state after the last finished step, as text (JSON by custom). write may be called several times. [main]
+  int32_t (*save)(void *self, void (*write)(void *arg, hone_str text), void *arg, hone_error *err);
+  int32_t (*load)(void *self, hone_str saved, hone_error *err);  // before the first step() of a resumed run. [main]
+} hone_stage;
+
+#ifdef __cplusplus
+}
+#endif
