@@ -47,7 +47,7 @@ typedef struct hone_step_counts {
 typedef struct hone_model {
   uint32_t struct_size;
   const char *const *model_types;    // config.json's "model_type" values it serves; null at the end
-  const char *architecture;          // config.json's "architectures" entry when written
+  const char *const *architectures;  // config.json's "architectures" entry, one for each of model_types
   int32_t (*info)(void *self, hone_model_info *out, hone_error *err);  // [many]
   // Calls visit once for each parameter, always in the same order. [many]
   int32_t (*parameters)(void *self, void (*visit)(void *arg, const hone_parameter *parameter), void *arg, hone_error *err);
@@ -55,6 +55,8 @@ typedef struct hone_model {
   int32_t (*forward)(void *self, const hone_tape *tape, hone_tensor *hidden, hone_error *err);
   // After each optimizer update: buffers[i] is parameter i's data if it is a BUFFER, else null. May be null. [main]
   int32_t (*end_step)(void *self, const hone_step_counts *counts, float *const *buffers, hone_error *err);
+  // Settings whose 0, "" or {} means "none" and is null in config.json; null at the end. May be null: none.
+  const char *const *null_settings;
 } hone_model;
 
 #ifdef __cplusplus

@@ -39,7 +39,8 @@ typedef struct hone_route_shape {
   float sequence_loss;           // alpha of DeepSeek-V3's sequence-wise balance loss (eq. 17-20); 0: none
 } hone_route_shape;
 
-// For foreign operators. forward reads inputs and fills output; backward adds to d_inputs. All on the host's device.
+// For foreign operators. forward reads inputs and fills output; backward adds to d_inputs (null where an input is a
+// parameter that is not trained). All on the host's device. Both must give the same bits when called again.
 typedef struct hone_custom {
   uint32_t struct_size, columns;  // of the output
   void *arg;                      // valid until the tape is destroyed

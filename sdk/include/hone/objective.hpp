@@ -1,0 +1,132 @@
+// objective.hpp -- write an objective as two functions over packed tokens.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "hone/ext/objective.h"
+#include "hone/plugin.hpp"
+
+namespace hone HONE_HIDDEN {
+
+struct Row {
+  uint32_t begin, end;  // its tokens
+  float reward;
+  uint32_t index = 0;  // into the batch's columns of one value per row: batch->label[row.index]
+  uint32_t size() const { return end - begin; }
+};
+
+struct Group {
+  std::span<const Row> rows;
+  double mean, deviation;  // of the rows' rewards (population); deviation is exactly 0 when all are equal
+
+  // With n - 1 in place of n, as PyTorch's std(); exactly 0 when all are equal, and for one row.
+  double sample_deviation() const {
+    const double n = static_cast<double>(rows.size());
+    return rows.size() < 2 ? 0 : deviation * std::sqrt(n / (n - 1));
+  }
+};
+
+struct Pair {
+  const Row &chosen, &rejected;
+};
+
+// hone_batch with its rows and groups ready to loop over; batch->logp and the other columns are the raw ones.
+class Batch {
+ public:
+  explicit Batch(const hone_batch &raw) : raw_(detail::known(raw)) {
+    rows_.reserve(raw_.n_rows);
+    for (uint32_t i = 0; i < raw_.n_rows; ++i)
+      rows_.push_back({raw_.row_start[i], raw_.row_start[i + 1], raw_.reward ? raw_.reward[i] : 0, i});
+    for (uint32_t i = 0, end; i < raw_.n_rows; i = end) {
+      for (end = i + 1; end < raw_.n_rows && raw_.group[end] == raw_.group[i];) ++end;
+      groups_.push_back(summarize({&rows_[i], end - i}));
+    }
+  }
+  Batch(const Batch &) = delete;
+  std::span<const Row> rows() const { return rows_; }
+  std::span<const Group> groups() const { return groups_; }
+  const hone_batch *operator->() const { return &raw_; }
+
+  // Of HONE_PAIRS: the chosen and the rejected row of each group. Error when a group is not such a pair.
+  std::vector<Pair> pairs() const {
+    std::vector<Pair> out;
+    out.reserve(groups_.size());
+    for (const Group &group : groups_) {
+      if (group.rows.size() != 2 || !raw_.chosen || !raw_.chosen[group.rows[0].index] == !raw_.chosen[group.rows[1].index])
+        throw Error("a pair needs one chosen and one rejected row, got a group of " + std::to_string(group.rows.size()) + " rows");
+      const bool first = raw_.chosen[group.rows[0].index];
+      out.push_back({group.rows[first ? 0 : 1], group.rows[first ? 1 : 0]});
+    }
+    return out;
+  }
+
+ private:
+  static Group summarize(std::span<const Row> rows) {
+    const float first = rows.front().reward;  // rounding must not invent a spread where there is none
+    if (std::all_of(rows.begin(), rows.end(), [=](const Row &row) { return row.reward == first; })) return {rows, first, 0};
+    double mean = 0, variance = 0;
+    for (const Row &row : rows) mean += double(row.reward) / double(rows.size());
+    for (const Row &row : rows) variance += (row.reward - mean) * (row.reward - mean) / double(rows.size());
+    return {rows, mean, std::sqrt(variance)};
+  }
+
+  const hone_batch raw_;
+  std::vector<Row> rows_;
+  std::vector<Group> groups_;
+};
+
+// The k3 estimator of KL(policy || reference) from one sampled token (Schulman, "Approximating KL divergence"): never
+// negative; `slope` is its derivative by logp.
+struct TokenKl {
+  double value, slope;
+};
+inline TokenKl k3(double logp, double logp_ref) {
+  const double to_ref = logp_ref - logp, ratio = std::exp(to_ref);
+  return {std::expm1(to_ref) - to_ref, 1 - ratio};
+}
+
+// -log(sigmoid(x)) without overflow, and its derivative.
+struct LogisticLoss {
+  double value, slope;
+};
+inline LogisticLoss logistic_loss(double x) {
+  const double e = std::exp(-std::fabs(x));
+  return {std::log1p(e) + (x < 0 ? -x : 0), x < 0 ? -1 / (1 + e) : -e / (1 + e)};
+}
+
+class Objective {
+ public:
+  using Interface = Objective;
+  static constexpr const char *kind = HONE_OBJECTIVE;
+
+  virtual ~Objective() = default;
+  virtual uint32_t source() const { return HONE_ON_POLICY; }
+  virtual uint64_t needs() const { return 0; }
+  // Fills out.advantage (zeroed before), over every row of the step.
+  virtual void advantages(const Batch &, hone_advantages &) {}
+  // The micro-batch's share of the step's loss; fills out.dlogp (zeroed before) and what else was asked for. batch->all_rows,
+  // all_tokens, all_groups and all_weight are the whole step's: average over those.
+  virtual double loss(const Batch &batch, hone_loss &out) = 0;
+
+  static const hone_objective &methods() {
+    static const hone_objective m{
+        sizeof(hone_objective), [](void *self) { return static_cast<const Objective *>(self)->source(); },
+        [](void *self) { return static_cast<const Objective *>(self)->needs(); },
+        [](void *self, const hone_batch *in, hone_advantages *out, hone_error *err) {
+          return detail::guard(err, [&] {
+            hone_advantages known = detail::known(*out);
+            static_cast<Objective *>(self)->advantages(Batch(*in), known);
+          });
+        },
+        [](void *self, const hone_batch *in, hone_loss *out, hone_error *err) {
+          return detail::guard(err, [&] {
+            hone_loss known = detail::known(*out);
+            out->loss = static_cast<Objective *>(self)->loss(Batch(*in), known);
+          });
+        }};
+    return m;
+  }
+};
+
+}  // namespace hone
