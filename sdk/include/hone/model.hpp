@@ -136,10 +136,11 @@ class StepCounts {
   hone_step_counts raw_;
 };
 
-// T::model_types (a null-terminated array of config.json's "model_type" values) and T::architecture (the entry of
-// "architectures") are read from the class:
+// What the class itself tells, in arrays with a null at their end: config.json's "model_type" values that it serves, the
+// entry of "architectures" for each, and (if any) the settings whose 0, "" or {} is null in config.json:
 //   static constexpr const char *model_types[] = {"llama", nullptr};
-//   static constexpr const char *architecture = "LlamaForCausalLM";
+//   static constexpr const char *architectures[] = {"LlamaForCausalLM", nullptr};
+//   static constexpr const char *null_settings[] = {"rope_scaling", nullptr};
 class Model {
  public:
   using Interface = Model;
@@ -164,7 +165,7 @@ class Model {
   template <class T>
   static const hone_model &methods_for() {
     static const hone_model m{
-        sizeof(hone_model), T::model_types, T::architecture,
+        sizeof(hone_model), T::model_types, T::architectures,
         [](void *self, hone_model_info *out, hone_error *err) {
           return detail::guard(err, [&] {
             hone_model_info info = static_cast<const Model *>(self)->info();
@@ -200,11 +201,17 @@ class Model {
             } forget{model};
             model.end_step(StepCounts(*counts));
           });
-        }};
+        },
+        null_settings_of<T>()};
     return m;
   }
 
  private:
+  template <class T>
+  static const char *const *null_settings_of() {
+    if constexpr (requires { T::null_settings; }) return T::null_settings;
+    else return nullptr;
+  }
   Parameters declared_;
   float *const *buffers_ = nullptr;
 };
