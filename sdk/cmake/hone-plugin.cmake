@@ -1,15 +1,28 @@
-# hone_add_plugin(NAME KIND model|optimizer|reward|stage SOURCES files...): one plugin library NAME.so that exports
-# hone_plugin_abi1 and nothing else. In hone's own tree it lands in lib/hone/<kind>s/; elsewhere beside the build.
+# hone_add_plugin(NAME KIND model|optimizer|reward|objective|stage SOURCES files... [LIBRARIES libraries...]): one plugin
+# library NAME.so that exports hone_plugin_abi1 and nothing else. It lands in lib/hone/<models|optimizers|rewards|stages>/ of
+# the build folder, and of the prefix when installed; objectives are stages to a script, and lie among them.
+set(HONE_PLUGIN_EXPORTS ${CMAKE_CURRENT_LIST_DIR}/hone-plugin.map)
+
 function(hone_add_plugin name)
   cmake_parse_arguments(plugin "" "KIND" "SOURCES;LIBRARIES" ${ARGN})
-  set(target hone_${plugin_KIND}_${name})
+  if(NOT plugin_KIND MATCHES "^(model|optimizer|reward|objective|stage)$")
+    message(FATAL_ERROR "hone_add_plugin(${name}): KIND is \"${plugin_KIND}\"; give model, optimizer, reward, objective or stage")
+  endif()
+  if(NOT plugin_SOURCES)
+    message(FATAL_ERROR "hone_add_plugin(${name}): no SOURCES")
+  endif()
+  set(room ${plugin_KIND})
+  if(room STREQUAL "objective")
+    set(room stage)
+  endif()
+  set(target hone_${room}_${name})
   add_library(${target} MODULE ${plugin_SOURCES})
   target_link_libraries(${target} PRIVATE hone::sdk ${plugin_LIBRARIES})
-  set_target_properties(${target} PROPERTIES PREFIX "" OUTPUT_NAME ${name} C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden
-                        VISIBILITY_INLINES_HIDDEN ON)
   target_compile_features(${target} PRIVATE cxx_std_20)
-  if(PROJECT_NAME STREQUAL "hone")
-    set_target_properties(${target} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/hone/${plugin_KIND}s)
-    install(TARGETS ${target} LIBRARY DESTINATION lib/hone/${plugin_KIND}s)
-  endif()
+  target_link_options(${target} PRIVATE "LINKER:--version-script=${HONE_PLUGIN_EXPORTS}")
+  set_target_properties(${target} PROPERTIES
+    PREFIX "" SUFFIX ".so" OUTPUT_NAME ${name} LINK_DEPENDS ${HONE_PLUGIN_EXPORTS} POSITION_INDEPENDENT_CODE ON
+    C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/hone/${room}s)
+  install(TARGETS ${target} LIBRARY DESTINATION lib/hone/${room}s)
 endfunction()
