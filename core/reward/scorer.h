@@ -34,31 +34,48 @@ struct PartScores {
   std::vector<std::string> why;    // "" when scored
 };
 
+// What a worker needs beyond plugins; app supplies it, so that this room includes neither models nor scripts.
+struct WorkerServices {
+  // Offers host services beyond log, parallel and random to one part ("hone.host.reward_model/1"). settings still hold
+  // {"$path": "DIRECTORY"}; the plugin is given index k for the k-th such setting, counted by the settings' sorted names.
+  std::function<void(class Host &, const nlohmann::json &settings)> offer;
+  // Finds a Lua function in the saved script. Its row: the data row's columns and prompt, response, answer, truncated,
+  // num_tokens (these five win over columns of the same name). NaN is "no score"; an exception is why there is none.
+  std::function<std::function<double(const nlohmann::json &row)>(const std::string &script, const std::string &function,
+                                                                 const nlohmann::json &arguments)> lua;
+};
+
 struct ScorerSettings {
   uint32_t workers = 0;            // processes; 0: as many as threads
   double deadline = 10;            // seconds for one batch in a worker; then it is killed and its unfinished rows have no score
+  double setup_deadline = 120;     // seconds for a worker to open its plugins, script and models
   bool in_process = false;         // isolation = "none"
   uint64_t seed = 0;
   std::vector<std::filesystem::path> plugin_folders;
+  WorkerServices services;         // used with in_process only; a worker process has its own
 };
 
 class Scorer {
  public:
+  // Starts the workers and waits until all have opened their parts; Failure naming the part that cannot be opened.
+  // Workers die with the thread that started them, so make and use a scorer on a thread that lives as long as it does.
   Scorer(std::vector<RewardPart>, ScorerSettings);
   ~Scorer();  // ends the workers
+  Scorer(const Scorer &) = delete;
   const std::vector<RewardPart> &parts() const;
   // One PartScores per part, in order. A crash, hang, exception, wrong count or NaN: those rows have no score, with why.
-  // Rows that share a batch with a crashing row are scored again, alone, so that only the guilty one is lost.
+  // Rows that share a batch with a crashing row are scored again, alone, so that only the guilty one is lost. A part whose
+  // workers keep failing is given up for this call: its remaining rows have no score. [main]
   std::vector<PartScores> score(const std::vector<ScoreRow> &);
+  uint64_t restarts() const;  // workers lost and started again so far
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
 
-// The worker's side: `hone --reward-worker` (a hidden verb) calls this with its socket's descriptor. Services beyond log and random
-// (a reward model to run) are offered by `services`, which app supplies.
-struct WorkerServices { std::function<void(class Host &, const nlohmann::json &settings)> offer; };
+// The worker's side: `hone --reward-worker FD` (a hidden verb) calls this with its socket's descriptor. Returns the exit
+// status. HONE_WORKER_PROGRAM names another program to start instead of this one (tests).
 int run_reward_worker(int descriptor, const WorkerServices &);
 
 // scores.journal: one record per (step, label) batch, checksummed; a torn last record is dropped on reading.

@@ -1,7 +1,7 @@
 // run_directory.h -- a run on disk: what was asked, what happened, and what is needed to go on after kill -9.
 //
 //   runs/<script>-<n>/  script.lua (and the files it requires)  settings.toml  pipeline.json  metrics.jsonl  results.json
-//                       log.txt  report.html  NN-<label>/ { checkpoints/step-N/, rollouts/*.jsonl.zst, scores.journal, data.jsonl }
+//                       log.txt  report.html  run.json  lock  NN-<label>/ { checkpoints/step-N/, rollouts/*.jsonl.zst, scores.journal, data.jsonl }
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hone {
@@ -21,7 +22,8 @@ class GrowingFile {
   GrowingFile(GrowingFile &&) noexcept;
   GrowingFile &operator=(GrowingFile &&) noexcept;
   ~GrowingFile();
-  void append(std::string_view bytes);   // whole or Failure
+  // Whole, or Failure (with the file as it was): a disk that is full, or the limit of RLIMIT_FSIZE.
+  void append(std::string_view bytes);
   void sync();
   uint64_t length() const;
   void truncate(uint64_t length);
@@ -58,13 +60,13 @@ class StageDirectory {
   // adds checksums.json of every file, fsyncs all, renames, and then removes older ones beyond `keep` (the newest before it
   // always stays until the rename). abandon() removes the folder beside.
   std::filesystem::path begin_checkpoint(uint32_t step);
-  void commit_checkpoint(uint32_t step, uint32_t keep);
+  void commit_checkpoint(uint32_t step, uint32_t keep);  // keep counts this one too; 0 keeps all
   void abandon_checkpoint(uint32_t step);
   // The newest checkpoint whose checksums hold, or nothing; damaged ones are passed over with a warning.
   bool newest_checkpoint(uint32_t &step, std::filesystem::path &folder) const;
   std::vector<uint32_t> checkpoint_steps() const;
   bool done() const;         // a finished stage has the file "done"
-  void mark_done(const nlohmann::json &summary);
+  void mark_done(const nlohmann::json &summary);  // atomically
   nlohmann::json summary() const;
 
  private:
@@ -74,8 +76,12 @@ class StageDirectory {
 class RunDirectory {
  public:
   // Made whole beside and renamed, so that a failing start leaves nothing. out empty: runs/<name>-<n>, n free.
+  // Names in files may have folders ("tiny/corpus.lua"). An `out` that exists must be an empty folder.
   static RunDirectory create(const std::filesystem::path &out, const std::string &name, const std::map<std::string, std::string> &files);
   static RunDirectory open(const std::filesystem::path &);  // Failure when it is not one
+  RunDirectory(RunDirectory &&) noexcept;
+  RunDirectory &operator=(RunDirectory &&) noexcept;
+  ~RunDirectory();
   const std::filesystem::path &path() const { return path_; }
   StageDirectory stage(int number, const std::string &label);    // NN-label, created when missing
   GrowingFile &metrics() { return metrics_; }                    // metrics.jsonl
@@ -83,6 +89,7 @@ class RunDirectory {
   void lock();
 
  private:
+  explicit RunDirectory(const std::filesystem::path &);
   std::filesystem::path path_;
   GrowingFile metrics_;
   int lock_ = -1;
