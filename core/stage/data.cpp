@@ -1,0 +1,173 @@
+// data.cpp -- see data.h.
+#include "core/stage/data.h"
+
+#include <numeric>
+
+#include "core/base/failure.h"
+#include "core/base/philox.h"
+#include "core/run/progress.h"
+#include "core/stage/models.h"
+#include "core/text/rows.h"
+
+namespace hone {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+static std::vector<DataRow> rows_of_file(const std::string &path) {
+  std::vector<DataRow> rows;
+  size_t line = 0;
+  for (json &row : read_rows(path)) {
+    ++line;
+    rows.push_back({std::move(row), "", path + ": row " + std::to_string(line)});
+  }
+  return rows;
+}
+
+std::vector<DataRow> load_data(const RunContext &context, int index) {
+  const DataNode &node = context.pipeline.data.at(index);
+  switch (node.source) {
+    case DataNode::file: return rows_of_file(node.path);
+    case DataNode::stage_output: {
+      const StageDirectory directory = context.directory_of(node.stage);
+      if (!directory.done())
+        throw Failure(node.place.text() + ": the data of stage \"" + stage_label(context.pipeline, node.stage) +
+                      "\" is wanted before that stage has finished; put it earlier in hone.pipeline");
+      return rows_of_file((directory.path() / "data.jsonl").string());
+    }
+    case DataNode::list: {
+      std::vector<DataRow> all;
+      for (int part : node.parts)
+        for (DataRow &row : load_data(context, part)) all.push_back(std::move(row));
+      return all;
+    }
+    case DataNode::generated: break;
+  }
+  std::vector<DataRow> rows;
+  rows.reserve(node.count);
+  Progress progress("making rows" + (node.label.empty() ? std::string() : " of " + node.label), node.count);
+  for (uint64_t i = 1; i <= node.count; ++i) {
+    json row = context.script.call(node.function, json(i), {context.pipeline.seed * 1000003 + node.seed, i});
+    const std::string where = node.place.text() + " row " + std::to_string(i);
+    if (!row.is_object()) throw Failure(where + ": the function must return a table with named columns");
+    rows.push_back({std::move(row), "", where});
+    if (i % 1024 == 0) {
+      progress.update(i);
+      context.stop_if_interrupted();
+    }
+  }
+  return rows;
+}
+
+std::vector<Domain> load_domains(const RunContext &context, const json &setting) {
+  std::vector<Domain> domains;
+  if (setting.is_null()) return domains;
+  if (const int one = handle_index(setting, "$data"); one >= 0) {
+    domains.push_back({"", load_data(context, one)});
+  } else if (setting.is_array()) {
+    domains.push_back({"", {}});
+    for (const json &part : setting)
+      for (DataRow &row : load_data(context, handle_index(part, "$data"))) domains[0].rows.push_back(std::move(row));
+  } else {
+    for (const auto &[name, part] : setting.items()) {  // nlohmann's objects are sorted by key
+      Domain domain = std::move(load_domains(context, part).at(0));
+      domain.name = name;
+      for (DataRow &row : domain.rows) row.domain = name;
+      domains.push_back(std::move(domain));
+    }
+  }
+  for (const Domain &domain : domains)
+    if (domain.rows.empty())
+      throw Failure("data " + (domain.name.empty() ? std::string() : "of domain \"" + domain.name + "\" ") + "has no rows");
+  return domains;
+}
+
+std::string row_text(const DataRow &row, const std::string &column) { return column_text(row.columns, column, row.where); }
+
+std::string row_text_or(const DataRow &row, const std::string &column, const std::string &fallback) {
+  return row.columns.contains(column) && !row.columns[column].is_null() ? column_text(row.columns, column, row.where) : fallback;
+}
+
+std::vector<int32_t> prompt_ids(const Tokenizer &tokenizer, const DataRow &row) {
+  std::vector<int32_t> ids;
+  if (tokenizer.bos() >= 0) ids.push_back(tokenizer.bos());
+  try {
+    for (int32_t id : tokenizer.encode(row_text(row, "prompt"))) ids.push_back(id);
+  } catch (const Failure &failure) {
+    throw Failure(row.where + ": prompt: " + failure.what());
+  }
+  if (ids.empty()) throw Failure(row.where + ": the prompt is empty and the tokenizer has no beginning-of-sequence token");
+  return ids;
+}
+
+static void append_encoded(const Tokenizer &tokenizer, const DataRow &row, const std::string &column, std::vector<int32_t> &ids) {
+  try {
+    for (int32_t id : tokenizer.encode(row_text(row, column))) ids.push_back(id);
+  } catch (const Failure &failure) {
+    throw Failure(row.where + ": " + column + ": " + failure.what());
+  }
+  if (tokenizer.eos() >= 0) ids.push_back(tokenizer.eos());
+}
+
+static void check_length(const DataRow &row, size_t tokens, uint32_t max_positions) {
+  if (tokens > max_positions)
+    throw Failure(row.where + ": has " + std::to_string(tokens) + " tokens, more than the model's " +
+                  std::to_string(max_positions) + " positions; shorten or leave out the row");
+}
+
+TrainRow row_to_train(const Tokenizer &tokenizer, const DataRow &row, double prompt_weight, uint32_t max_positions) {
+  TrainRow out;
+  if (row.columns.contains("text") && !row.columns.contains("response")) {
+    if (tokenizer.bos() >= 0) out.ids.push_back(tokenizer.bos());
+    append_encoded(tokenizer, row, "text", out.ids);
+    check_length(row, out.ids.size(), max_positions);
+    if (out.ids.size() < 2) throw Failure(row.where + ": text: has no token to learn");
+    return out;
+  }
+  out.ids = prompt_ids(tokenizer, row);
+  out.response_begin = static_cast<uint32_t>(out.ids.size());
+  append_encoded(tokenizer, row, "response", out.ids);
+  check_length(row, out.ids.size(), max_positions);
+  if (out.ids.size() == out.response_begin) throw Failure(row.where + ": response: has no token to learn");
+  out.begin = prompt_weight > 0 ? 1 : out.response_begin;
+  if (prompt_weight > 0) {
+    out.weight.assign(out.ids.size() - 1, 1.0f);
+    std::fill(out.weight.begin(), out.weight.begin() + (out.response_begin - 1), static_cast<float>(prompt_weight));
+  }
+  return out;
+}
+
+std::pair<TrainRow, TrainRow> pair_to_train(const Tokenizer &tokenizer, const DataRow &row, uint32_t group, uint32_t max_positions) {
+  TrainRow chosen;
+  chosen.ids = prompt_ids(tokenizer, row);
+  chosen.begin = chosen.response_begin = static_cast<uint32_t>(chosen.ids.size());
+  chosen.group = group;
+  if (row.columns.contains("margin")) chosen.margin = row.columns["margin"].get<float>();
+  TrainRow rejected = chosen;
+  chosen.chosen = true;
+  append_encoded(tokenizer, row, "chosen", chosen.ids);
+  append_encoded(tokenizer, row, "rejected", rejected.ids);
+  for (const TrainRow *one : {&chosen, &rejected}) {
+    check_length(row, one->ids.size(), max_positions);
+    if (one->ids.size() == one->begin) throw Failure(row.where + ": a response of the pair has no token");
+  }
+  return {std::move(chosen), std::move(rejected)};
+}
+
+std::string response_text(const Tokenizer &tokenizer, const std::vector<int32_t> &ids) {
+  std::vector<int32_t> kept = ids;
+  if (!kept.empty() && kept.back() == tokenizer.eos()) kept.pop_back();
+  return tokenizer.decode(kept);
+}
+
+std::vector<uint32_t> permutation(uint32_t n, uint64_t seed, uint32_t stage, uint32_t pass) {
+  std::vector<uint32_t> order(n);
+  std::iota(order.begin(), order.end(), 0u);
+  for (uint32_t i = n; i > 1; --i) {
+    const auto bits = random_bits({.seed = seed, .purpose = Purpose::shuffle, .stage = stage, .step = pass, .row = i});
+    const uint64_t wide = (uint64_t(bits[0]) << 32) | bits[1];
+    std::swap(order[i - 1], order[static_cast<uint32_t>((static_cast<unsigned __int128>(wide) * i) >> 64)]);
+  }
+  return order;
+}
+
+}  // namespace hone

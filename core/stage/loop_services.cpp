@@ -1,0 +1,220 @@
+// loop_services.cpp -- see loop_services.h. No exception leaves a service: it becomes the caller's hone_error, and an
+// interruption is kept to be thrown again once the plugin has returned.
+#include "core/stage/loop_services.h"
+
+#include <cstdio>
+#include <cstring>
+
+#include "core/base/failure.h"
+
+namespace hone {
+using nlohmann::json;
+
+struct LoopServices {
+  static LoopStage &self(void *ctx) { return *static_cast<LoopStage *>(ctx); }
+
+  template <class Body>
+  static int32_t guard(void *ctx, hone_error *err, Body &&body) noexcept {
+    auto fail = [err](int32_t code, const char *text) {
+      err->code = code;
+      std::snprintf(err->text, sizeof err->text, "%s", text);
+      return code;
+    };
+    try {
+      body();
+      return HONE_OK;
+    } catch (const Interrupted &interruption) {
+      self(ctx).interruption_ = interruption.signal;
+      return fail(HONE_FAILED, "interrupted");
+    } catch (const std::bad_alloc &) {
+      return fail(HONE_OUT_OF_MEMORY, "out of memory");
+    } catch (const std::exception &error) {
+      return fail(HONE_FAILED, error.what());
+    }
+  }
+
+  static const hone_table &give(LoopStage &stage, const char *service, OwnedTable table) {
+    return (stage.given_[service] = std::move(table)).abi();
+  }
+
+  static int32_t data(void *ctx, int64_t handle, hone_table *out, hone_error *err) {
+    return guard(ctx, err, [&] {
+      LoopStage &stage = self(ctx);
+      std::vector<std::string> prompt, answer, columns, domain;
+      for (const Domain &part : load_domains(stage.context_, stage.handle_values_.at(static_cast<size_t>(handle))))
+        for (const DataRow &row : part.rows) {
+          prompt.push_back(row_text(row, "prompt"));
+          answer.push_back(row_text_or(row, "answer", ""));
+          columns.push_back(row.columns.dump());
+          domain.push_back(row.domain);
+        }
+      OwnedTable table(prompt.size());
+      table.texts("prompt", std::move(prompt));
+      table.texts("answer", std::move(answer));
+      table.texts("columns", std::move(columns));
+      table.texts("domain", std::move(domain));
+      *out = give(stage, "data", std::move(table));
+    });
+  }
+
+  static int32_t rollout(void *ctx, int64_t model, const hone_table *prompts, const hone_sampling *how, hone_table *out, hone_error *err) {
+    return guard(ctx, err, [&] {
+      LoopStage &stage = self(ctx);
+      stage.context_.stop_if_interrupted();
+      hone_sampling sampling{};
+      std::memcpy(&sampling, how, std::min<size_t>(sizeof sampling, how->struct_size));
+      const StageModel &loaded = stage.model(model);
+      const TableReader reader(*prompts, stage.where_);
+      const uint32_t n = std::max(1u, sampling.num_generations);
+      std::vector<SampleRequest> requests;
+      for (uint64_t i = 0; i < reader.rows(); ++i) {
+        const DataRow row{{{"prompt", reader.text("prompt", i)}}, "", stage.where_ + ": prompt " + std::to_string(i)};
+        requests.push_back({prompt_ids(*loaded.tokenizer, row), n, static_cast<uint32_t>(i) * n});
+      }
+      SampleSettings settings;
+      settings.temperature = sampling.temperature;
+      settings.top_p = sampling.top_p;
+      settings.min_p = sampling.min_p;
+      settings.top_k = sampling.top_k;
+      settings.max_tokens = sampling.max_completion_length;
+      if (loaded.tokenizer->eos() >= 0) settings.stop_ids = {loaded.tokenizer->eos()};
+      settings.seed = stage.context_.pipeline.seed;
+      settings.stage = stage.number_;
+      settings.step = sampling.step;
+      const auto sampled = stage.sampler_->generate(*loaded.weights, loaded.tokenizer.get(), requests, settings, {},
+                                                    [&] { return stage.context_.interrupted(); });
+      stage.context_.stop_if_interrupted();
+      std::vector<int64_t> prompt_row, truncated;
+      std::vector<std::string> response;
+      std::vector<std::vector<int32_t>> ids;
+      std::vector<std::vector<float>> logprobs;
+      for (size_t i = 0; i < sampled.size(); ++i) {
+        prompt_row.push_back(static_cast<int64_t>(i / n));
+        truncated.push_back(sampled[i].truncated);
+        response.push_back(response_text(*loaded.tokenizer, sampled[i].ids));
+        ids.push_back(sampled[i].ids);
+        logprobs.push_back(sampled[i].logp);
+        stage.place_.tokens += sampled[i].ids.size();
+      }
+      OwnedTable table(sampled.size());
+      table.ints("prompt_row", std::move(prompt_row));
+      table.texts("response", std::move(response));
+      table.int_lists("ids", ids);
+      table.float_lists("logprobs", logprobs);
+      table.ints("truncated", std::move(truncated));
+      *out = give(stage, "rollout", std::move(table));
+    });
+  }
+
+  static int32_t score(void *ctx, int64_t rewards, const hone_table *rows, uint32_t step, hone_table *out, hone_error *err) {
+    return guard(ctx, err, [&] {
+      LoopStage &stage = self(ctx);
+      stage.context_.stop_if_interrupted();
+      const TableReader reader(*rows, stage.where_);
+      std::vector<RowToScore> to_score(reader.rows());
+      for (uint64_t i = 0; i < reader.rows(); ++i) {
+        RowToScore &row = to_score[i];
+        row.row.prompt = reader.text("prompt", i);
+        row.row.text = reader.text("response", i);
+        if (reader.has("answer")) row.row.answer = reader.text("answer", i);
+        row.row.columns = reader.has("columns") ? reader.text("columns", i) : "{}";
+        if (reader.has("domain")) row.domain = reader.text("domain", i);
+        if (reader.has("ids")) row.row.ids = reader.int_list("ids", i);
+        if (reader.has("truncated")) row.row.truncated = reader.integer("truncated", i) != 0;
+      }
+      // The model is part of the key when one step scores the responses of several.
+      const std::string key = "step " + std::to_string(step) + " call " + std::to_string(stage.score_calls_++) + " handle " + std::to_string(rewards);
+      const ScoredRows scored = stage.rewards(rewards).score(*stage.journal_, key, to_score);
+      OwnedTable table(reader.rows());
+      table.floats("reward", {scored.reward.begin(), scored.reward.end()});
+      for (const auto &[label, values] : scored.parts) table.floats(label, {values.begin(), values.end()});
+      *out = give(stage, "score", std::move(table));
+    });
+  }
+
+  static int32_t call(void *ctx, int64_t function, const hone_table *rows, uint8_t *keep, hone_error *err) {
+    return guard(ctx, err, [&] {
+      LoopStage &stage = self(ctx);
+      const TableReader reader(*rows, stage.where_);
+      const json &handle = stage.handle_values_.at(static_cast<size_t>(function));
+      const std::string path = handle.at("$function");
+      for (uint64_t i = 0; i < reader.rows(); ++i) {
+        json row = reader.row(i);
+        if (row.contains("columns") && row["columns"].is_string()) {  // the data row's own columns beside the host's
+          const json columns = json::parse(row["columns"].get<std::string>(), nullptr, false);
+          row.erase("columns");
+          if (columns.is_object())
+            for (const auto &[name, value] : columns.items()) row.emplace(name, value);
+        }
+        const json answer = stage.context_.script.call(path, row, {stage.context_.pipeline.seed, i});
+        keep[i] = !(answer.is_null() || (answer.is_boolean() && !answer.get<bool>()));
+      }
+    });
+  }
+
+  static int32_t emit(void *ctx, const hone_table *rows, hone_error *err) {
+    return guard(ctx, err, [&] {
+      LoopStage &stage = self(ctx);
+      const TableReader reader(*rows, stage.where_);
+      std::string lines;
+      for (uint64_t i = 0; i < reader.rows(); ++i) {
+        json row = reader.row(i);
+        if (row.contains("columns") && row["columns"].is_string()) {
+          const json columns = json::parse(row["columns"].get<std::string>(), nullptr, false);
+          row.erase("columns");
+          if (columns.is_object())
+            for (const auto &[name, value] : columns.items()) row.emplace(name, value);
+        }
+        lines += row.dump() + "\n";
+      }
+      stage.data_.append(lines);
+    });
+  }
+
+  static int32_t result(void *ctx, hone_str name, const hone_table *one_row, hone_error *err) {
+    return guard(ctx, err, [&] {
+      LoopStage &stage = self(ctx);
+      const TableReader reader(*one_row, stage.where_);
+      if (reader.rows() != 1) throw Failure(stage.where_ + ": a result has " + std::to_string(reader.rows()) + " rows, not one");
+      json row = {{"name", std::string(name.data, name.size)}, {"stage", stage.folder_name_}};
+      for (const auto &[column, value] : reader.row(0).items()) row[column] = value;
+      stage.results_.push_back(row);
+    });
+  }
+
+  static hone_str model_name(void *ctx, int64_t model) {
+    LoopStage &stage = self(ctx);
+    try {
+      stage.name_ = hone::model_name(stage.context_.pipeline, static_cast<int>(model));
+    } catch (const std::exception &) {
+      stage.name_ = "model " + std::to_string(model);
+    }
+    return {stage.name_.data(), stage.name_.size()};
+  }
+
+  static void progress(void *ctx, uint64_t done, uint64_t total) {
+    LoopStage &stage = self(ctx);
+    if (!stage.progress_ || stage.progress_total_ != total) {
+      stage.progress_ = std::make_unique<Progress>(stage.folder_name_, total);
+      stage.progress_total_ = total;
+    }
+    stage.progress_->update(done);
+  }
+};
+
+hone_stage_host loop_services(LoopStage &stage) {
+  hone_stage_host services{};
+  services.struct_size = sizeof services;
+  services.ctx = &stage;
+  services.data = LoopServices::data;
+  services.rollout = LoopServices::rollout;
+  services.score = LoopServices::score;
+  services.call = LoopServices::call;
+  services.emit = LoopServices::emit;
+  services.result = LoopServices::result;
+  services.model_name = LoopServices::model_name;
+  services.progress = LoopServices::progress;
+  return services;
+}
+
+}  // namespace hone

@@ -1,0 +1,135 @@
+// loop_stage.cpp -- see loop_stage.h.
+#include "core/stage/loop_stage.h"
+
+#include <chrono>
+
+#include "core/base/failure.h"
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/stage/loop_services.h"
+
+namespace hone {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+static double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+LoopStage::LoopStage(RunContext &context, int index)
+    : context_(context),
+      index_(index),
+      node_(context.pipeline.stages.at(index)),
+      number_(context.number_of(index)),
+      folder_name_(stage_folder_name(context.pipeline, index)),
+      where_(node_.place.text() + ": stage " + stage_label(context.pipeline, index)),
+      directory_(context.directory_of(index)) {
+  services_ = loop_services(*this);
+  host_ = std::make_unique<Host>(context.pool, context.pipeline.seed,
+                                 [this](const std::string &name, double value) { metrics_[name] = value; });
+  host_->offer(HONE_HOST_STAGE, &services_);
+  const ComponentInfo &component = context.registry.require("stage", node_.component);
+  json own = json::object();
+  for (const Setting &setting : component.settings) {
+    json value = node_.settings.at(setting.name);
+    const bool by_number = setting.type == HONE_DATA_HANDLE || setting.type == HONE_REWARD_HANDLE || setting.type == HONE_FUNCTION_HANDLE;
+    if (by_number && !value.is_null()) {
+      handle_values_.push_back(value);
+      value = {{"$handle", handle_values_.size() - 1}};
+    }
+    own[setting.name] = value;
+  }
+  stage_ = std::make_unique<Instance>(component, host_->abi(), own);
+  methods_ = known_methods<hone_stage>(stage_->component());
+  sampler_ = std::make_unique<Sampler>(context.kernels, context.pool);
+  journal_ = std::make_unique<ScoreJournal>(directory_.journal());
+  data_ = GrowingFile(directory_.path() / "data.jsonl");
+}
+
+LoopStage::~LoopStage() {
+  stage_.reset();  // before the host whose services it holds
+}
+
+const StageModel &LoopStage::model(int64_t handle) {
+  if (handle < 0 || handle >= static_cast<int64_t>(context_.pipeline.models.size()))
+    throw Failure(where_ + ": asked for the model with handle " + std::to_string(handle) + ", which the script did not give");
+  auto found = models_.find(handle);
+  if (found == models_.end()) {
+    models_.clear();  // one at a time: a stage goes through its models in turn
+    found = models_.emplace(handle, load_stage_model(context_, static_cast<int>(handle))).first;
+    found->second.weights->prepare(context_.pool);
+  }
+  return found->second;
+}
+
+RewardSets &LoopStage::rewards(int64_t handle) {
+  auto &set = rewards_[handle];
+  if (!set) set = std::make_unique<RewardSets>(context_, handle_values_.at(static_cast<size_t>(handle)), node_.settings, where_);
+  return *set;
+}
+
+std::string LoopStage::saved_state() {
+  std::string text;
+  hone_error err{};
+  const int32_t code = methods_.save(
+      stage_->self(), [](void *arg, hone_str part) { static_cast<std::string *>(arg)->append(part.data, part.size); }, &text, &err);
+  check_call(code, err, "stage " + node_.component);
+  return text;
+}
+
+void LoopStage::checkpoint(uint32_t step) {
+  context_.run.metrics().sync();
+  data_.sync();
+  place_.step = step;
+  place_.metrics_length = context_.run.metrics().length();
+  place_.data_length = data_.length();
+  json state = to_json(place_);
+  state["results"] = results_;
+  const std::string saved = saved_state();
+  write_checkpoint(directory_, step, 2, state, [&](const fs::path &folder) { write_file_atomically(folder / "stage.txt", saved); });
+}
+
+void LoopStage::run() {
+  uint32_t step = 0;
+  fs::path folder;
+  if (directory_.newest_checkpoint(step, folder)) {
+    const json state = read_state(folder);
+    place_ = run_place(state);
+    results_ = state.at("results");
+    const std::string saved = read_file(folder / "stage.txt");
+    hone_error err{};
+    check_call(methods_.load(stage_->self(), {saved.data(), saved.size()}, &err), err, "stage " + node_.component);
+    log_info(folder_name_ + ": going on after step " + std::to_string(step));
+  }
+  data_.truncate(place_.data_length);
+  const double began = seconds_now() - place_.seconds;
+  const auto save_every = node_.settings.at("save_every").get<uint32_t>();
+  uint32_t saved = step;
+  for (int32_t again = HONE_AGAIN; again == HONE_AGAIN;) {
+    const double step_began = seconds_now();
+    metrics_.clear();
+    score_calls_ = 0;
+    interruption_ = context_.interrupted() ? context_.signal->load() : 0;
+    hone_error err{};
+    const int32_t code = interruption_ ? HONE_FAILED : methods_.step(stage_->self(), &again, &err);
+    if (interruption_) {  // the step is dropped; what it emitted is forgotten on resume, as the last checkpoint says
+      throw Interrupted{interruption_};
+    }
+    check_call(code, err, "stage " + node_.component);
+    ++step;
+    place_.seconds = seconds_now() - began;
+    metrics_["step_time"] = seconds_now() - step_began;
+    append_metrics(context_, folder_name_, step, metrics_);
+    if (again != HONE_AGAIN || step - saved >= save_every) {
+      checkpoint(step);
+      saved = step;
+    }
+    if (!results_.empty()) write_results(context_, index_, results_);
+  }
+  progress_.reset();
+  directory_.mark_done({{"steps", step}, {"tokens", place_.tokens}, {"seconds", place_.seconds}, {"results", results_},
+                        {"rows_checksum", checksum_hex(read_file(directory_.path() / "data.jsonl"))},
+                        {"metrics_length", context_.run.metrics().length()}});
+}
+
+}  // namespace hone

@@ -1,0 +1,55 @@
+// loop_stage.h -- hosts a stage that drives its own loop (hone.stage/1): its services, and its state on disk.
+#pragma once
+
+#include "core/rollout/sampler.h"
+#include "core/run/progress.h"
+#include "core/stage/data.h"
+#include "core/stage/models.h"
+#include "core/stage/reward_sets.h"
+#include "core/stage/stage_files.h"
+#include "core/stage/table.h"
+
+namespace hone {
+
+class LoopStage {
+ public:
+  LoopStage(RunContext &, int stage_index);
+  ~LoopStage();
+  void run();  // from the newest checkpoint, or the start, to the end; throws Interrupted after saving
+
+ private:
+  friend struct LoopServices;
+  const StageModel &model(int64_t handle);
+  RewardSets &rewards(int64_t handle);
+  void checkpoint(uint32_t step);
+  std::string saved_state();
+
+  RunContext &context_;
+  int index_;
+  const StageNode &node_;
+  uint32_t number_;
+  std::string folder_name_, where_;
+  StageDirectory directory_;
+  hone_stage_host services_{};
+  std::unique_ptr<Host> host_;
+  std::unique_ptr<Instance> stage_;
+  hone_stage methods_{};
+
+  std::map<int64_t, StageModel> models_;
+  std::map<int64_t, std::unique_ptr<RewardSets>> rewards_;
+  std::vector<nlohmann::json> handle_values_;   // what an index that crosses the ABI stands for
+  std::unique_ptr<Sampler> sampler_;
+  std::unique_ptr<ScoreJournal> journal_;
+  GrowingFile data_;
+  nlohmann::json results_ = nlohmann::json::array();
+  std::map<std::string, double> metrics_;
+  RunPlace place_;
+  std::unique_ptr<Progress> progress_;
+  std::map<std::string, OwnedTable> given_;     // the last table of each service
+  std::string name_;
+  uint64_t progress_total_ = 0;
+  uint32_t score_calls_ = 0;  // within one step
+  int interruption_ = 0;
+};
+
+}  // namespace hone

@@ -1,0 +1,239 @@
+// objective_stage.cpp -- setting up an objective's loop, its steps over rows, and its checkpoints. See objective_stage.h.
+#include "core/stage/objective_stage.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "core/base/failure.h"
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/run/progress.h"
+
+namespace hone {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// The part of the merged settings that is the component's own.
+json own_settings(const ComponentInfo &component, const json &settings) {
+  json own = json::object();
+  for (const Setting &setting : component.settings) own[setting.name] = settings.at(setting.name);
+  return own;
+}
+
+bool given(const json &settings, const char *name) { return settings.contains(name) && !settings[name].is_null(); }
+
+}  // namespace
+
+ObjectiveStage::ObjectiveStage(RunContext &context, int index)
+    : context_(context),
+      index_(index),
+      node_(context.pipeline.stages.at(index)),
+      settings_(node_.settings),
+      number_(context.number_of(index)),
+      folder_name_(stage_folder_name(context.pipeline, index)),
+      where_(node_.place.text() + ": stage " + stage_label(context.pipeline, index)),
+      directory_(context.directory_of(index)),
+      batch_size_(setting<uint32_t>("batch_size")),
+      num_generations_(setting<uint32_t>("num_generations")) {
+  const ComponentInfo &component = context.registry.require("stage", node_.component);
+  objective_ = std::make_unique<Instance>(component, context.host.abi(), own_settings(component, settings_));
+  objective_methods_ = known_methods<hone_objective>(objective_->component());
+  source_ = objective_methods_.source(objective_->self());
+  needs_ = objective_methods_.needs(objective_->self());
+
+  const OptimizerNode &chosen = context.pipeline.optimizers.at(handle_index(settings_.at("optimizer"), "$optimizer"));
+  const ComponentInfo &optimizer = context.registry.require("optimizer", chosen.component);
+  optimizer_ = std::make_unique<Instance>(optimizer, context.host.abi(), chosen.settings);
+  optimizer_methods_ = known_methods<hone_optimizer>(optimizer_->component());
+
+  StageModel model = load_stage_model(context, handle_index(settings_.at("model"), "$model"));
+  weights_ = std::move(model.weights);
+  tokenizer_ = std::move(model.tokenizer);
+  if ((needs_ & HONE_VALUE) && !weights_->has_value_head()) weights_->add_value_head();
+  if (needs_ & (HONE_LOGP_REF | HONE_KL)) reference_ = weights_->clone();
+  if (const int teacher = handle_index(settings_.at("teacher"), "$model"); teacher >= 0) {
+    StageModel loaded = load_stage_model(context, teacher);
+    teacher_ = std::move(loaded.weights);
+    teacher_tokenizer_ = std::move(loaded.tokenizer);
+  }
+  if (given(settings_, "rewards")) rewards_ = std::make_unique<RewardSets>(context, settings_.at("rewards"), settings_, where_);
+  journal_ = std::make_unique<ScoreJournal>(directory_.journal());
+  sampler_ = std::make_unique<Sampler>(context.kernels, context.pool);
+  load_rows();
+
+  TrainerSettings trainer;
+  trainer.temperature = on_policy() && setting<float>("temperature") > 0 ? setting<float>("temperature") : 1;
+  trainer.unit_tokens = setting<uint32_t>("unit_tokens");
+  trainer.checkpointing = setting<bool>("gradient_checkpointing");
+  trainer.max_grad_norm = chosen.host_settings.value("max_grad_norm", 1.0);
+  trainer.schedule = chosen.host_settings.value("schedule", "constant");
+  trainer.warmup_steps = chosen.host_settings.value("warmup_steps", 0u);
+  trainer.min_learning_rate_factor = chosen.host_settings.value("min_learning_rate_factor", 0.0);
+  trainer.total_steps = steps_;
+  trainer.inner_epochs = setting<uint32_t>("num_iterations");
+  trainer_ = std::make_unique<Trainer>(context.kernels, context.pool, *weights_, objective_methods_, objective_->self(),
+                                       optimizer_methods_, optimizer_->self(), trainer);
+}
+
+ObjectiveStage::~ObjectiveStage() = default;
+
+bool ObjectiveStage::on_policy() const { return source_ == HONE_ON_POLICY; }
+
+void ObjectiveStage::load_rows() {
+  const char *wanted = source_ == HONE_ON_POLICY || source_ == HONE_TEACHER ? "prompts" : "data";
+  if (!given(settings_, wanted)) throw UsageError(where_ + ": needs `" + wanted + "`");
+  if (on_policy() && !rewards_) throw UsageError(where_ + ": needs `rewards`");
+  if (source_ == HONE_TEACHER && !teacher_) throw UsageError(where_ + ": needs `teacher`, the model to learn from");
+  domains_ = load_domains(context_, settings_.at(wanted));
+  const uint32_t positions = weights_->architecture().info().max_positions;
+  if (source_ == HONE_ROWS) {
+    for (const Domain &domain : domains_)
+      for (const DataRow &row : domain.rows) rows_.push_back(row_to_train(*tokenizer_, row, setting<double>("prompt_weight"), positions));
+  } else if (source_ == HONE_PAIRS) {
+    for (const Domain &domain : domains_)
+      for (const DataRow &row : domain.rows) {
+        auto [chosen, rejected] = pair_to_train(*tokenizer_, row, static_cast<uint32_t>(rows_.size() / 2), positions);
+        rows_.push_back(std::move(chosen));
+        rows_.push_back(std::move(rejected));
+      }
+  } else if (source_ == HONE_TEACHER) {
+    sample_teacher();
+  }
+  if (!on_policy() && rows_.empty()) throw Failure(where_ + ": there are no rows to train on");
+  uint64_t one_pass = source_ == HONE_PAIRS ? rows_.size() / 2 : rows_.size();
+  if (on_policy())
+    for (const Domain &domain : domains_) one_pass += domain.rows.size();
+  steps_ = setting<uint32_t>("steps");
+  if (steps_ == 0) steps_ = static_cast<uint32_t>(std::ceil(static_cast<double>(one_pass) * setting<double>("epochs") / batch_size_));
+  if (steps_ == 0) throw UsageError(where_ + ": steps and epochs are both 0; give one of them");
+}
+
+uint32_t ObjectiveStage::place_in_pass(uint32_t n, uint64_t position, uint32_t salt) {
+  const auto pass = static_cast<uint32_t>(position / n), place = static_cast<uint32_t>(position % n);
+  if (!setting<bool>("shuffle")) return place;
+  const auto key = std::make_pair(salt, pass);
+  auto found = orders_.find(key);
+  if (found == orders_.end()) {
+    std::erase_if(orders_, [&](const auto &entry) { return entry.first.first == salt && entry.first.second + 1 < pass; });
+    found = orders_.emplace(key, permutation(n, context_.pipeline.seed, number_, pass * 1009 + salt)).first;
+  }
+  return found->second[place];
+}
+
+std::vector<TrainRow> ObjectiveStage::step_rows(uint32_t step) {
+  std::vector<TrainRow> rows;
+  const uint64_t first = static_cast<uint64_t>(step - 1) * batch_size_;
+  const uint32_t width = source_ == HONE_PAIRS ? 2 : 1;
+  const auto n = static_cast<uint32_t>(rows_.size() / width);
+  for (uint32_t i = 0; i < batch_size_; ++i) {
+    const uint32_t at = place_in_pass(n, first + i, 0);
+    for (uint32_t j = 0; j < width; ++j) {
+      rows.push_back(rows_[at * width + j]);
+      rows.back().group = i;  // a row drawn twice in one step is two groups
+    }
+  }
+  return rows;
+}
+
+std::map<std::string, double> ObjectiveStage::train_step(uint32_t step) {
+  if (on_policy()) return rollout_step(step);
+  std::vector<TrainRow> rows = step_rows(step);
+  const StepReport report = trainer_->step(rows, step, reference_.get(), false);
+  place_.tokens += report.tokens;
+  std::map<std::string, double> metrics = report.metrics;
+  metrics["loss"] = report.loss;
+  metrics["grad_norm"] = report.grad_norm;
+  metrics["learning_rate_factor"] = report.learning_rate_factor;
+  metrics["num_tokens"] = static_cast<double>(place_.tokens);
+  return metrics;
+}
+
+void ObjectiveStage::checkpoint(uint32_t step) {
+  context_.run.metrics().sync();
+  place_.step = step;
+  place_.metrics_length = context_.run.metrics().length();
+  write_checkpoint(directory_, step, setting<uint32_t>("keep_checkpoints"), to_json(place_), [&](const fs::path &folder) {
+    save_model(folder, *weights_, *tokenizer_);
+    trainer_->save_state(folder / "optimizer.safetensors");
+  });
+}
+
+void ObjectiveStage::run() {
+  uint32_t done = 0;
+  fs::path folder;
+  if (directory_.newest_checkpoint(done, folder)) {
+    place_ = run_place(read_state(folder));
+    LoadedModel loaded = load_model(folder, context_.registry, context_.host, context_.dtype);
+    std::copy(loaded.weights->data(), loaded.weights->data() + loaded.weights->total_size(), weights_->data());
+    weights_->changed();
+    trainer_->load_state(folder / "optimizer.safetensors");
+    log_info(folder_name_ + ": going on after step " + std::to_string(done) + " of " + std::to_string(steps_));
+  } else if (setting<bool>("cache") && take_from_cache()) {
+    return;
+  }
+  const uint64_t metrics_at_start = place_.metrics_length ? place_.metrics_length : context_.run.metrics().length();
+  Progress progress(folder_name_, steps_);
+  uint32_t saved = done;
+  const double began = seconds_now() - place_.seconds;
+  for (uint32_t step = done + 1; step <= steps_; ++step) {
+    const double step_began = seconds_now();
+    std::map<std::string, double> metrics;
+    try {
+      context_.stop_if_interrupted();
+      metrics = train_step(step);
+    } catch (const Interrupted &) {
+      place_.seconds = seconds_now() - began;
+      if (step - 1 > saved) checkpoint(step - 1);
+      throw;
+    }
+    metrics["step_time"] = seconds_now() - step_began;
+    place_.seconds = seconds_now() - began;
+    append_metrics(context_, folder_name_, step, metrics);
+    std::string note;
+    for (const char *name : {"reward", "completions/mean_length", "loss"})
+      if (const auto at = metrics.find(name); at != metrics.end())
+        note += (note.empty() ? "" : "  ") + std::string(name) + " " + number_text(std::round(at->second * 1e4) / 1e4);
+    progress.update(step, note);
+    if (step == steps_ || step % setting<uint32_t>("save_every") == 0) {
+      checkpoint(step);
+      saved = step;
+    }
+  }
+  const json summary = {{"steps", steps_},
+                        {"tokens", place_.tokens},
+                        {"seconds", place_.seconds},
+                        {"metrics_begin", metrics_at_start},
+                        {"metrics_length", context_.run.metrics().length()},
+                        {"weights_checksum", weights_->checksum()}};
+  directory_.mark_done(summary);
+  if (setting<bool>("cache")) put_into_cache();
+}
+
+void ObjectiveStage::restore_before(uint32_t step) {
+  replaying_ = true;
+  uint32_t from = 0;
+  for (uint32_t at : directory_.checkpoint_steps())
+    if (at < step) from = std::max(from, at);
+  if (from > 0) {
+    const fs::path folder = directory_.path() / "checkpoints" / ("step-" + std::to_string(from));
+    LoadedModel loaded = load_model(folder, context_.registry, context_.host, context_.dtype);
+    std::copy(loaded.weights->data(), loaded.weights->data() + loaded.weights->total_size(), weights_->data());
+    weights_->changed();
+    trainer_->load_state(folder / "optimizer.safetensors");
+  }
+  Progress progress("going back to step " + std::to_string(step) + " from " + std::to_string(from), step - 1 - from);
+  for (uint32_t at = from + 1; at < step; ++at) {
+    train_step(at);
+    progress.update(at - from);
+    context_.stop_if_interrupted();
+  }
+}
+
+}  // namespace hone

@@ -1,0 +1,329 @@
+// plan.cpp -- see plan.h.
+#include "core/stage/plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <iomanip>
+#include <ostream>
+#include <sstream>
+
+#include "core/base/failure.h"
+#include "core/base/file.h"
+#include "core/base/text.h"
+#include "core/stage/context.h"
+#include "core/stage/models.h"
+#include "core/text/rows.h"
+#include "hone/draft/stage.h"
+#include "hone/ext/objective.h"
+#include "hone/ext/optimizer.h"
+#include "hone/ext/reward.h"
+
+namespace hone {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+struct ModelSize {
+  hone_model_info info{};
+  uint64_t parameters = 0;
+};
+
+class Planner {
+ public:
+  Planner(const Pipeline &pipeline, const Registry &registry, const Host &host, Script &script)
+      : pipeline_(pipeline), registry_(registry), host_(host), script_(script) {}
+
+  std::vector<StagePlan> check() {
+    for (size_t i = 0; i < pipeline_.order.size(); ++i) {
+      const int index = pipeline_.order[i];
+      for (size_t j = 0; j < i; ++j)
+        if (pipeline_.order[j] == index) throw UsageError(pipeline_.stages[index].place.text() + ": the stage is in the pipeline twice");
+      plans_.push_back(check_stage(index));
+      finished_.push_back(index);
+    }
+    return plans_;
+  }
+
+ private:
+  std::string where(int stage) const { return pipeline_.stages[stage].place.text() + ": stage " + stage_label(pipeline_, stage); }
+
+  void must_be_earlier(int stage, const std::string &what, const Place &place) const {
+    if (std::find(finished_.begin(), finished_.end(), stage) == finished_.end())
+      throw UsageError(place.text() + ": " + what + " of stage \"" + stage_label(pipeline_, stage) +
+                       "\" is used before that stage runs; put the stage earlier in hone.pipeline");
+  }
+
+  const ModelSize &model(int index) {
+    if (const auto found = sizes_.find(index); found != sizes_.end()) return found->second;
+    const ModelNode &node = pipeline_.models.at(index);
+    ModelSize size;
+    if (node.source == ModelNode::stage_output) {
+      must_be_earlier(node.stage, "the model", node.place);
+      size = model(handle_index(pipeline_.stages[node.stage].settings.at("model"), "$model"));
+    } else {
+      json config = node.config;
+      std::string component = node.component;
+      if (node.source == ModelNode::directory) {
+        const fs::path file = fs::path(node.path) / "config.json";
+        if (!fs::exists(file)) throw UsageError(node.place.text() + ": model \"" + node.path + "\": there is no " + file.string());
+        try {
+          config = json::parse(read_file(file));
+        } catch (const json::exception &error) {
+          throw UsageError(node.place.text() + ": " + file.string() + ": not JSON: " + error.what());
+        }
+        const std::string type = config.value("model_type", "");
+        const ComponentInfo *info = registry_.model_for_type(type);
+        if (!info) throw UsageError(node.place.text() + ": " + file.string() + ": no model plugin serves model_type \"" + type + "\"");
+        component = info->name;
+        json known = json::object();
+        for (const Setting &setting : info->settings)
+          if (config.contains(setting.name)) known[setting.name] = config[setting.name];
+        config = check_settings(info->settings, known, file.string());
+      } else {
+        tokenizer_of(pipeline_, index);  // has it one
+      }
+      try {
+        const Architecture architecture(registry_.require("model", component), host_, config);
+        size.info = architecture.info();
+        size.parameters = architecture.trained_size();
+      } catch (const UsageError &) {
+        throw;
+      } catch (const Failure &failure) {
+        throw UsageError(node.place.text() + ": " + failure.what());
+      }
+    }
+    return sizes_[index] = size;
+  }
+
+  // Number of rows, 0 when only a run tells; adds what the rows are to text. columns: what every row must have.
+  uint64_t data(int index, const std::vector<std::string> &columns, std::string &text) {
+    const DataNode &node = pipeline_.data.at(index);
+    const auto say = [&](const std::string &part) { text += (text.empty() ? "" : " + ") + part; };
+    switch (node.source) {
+      case DataNode::stage_output:
+        must_be_earlier(node.stage, "the data", node.place);
+        say("from stage " + stage_label(pipeline_, node.stage));
+        return 0;
+      case DataNode::list: {
+        uint64_t all = 0;
+        bool known = true;
+        for (int part : node.parts) {
+          const uint64_t n = data(part, columns, text);
+          known = known && n > 0;
+          all += n;
+        }
+        return known ? all : 0;
+      }
+      case DataNode::file: {
+        std::vector<json> rows;
+        try {
+          rows = read_rows(node.path);
+        } catch (const Failure &failure) {
+          throw UsageError(node.place.text() + ": " + failure.what());
+        }
+        for (size_t i = 0; i < rows.size(); ++i) check_row(rows[i], columns, node.path + ": row " + std::to_string(i + 1));
+        say(node.path + " (" + std::to_string(rows.size()) + " rows)");
+        return rows.size();
+      }
+      case DataNode::generated: break;
+    }
+    if (node.count > 0)  // the first row tells whether the function works at all
+      check_row(script_.call(node.function, json(1), {pipeline_.seed * 1000003 + node.seed, 1}), columns, node.place.text() + " row 1");
+    say(std::to_string(node.count) + " generated rows" + (node.label.empty() ? "" : " of " + node.label));
+    return node.count;
+  }
+
+  static void check_row(const json &row, const std::vector<std::string> &columns, const std::string &where) {
+    if (!row.is_object()) throw UsageError(where + ": is not a table with named columns");
+    if (row.contains("text") && columns == std::vector<std::string>{"prompt", "response"}) return;
+    try {
+      for (const std::string &column : columns) column_text(row, column, where);
+    } catch (const Failure &failure) {
+      throw UsageError(failure.what());
+    }
+  }
+
+  uint64_t domains(const json &setting, const std::vector<std::string> &columns, std::string &text, std::vector<std::string> &names) {
+    if (const int one = handle_index(setting, "$data"); one >= 0) return data(one, columns, text);
+    uint64_t all = 0;
+    bool known = true;
+    for (const auto &[name, part] : setting.items()) {
+      const uint64_t n = domains(part, columns, text, names);
+      if (setting.is_object()) names.push_back(name);
+      known = known && n > 0;
+      all += n;
+    }
+    return known ? all : 0;
+  }
+
+  void rewards(const json &setting, int stage, const std::vector<std::string> &domain_names) {
+    if (setting.is_null()) return;
+    if (handle_index(setting, "$reward") >= 0) {
+      reward(handle_index(setting, "$reward"));
+    } else if (setting.is_array()) {
+      for (const json &one : setting) reward(handle_index(one, "$reward"));
+    } else {
+      for (const std::string &name : domain_names)
+        if (!setting.contains(name)) throw UsageError(where(stage) + ": prompts have the domain \"" + name + "\" but rewards do not");
+      if (domain_names.empty()) throw UsageError(where(stage) + ": rewards are given per domain but prompts are not");
+      for (const auto &[name, list] : setting.items()) {
+        if (std::find(domain_names.begin(), domain_names.end(), name) == domain_names.end())
+          throw UsageError(where(stage) + ": rewards have the domain \"" + name + "\" but prompts do not (they have " + join(domain_names, ", ") + ")");
+        rewards(list, stage, {});
+      }
+    }
+  }
+
+  // A reward runs in a worker; here only its settings' models are looked at.
+  void reward(int index) {
+    const RewardNode &node = pipeline_.rewards.at(index);
+    for (const auto &[name, value] : node.settings.items())
+      if (const int used = handle_index(value, "$model"); used >= 0) {
+        if (pipeline_.models.at(used).source == ModelNode::fresh)
+          throw UsageError(node.place.text() + ": reward " + node.label + ": `" + name + "` is an untrained model");
+        model(used);
+      }
+  }
+
+  StagePlan check_stage(int index) {
+    const StageNode &node = pipeline_.stages.at(index);
+    const ComponentInfo &component = registry_.require("stage", node.component);
+    StagePlan plan;
+    plan.name = stage_folder_name(pipeline_, index);
+    plan.component = node.component;
+    if (component.kind == HONE_OBJECTIVE) objective(index, node, component, plan);
+    else loop(index, node, component, plan);
+    return plan;
+  }
+
+  static bool given(const json &settings, const char *name) { return settings.contains(name) && !settings[name].is_null(); }
+
+  void objective(int index, const StageNode &node, const ComponentInfo &component, StagePlan &plan) {
+    json own = json::object();
+    for (const Setting &setting : component.settings) own[setting.name] = node.settings.at(setting.name);
+    const Instance instance(component, host_.abi(), own);
+    const hone_objective methods = known_methods<hone_objective>(instance.component());
+    if (!methods.source || !methods.needs || !methods.loss) throw UsageError(component.library.string() + ": stage " + component.name + " offers no source, needs or loss");
+    const uint32_t source = methods.source(instance.self());
+    const uint64_t needs = methods.needs(instance.self());
+
+    const int optimizer_index = handle_index(node.settings.at("optimizer"), "$optimizer");
+    if (optimizer_index < 0) throw UsageError(where(index) + ": needs an `optimizer`, e.g. hone.optimizer \"adamw\" { learning_rate = 1e-6 }");
+    const OptimizerNode &optimizer = pipeline_.optimizers.at(optimizer_index);
+    const Instance optimizer_instance(registry_.require("optimizer", optimizer.component), host_.abi(), optimizer.settings);
+    const hone_optimizer optimizer_methods = known_methods<hone_optimizer>(optimizer_instance.component());
+
+    const ModelSize size = model(handle_index(node.settings.at("model"), "$model"));
+    plan.parameters = size.parameters;
+    plan.active_parameters = size.info.active_parameters;
+    const bool samples = source == HONE_ON_POLICY || source == HONE_TEACHER;
+    const char *wanted = samples ? "prompts" : "data", *other = samples ? "data" : "prompts";
+    if (!given(node.settings, wanted)) throw UsageError(where(index) + ": needs `" + wanted + "`");
+    if (given(node.settings, other)) throw UsageError(where(index) + ": takes `" + wanted + "`, not `" + other + "`");
+    if (source == HONE_ON_POLICY && !given(node.settings, "rewards")) throw UsageError(where(index) + ": needs `rewards`");
+    if (source == HONE_TEACHER && !given(node.settings, "teacher")) throw UsageError(where(index) + ": needs `teacher`, the model to learn from");
+    if (given(node.settings, "teacher")) model(handle_index(node.settings["teacher"], "$model"));
+    const std::vector<std::string> columns = source == HONE_PAIRS  ? std::vector<std::string>{"prompt", "chosen", "rejected"}
+                                             : source == HONE_ROWS ? std::vector<std::string>{"prompt", "response"}
+                                                                   : std::vector<std::string>{"prompt"};
+    std::vector<std::string> names;
+    const uint64_t rows = domains(node.settings[wanted], columns, plan.data, names);
+    rewards(node.settings.value("rewards", json()), index, names);
+    plan.source = source == HONE_ON_POLICY ? "rollouts" : source == HONE_PAIRS ? "pairs" : source == HONE_TEACHER ? "teacher" : "rows";
+
+    const auto batch = node.settings.at("batch_size").get<double>();
+    plan.steps = node.settings.at("steps").get<uint64_t>();
+    if (plan.steps == 0) plan.steps = static_cast<uint64_t>(std::ceil(static_cast<double>(rows) * node.settings.at("epochs").get<double>() / batch));
+    const uint32_t slots = 4;
+    const double weights = 4.0 * static_cast<double>(size.parameters);
+    const double copies = 2 + slots + 1 + optimizer_methods.n_states(optimizer_instance.self()) + ((needs & (HONE_LOGP_REF | HONE_KL)) ? 2 : 0);
+    const double key_values = 4.0 * size.info.attention_layers * size.info.kv_heads * (size.info.key_size + size.info.value_size);
+    plan.memory_bytes = weights * copies;
+    if (samples) {
+      const double length = node.settings.at("max_completion_length").get<double>();
+      const double generations = node.settings.at("num_generations").get<double>();
+      plan.memory_bytes += std::min(batch * generations, 512.0) * length * key_values;
+      // A rollout costs 2 flops a parameter and token, training 6; half the limit is a fair length
+      plan.flops = static_cast<double>(plan.steps) * batch * generations * length / 2 * 8 * static_cast<double>(size.info.active_parameters);
+    }
+  }
+
+  void loop(int index, const StageNode &node, const ComponentInfo &component, StagePlan &plan) {
+    plan.source = "loop";
+    std::vector<std::string> names;
+    for (const Setting &setting : component.settings)
+      if (setting.type == HONE_DATA_HANDLE && given(node.settings, setting.name.c_str()))
+        domains(node.settings[setting.name], {"prompt"}, plan.data, names);
+    for (const Setting &setting : component.settings) {
+      if (!given(node.settings, setting.name.c_str())) continue;
+      const json &value = node.settings[setting.name];
+      if (setting.type == HONE_REWARD_HANDLE) rewards(value, index, names);
+      if (setting.type == HONE_MODEL_HANDLE) plan_model(handle_index(value, "$model"), plan);
+      if (setting.type == HONE_LIST || setting.type == HONE_TABLE)
+        for (const auto &[name, element] : value.items())
+          if (const int used = handle_index(element, "$model"); used >= 0) plan_model(used, plan);
+    }
+  }
+
+  void plan_model(int index, StagePlan &plan) {
+    const ModelSize &size = model(index);
+    plan.parameters = std::max(plan.parameters, size.parameters);
+    plan.active_parameters = std::max(plan.active_parameters, size.info.active_parameters);
+    plan.memory_bytes = std::max(plan.memory_bytes, 8.0 * static_cast<double>(size.parameters));
+  }
+
+  const Pipeline &pipeline_;
+  const Registry &registry_;
+  const Host &host_;
+  Script &script_;
+  std::map<int, ModelSize> sizes_;
+  std::vector<StagePlan> plans_;
+  std::vector<int> finished_;
+};
+
+std::string count_text(double n) {
+  std::ostringstream out;
+  out << std::setprecision(3);
+  if (n >= 1e9) out << n / 1e9 << " B";
+  else if (n >= 1e6) out << n / 1e6 << " M";
+  else if (n >= 1e3) out << n / 1e3 << " k";
+  else out << n;
+  return out.str();
+}
+
+}  // namespace
+
+std::vector<StagePlan> check_plan(const Pipeline &pipeline, const Registry &registry, const Host &host, Script &script) {
+  if (pipeline.order.empty()) throw UsageError(pipeline.name + ".lua: the pipeline has no stage; return hone.pipeline { stage, ... }");
+  return Planner(pipeline, registry, host, script).check();
+}
+
+void print_plan(const Pipeline &pipeline, const std::vector<StagePlan> &plans, std::ostream &out) {
+  out << pipeline.name << ": " << plans.size() << " stages, seed " << pipeline.seed << "\n";
+  if (!pipeline.options.empty()) out << "\noptions\n";
+  for (const Option &option : pipeline.options) out << "  " << option.name << " = " << option.value.dump() << "   # " << option.help << " (from " << option.from << ")\n";
+  double flops = 0;
+  bool all_known = true;
+  out << "\nstages\n";
+  for (const StagePlan &plan : plans) {
+    out << "  " << plan.name << " (" << plan.component << ", " << plan.source << ")\n";
+    out << "      model     " << count_text(static_cast<double>(plan.parameters)) << " parameters, " << count_text(static_cast<double>(plan.active_parameters)) << " active\n";
+    if (!plan.data.empty()) out << "      data      " << plan.data << "\n";
+    if (plan.source != "loop") out << "      steps     " << (plan.steps ? std::to_string(plan.steps) : "as many as the data of an earlier stage needs") << "\n";
+    if (plan.memory_bytes > 0) out << "      memory    " << human_bytes(static_cast<uint64_t>(plan.memory_bytes)) << " for weights, gradients, optimizer and cache\n";
+    if (plan.flops > 0) out << "      work      about " << count_text(plan.flops / 1e9) << " GFLOP\n";
+    else all_known = false;
+    flops += plan.flops;
+  }
+  out << "\nsettings\n";
+  for (int index : pipeline.order) {
+    const StageNode &stage = pipeline.stages[index];
+    out << "  " << stage_folder_name(pipeline, index) << "  (" << stage.place.text() << ")\n";
+    for (const auto &[name, value] : stage.settings.items()) out << "      " << name << " = " << value.dump() << "\n";
+  }
+  out << "\nrollout work in all: about " << count_text(flops / 1e9) << " GFLOP" << (all_known ? "" : " (stages over rows not counted)") << "\n";
+}
+
+}  // namespace hone

@@ -1,0 +1,152 @@
+// runner.cpp -- see runner.h.
+#include "core/stage/runner.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/base/failure.h"
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/run/report.h"
+#include "core/stage/host_settings.h"
+#include "core/stage/interrupt.h"
+#include "core/stage/loop_stage.h"
+#include "core/stage/objective_stage.h"
+#include "core/stage/plan.h"
+
+namespace hone {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+// What a resume needs beside the saved script: how it was called.
+json saved_arguments(const RunRequest &request, const Pipeline &pipeline) {
+  json options = json::object();
+  for (const Option &option : pipeline.options) options[option.name] = option.value;
+  return {{"trust", request.arguments.trust}, {"options", options}, {"dtype", request.dtype}, {"seed", pipeline.seed},
+          {"command_line", request.command_line}, {"name", pipeline.name}};
+}
+
+
+// settings.toml: every option with its value and where it came from; a script can be run with it as --config.
+std::string settings_toml(const Pipeline &pipeline) {
+  std::string text = "# The options of " + pipeline.name + ".lua as this run used them. hone run SCRIPT --config this_file\n";
+  for (const Option &option : pipeline.options)
+    text += "\n# " + option.help + " (from " + option.from + ")\n" + option.name + " = " + option.value.dump() + "\n";
+  return text;
+}
+
+}  // namespace
+
+fs::path create_run(const RunRequest &request) {
+  const Registry registry = Registry::scan(plugin_folders(request.plugins));
+  const std::unique_ptr<Script> script = Script::load(request.script, registry, host_settings(), request.arguments);
+  const Pipeline &pipeline = script->pipeline();
+  Pool pool(request.threads);
+  Host host(pool, pipeline.seed);
+  check_plan(pipeline, registry, host, *script);
+  std::map<std::string, std::string> files;
+  const fs::path base = fs::weakly_canonical(pipeline.base_folder);
+  for (const std::string &source : pipeline.sources) {
+    const fs::path path = fs::weakly_canonical(source);
+    files["script/" + path.lexically_relative(base).generic_string()] = read_file(path);
+  }
+  files["script/where.json"] = json({{"script", fs::weakly_canonical(pipeline.sources.at(0)).lexically_relative(base).generic_string()},
+                                     {"folder", base.string()}}).dump(1) + "\n";
+  files["script.lua"] = read_file(pipeline.sources.at(0));
+  files["settings.toml"] = settings_toml(pipeline);
+  files["pipeline.json"] = to_json(pipeline).dump(1) + "\n";
+  files["arguments.json"] = saved_arguments(request, pipeline).dump(1) + "\n";
+  return RunDirectory::create(request.out, pipeline.name, files).path();
+}
+
+OpenRun::OpenRun(const fs::path &run, const std::vector<fs::path> &plugins, uint32_t threads, std::atomic<int> *signal)
+    : directory_(RunDirectory::open(run)), registry_(Registry::scan(plugin_folders(plugins))) {
+  const fs::path path = directory_.path();
+  json saved, where;
+  try {
+    saved = json::parse(read_file(path / "arguments.json"));
+    where = json::parse(read_file(path / "script" / "where.json"));
+  } catch (const json::exception &error) {
+    throw Failure(path.string() + ": arguments.json or script/where.json is damaged: " + error.what());
+  }
+  ScriptArguments arguments;
+  arguments.trust = saved.at("trust");
+  arguments.config = path / "settings.toml";
+  arguments.base_folder = where.at("folder").get<std::string>();
+  const fs::path script = path / "script" / where.at("script").get<std::string>();
+  script_ = Script::load(script, registry_, host_settings(), arguments);
+  if (json written = json::parse(read_file(path / "pipeline.json")); written.at("stages").size() != script_->pipeline().stages.size())
+    throw Failure(path.string() + ": the saved script makes another pipeline than the one that was started; was it edited?");
+  pool_ = std::make_unique<Pool>(threads);
+  host_ = std::make_unique<Host>(*pool_, script_->pipeline().seed);
+  context_ = std::make_unique<RunContext>(RunContext{registry_, kernels(), *pool_, *host_, *script_, script_->pipeline(), directory_,
+                                                     registry_.folders_,
+                                                     {{"config", arguments.config.string()}, {"trust", arguments.trust}, {"base_folder", arguments.base_folder.string()}},
+                                                     script, saved.at("dtype").get<uint32_t>(), signal});
+}
+
+OpenRun::~OpenRun() = default;
+
+namespace {
+
+// metrics.jsonl may hold lines of steps after the last checkpoint; they are written again, so they are cut off first.
+void truncate_metrics(RunContext &context) {
+  uint64_t length = 0;
+  for (int index : context.pipeline.order) {
+    const StageDirectory directory = context.directory_of(index);
+    if (directory.done()) {
+      length = directory.summary().at("metrics_length");
+      continue;
+    }
+    uint32_t step;
+    fs::path folder;
+    if (directory.newest_checkpoint(step, folder)) length = run_place(read_state(folder)).metrics_length;
+    break;
+  }
+  context.run.metrics().truncate(std::min(length, context.run.metrics().length()));
+}
+
+void run_stage(RunContext &context, int index) {
+  const StageNode &node = context.pipeline.stages.at(index);
+  const ComponentInfo &component = context.registry.require("stage", node.component);
+  if (component.kind == HONE_OBJECTIVE) ObjectiveStage(context, index).run();
+  else LoopStage(context, index).run();
+}
+
+}  // namespace
+
+int continue_run(const fs::path &path, const std::vector<fs::path> &plugins, uint32_t threads) {
+  std::atomic<int> &flag = interrupt_flag();
+  OpenRun open(path, plugins, threads, &flag);
+  open.directory().lock();
+  log_also_to(path / "log.txt");
+  RunContext &context = open.context();
+  truncate_metrics(context);
+  const auto began = std::chrono::steady_clock::now();
+  const size_t total = context.pipeline.order.size();
+  try {
+    for (int index : context.pipeline.order) {
+      StageDirectory directory = context.directory_of(index);
+      if (directory.done()) continue;
+      log_info("stage " + std::to_string(context.number_of(index)) + " of " + std::to_string(total) + ": " + stage_label(context.pipeline, index) +
+               " (" + context.pipeline.stages[index].component + ")");
+      run_stage(context, index);
+      const json summary = directory.summary();
+      log_info("stage " + stage_label(context.pipeline, index) + " done: " + std::to_string(summary.value("steps", 0u)) + " steps, " +
+               std::to_string(summary.value("tokens", uint64_t(0))) + " tokens, " + human_seconds(summary.value("seconds", 0.0)));
+      write_results(context, -1, json::array());
+    }
+  } catch (const Interrupted &interruption) {
+    log_warning("interrupted; go on with: hone resume " + path.string());
+    return 128 + interruption.signal;
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  const fs::path report = write_report(path);
+  log_info("done in " + human_seconds(seconds) + "; report: " + report.string());
+  return 0;
+}
+
+}  // namespace hone
