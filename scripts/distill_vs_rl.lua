@@ -64,6 +64,6 @@ local distilled = add(hone.stage "distill" {
 stages.report = hone.stage "eval" {
   models = { teacher, small.model, by_rl.model, distilled.model }, prompts = data.questions(o.split, o.questions),
   num_generations = o.samples, max_completion_length = 160,
-  rewards = { reasoning = { accuracy }, harder = { accuracy }, general = { data.correct, data.help } },
+  rewards = { calc = { accuracy }, calc_long = { accuracy }, general = { data.accuracy, data.help } },
 }
 return hone.pipeline(stages)

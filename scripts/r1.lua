@@ -134,6 +134,6 @@ add(student, student.model)
 stages.seed = o.seed
 stages.report = hone.stage "eval" {
   models = compared, prompts = data.questions(o.split, o.questions), num_generations = o.samples, max_completion_length = 160,
-  rewards = { reasoning = { accuracy }, harder = { accuracy }, general = { data.correct, data.help, preference } },
+  rewards = { calc = { accuracy }, calc_long = { accuracy }, general = { data.accuracy, data.help, preference } },
 }
 return hone.pipeline(stages)

@@ -37,7 +37,7 @@ local stages = {
   seed = o.seed,
   report = hone.stage "eval" {
     models = { base, zero.model }, prompts = questions, num_generations = o.samples, max_completion_length = 160,
-    rewards = { reasoning = { accuracy }, harder = { accuracy }, general = { data.correct, data.help } },
+    rewards = { calc = { accuracy }, calc_long = { accuracy }, general = { data.accuracy, data.help } },
   },
 }
 if pretrained then stages[1] = pretrained end

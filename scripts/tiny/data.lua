@@ -34,17 +34,17 @@ function data.preferences(count)
   return hone.rows { label = "preferences", count = count, seed = 6, make = preferences.pair }
 end
 
--- Questions held out from all of the above. "harder" chains are longer than any that reinforcement learning sees.
+-- Questions held out from all of the above. calc_long: chains longer than any that reinforcement learning sees.
 function data.questions(split, count)
   local function held_out(label, seed, make) return hone.rows { label = label, count = count, seed = seed, make = make } end
   return {
-    reasoning = held_out("reasoning_" .. split, 7, function() return chain.row(split, 2, 7) end),
-    harder = held_out("harder_" .. split, 8, function() return chain.row(split, 8, 12) end),
+    calc = held_out("calc_" .. split, 7, function() return chain.row(split, 2, 7) end),
+    calc_long = held_out("calc_long_" .. split, 8, function() return chain.row(split, 8, 12) end),
     general = held_out("general_" .. split, 9, function() return general.row(split) end),
   }
 end
 
-data.correct = hone.reward { label = "correct", score = general.correct }
+data.accuracy = hone.reward { label = "accuracy", score = general.correct }  -- what eval reports as pass@1
 data.help = hone.reward { label = "help", score = general.help }
 data.judge = hone.reward { label = "judge", score = general.judge }
 

@@ -1,0 +1,314 @@
+// eval.cpp -- measures models on questions: k sampled responses each, as DeepSeek-R1 does (arXiv 2501.12948, section 3).
+//   pass@1 = mean over questions of the mean over its k responses, with a 95 % interval: 1.96 standard errors over questions
+//   pass@k = share of questions that any of the k answers; cons@k = share that the commonest answer answers
+#include <hone/json.hpp>
+#include <hone/response.hpp>
+#include <hone/stage.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "scripts_of_writing.h"
+
+namespace {
+
+using hone::Json;
+
+// What has been counted for one model and one domain so far. Values per question stay apart for the intervals.
+struct Tally {
+  std::vector<double> correct, any, consensus;           // per question
+  std::map<std::string, std::vector<double>> others;     // per question, of each further reward
+  uint64_t responses = 0, formatted = 0, mixed = 0, truncated = 0, tokens = 0, unscored = 0;
+};
+
+Json list_of(const std::vector<double> &values) { return Json(std::vector<Json>(values.begin(), values.end())); }
+std::vector<double> numbers_of(const Json &list) {
+  std::vector<double> out;
+  for (const Json &value : list.as_list()) out.push_back(value.as_number());
+  return out;
+}
+
+Json to_json(const Tally &t) {
+  std::map<std::string, Json> others;
+  for (const auto &[name, values] : t.others) others[name] = list_of(values);
+  return Json(std::map<std::string, Json>{{"correct", list_of(t.correct)}, {"any", list_of(t.any)}, {"consensus", list_of(t.consensus)},
+                                          {"others", std::move(others)}, {"responses", t.responses}, {"formatted", t.formatted},
+                                          {"mixed", t.mixed}, {"truncated", t.truncated}, {"tokens", t.tokens}, {"unscored", t.unscored}});
+}
+Tally tally_of(const Json &json) {
+  const auto count = [&](const char *name) { return static_cast<uint64_t>(json[name].as_integer()); };
+  Tally t{numbers_of(json["correct"]), numbers_of(json["any"]), numbers_of(json["consensus"]), {},
+          count("responses"), count("formatted"), count("mixed"), count("truncated"), count("tokens"), count("unscored")};
+  for (const auto &[name, values] : json["others"].as_table()) t.others[name] = numbers_of(values);
+  return t;
+}
+
+double mean(const std::vector<double> &values) {
+  double sum = 0;
+  for (const double v : values) sum += v;
+  return sum / static_cast<double>(values.size());
+}
+
+// Half of the 95 % interval of the mean; NaN for fewer than two questions.
+double half_width(const std::vector<double> &values) {
+  if (values.size() < 2) return std::nan("");
+  const double m = mean(values);
+  double squares = 0;
+  for (const double v : values) squares += (v - m) * (v - m);
+  return 1.96 * std::sqrt(squares / static_cast<double>(values.size() - 1) / static_cast<double>(values.size()));
+}
+
+class Eval final : public hone::Stage {
+ public:
+  hone::ModelHandle model;
+  hone::JsonList models;
+  hone::DataHandle prompts;
+  hone::RewardHandle rewards;
+  std::string metric = "accuracy", expect = "en";
+  std::string open = "<think>", close = "</think>", answer_open = "<answer>", answer_close = "</answer>";
+  double threshold = 0.5;
+  uint32_t num_generations = 4, max_completion_length = 256, batch_size = 64, top_k = 0, record = 4;
+  float temperature = 0.6f, top_p = 0.95f, min_p = 0;
+
+  static auto params() {
+    using E = Eval;
+    return hone::params(
+        hone::param("model", &E::model, "the model to measure, when it is one"),
+        hone::param("models", &E::models, "the models to measure: a row of the results each"),
+        hone::param("prompts", &E::prompts, "questions {prompt, answer, ...}; or one list per domain, each measured apart", {.required = true}),
+        hone::param("rewards", &E::rewards, "what judges a response; or one list per domain", {.required = true}),
+        hone::param("metric", &E::metric, "label of the reward that is the accuracy; a domain with only one reward needs none"),
+        hone::param("threshold", &E::threshold, "a response is correct when that reward is at least this (pass@k, cons@k)"),
+        hone::param("num_generations", &E::num_generations, "k, responses to each question", {.min = 1, .max = 65536}),
+        hone::param("temperature", &E::temperature, "of sampling; 0: greedy", {.min = 0, .max = 100}),
+        hone::param("top_p", &E::top_p, "sample from the most likely tokens that together have this probability; 1: all", {.min = 0, .max = 1}),
+        hone::param("min_p", &E::min_p, "sample only tokens with at least this share of the likeliest one's probability", {.min = 0, .max = 1}),
+        hone::param("top_k", &E::top_k, "sample only from this many likeliest tokens; 0: all"),
+        hone::param("max_completion_length", &E::max_completion_length, "tokens of a response at most", {.min = 1, .max = 1e6}),
+        hone::param("batch_size", &E::batch_size, "questions sampled at once", {.min = 1, .max = 1e6}),
+        hone::param("expect", &E::expect, "language of the thinking, for the rate of mixing; \"\": not measured",
+                    {.choices = {"", "en", "de", "fr", "es", "it", "ru", "el", "ar", "he", "hi", "zh", "ja", "ko"}}),
+        hone::param("open", &E::open, "tag that starts the thinking"), hone::param("close", &E::close, "tag that ends it"),
+        hone::param("answer_open", &E::answer_open, "tag that starts the answer"),
+        hone::param("answer_close", &E::answer_close, "tag that ends it"),
+        hone::param("record", &E::record, "questions of each domain whose first response is kept as a row of stage.data"));
+  }
+
+  void start(const hone::Services &services) {
+    host_ = hone::StageHost(services);
+    metrics_ = hone::Metrics(services);
+    tags_ = {open, close, answer_open, answer_close};
+    if (model) models_.push_back(model);
+    for (const Json &handle : Json::parse(models.text).as_list()) {
+      const Json &index = handle["$model"];
+      if (index.type() != Json::integer) throw hone::Error("models must be a list of models, it holds " + handle.text());
+      models_.push_back(hone::ModelHandle{index.as_integer()});
+    }
+    if (models_.empty()) throw hone::Error("there is no model to measure; give model = ... or models = {...}");
+  }
+
+  bool step() override {
+    read_questions();
+    const size_t which = next_ / batches_.size();
+    const auto [begin, end] = batches_[next_ % batches_.size()];
+    measure(models_[which], begin, end);
+    ++next_;
+    if (next_ % batches_.size() == 0) {
+      publish(models_[which]);
+      tallies_.clear();
+    }
+    host_.progress(next_, models_.size() * batches_.size());
+    return next_ < models_.size() * batches_.size();
+  }
+
+  std::string save() const override {
+    std::map<std::string, Json> tallies;
+    for (const auto &[domain, tally] : tallies_) tallies[domain] = to_json(tally);
+    return Json(std::map<std::string, Json>{{"next", next_}, {"tallies", std::move(tallies)}}).text();
+  }
+
+  void load(std::string_view saved) override {
+    const Json state = Json::parse(saved);
+    next_ = static_cast<size_t>(state["next"].as_integer());
+    tallies_.clear();
+    for (const auto &[domain, tally] : state["tallies"].as_table()) tallies_[domain] = tally_of(tally);
+  }
+
+ private:
+  // Reads the questions once in a process and cuts them into batches, none of them across two domains.
+  void read_questions() {
+    if (!batches_.empty()) return;
+    const hone::TableView rows = host_.data(prompts);
+    for (uint64_t i = 0; i < rows.rows(); ++i) {
+      prompt_.emplace_back(rows.text("prompt", i));
+      answer_.emplace_back(rows.text("answer", i));
+      columns_.emplace_back(rows.text("columns", i));
+      domain_.emplace_back(rows.text("domain", i));
+      number_.push_back(i > 0 && domain_[i] == domain_[i - 1] ? number_[i - 1] + 1 : 0);
+    }
+    for (size_t begin = 0; begin < prompt_.size();) {
+      size_t end = begin + 1;
+      while (end < prompt_.size() && end - begin < batch_size && domain_[end] == domain_[begin]) ++end;
+      batches_.emplace_back(begin, end);
+      begin = end;
+    }
+    if (batches_.empty()) throw hone::Error("the prompts have no rows");
+    if (next_ > models_.size() * batches_.size()) throw hone::Error("the questions have changed since the stage was saved; start a new run");
+  }
+
+  // The name of the column that counts as accuracy among those that judged this domain.
+  const std::string &accuracy_column(const std::map<std::string, std::vector<double>> &parts, const std::string &domain) const {
+    if (const auto found = parts.find(metric); found != parts.end()) return found->first;
+    if (parts.size() == 1) return parts.begin()->first;
+    std::string names;
+    for (const auto &[name, values] : parts) names += (names.empty() ? "" : ", ") + name;
+    throw hone::Error("no reward" + (domain.empty() ? std::string() : " of domain \"" + domain + "\"") + " is labelled \"" + metric +
+                      "\" (there are: " + names + "); give one of them label = \"" + metric + "\", or set metric");
+  }
+
+  void measure(hone::ModelHandle which, size_t begin, size_t end) {
+    hone::Table asked;
+    asked.texts("prompt", {prompt_.begin() + static_cast<ptrdiff_t>(begin), prompt_.begin() + static_cast<ptrdiff_t>(end)});
+    const auto step = static_cast<uint32_t>(next_ + 1);
+    const hone::TableView out = host_.rollout(
+        which, asked.view(), {num_generations, max_completion_length, top_k, temperature, top_p, min_p, step});
+    const size_t k = num_generations, n = end - begin;
+    if (out.rows() != n * k) throw hone::Error("the host gave " + std::to_string(out.rows()) + " responses, not " + std::to_string(n * k));
+    std::vector<std::string> prompt, response, answer, columns, domain;
+    std::vector<std::vector<int32_t>> ids;
+    std::vector<int64_t> truncated;
+    for (size_t i = 0; i < n * k; ++i) {
+      const size_t from = begin + i / k;
+      prompt.push_back(prompt_[from]), answer.push_back(answer_[from]), columns.push_back(columns_[from]), domain.push_back(domain_[from]);
+      response.emplace_back(out.text("response", i));
+      const auto list = out.int_list("ids", i);
+      ids.emplace_back(list.begin(), list.end());
+      truncated.push_back(out.ints("truncated")[i]);
+    }
+    hone::Table rows;
+    rows.texts("prompt", prompt).texts("response", response).texts("answer", answer).texts("columns", columns).texts("domain", domain);
+    rows.int_lists("ids", ids).ints("truncated", truncated);
+    const hone::TableView scores = host_.score(rewards, rows.view(), step);
+    std::map<std::string, std::vector<double>> parts;  // those that judged this domain: the others' columns are NaN throughout
+    for (const hone_column &column : scores.columns()) {
+      const std::string name(hone::detail::view(column.name));
+      const auto values = scores.floats(name);
+      const bool judged = std::any_of(values.begin(), values.end(), [](double v) { return !std::isnan(v); });
+      if (name != "reward" && judged) parts[name].assign(values.begin(), values.end());
+    }
+    if (parts.empty()) throw hone::Error("no reward gave any score" + (domain[0].empty() ? "" : " in domain \"" + domain[0] + "\""));
+    const std::string &accuracy = accuracy_column(parts, domain[0]);
+
+    Tally &tally = tallies_[domain[0]];
+    for (size_t q = 0; q < n; ++q) count_question(tally, parts, accuracy, q * k, response);
+    for (size_t i = 0; i < n * k; ++i) {
+      ++tally.responses;
+      tally.tokens += ids[i].size();
+      tally.truncated += truncated[i] != 0;
+      tally.formatted += hone::well_formed(response[i], tags_);
+      tally.mixed += !expect.empty() && has_foreign_word(hone::thinking_of(response[i], tags_), expect);
+      tally.unscored += std::isnan(parts[accuracy][i]);
+    }
+    const double so_far = mean(tally.correct);
+    metrics_.put(column(domain[0], "pass@1"), so_far);
+    emit_samples(which, begin, n, prompt, response, answer, domain, parts[accuracy], truncated);
+  }
+
+  // One question's k responses begin at row `first`. A response without a score is left out of the means; a question without any
+  // scored response is left out altogether, and the column "unscored" tells.
+  void count_question(Tally &tally, const std::map<std::string, std::vector<double>> &parts, const std::string &accuracy, size_t first,
+                      const std::vector<std::string> &response) const {
+    for (const auto &[name, values] : parts) {
+      double sum = 0;
+      size_t scored = 0;
+      bool any = false;
+      for (size_t i = first; i < first + num_generations; ++i)
+        if (!std::isnan(values[i])) sum += values[i], ++scored, any = any || values[i] >= threshold;
+      if (scored == 0) continue;
+      if (name != accuracy) {
+        tally.others[name].push_back(sum / static_cast<double>(scored));
+        continue;
+      }
+      tally.correct.push_back(sum / static_cast<double>(scored));
+      tally.any.push_back(any);
+      tally.consensus.push_back(consensus_is_correct(values, first, response));
+    }
+  }
+
+  // The commonest answer; of equally common ones, the one given first. Responses without an answer do not vote.
+  bool consensus_is_correct(const std::vector<double> &values, size_t first, const std::vector<std::string> &response) const {
+    std::map<std::string_view, std::pair<uint32_t, size_t>> votes;  // answer -> count, first row
+    for (size_t i = first; i < first + num_generations; ++i)
+      if (const auto answer = hone::answer_of(response[i], tags_); !answer.empty() && !std::isnan(values[i]))
+        ++votes.try_emplace(answer, 0u, i).first->second.first;
+    const std::pair<uint32_t, size_t> *best = nullptr;
+    for (const auto &[answer, vote] : votes)
+      if (!best || vote.first > best->first || (vote.first == best->first && vote.second < best->second)) best = &vote;
+    return best && values[best->second] >= threshold;
+  }
+
+  static std::string column(const std::string &domain, const std::string &name) { return domain.empty() ? name : domain + "/" + name; }
+
+  void publish(hone::ModelHandle which) {
+    hone::Table row;
+    for (const auto &[domain, t] : tallies_) {
+      const auto put = [&, &domain = domain](const std::string &name, double value) {
+        if (!std::isnan(value)) row.floats(column(domain, name), {value});
+      };
+      const auto put_mean = [&](const std::string &name, const std::vector<double> &values) {
+        put(name, mean(values));
+        put(name + "_ci", half_width(values));
+      };
+      const auto share = [&t = t](uint64_t count) { return static_cast<double>(count) / static_cast<double>(t.responses); };
+      put_mean("pass@1", t.correct);
+      if (num_generations > 1) {
+        put("pass@" + std::to_string(num_generations), mean(t.any));
+        put("cons@" + std::to_string(num_generations), mean(t.consensus));
+      }
+      for (const auto &[name, values] : t.others) put_mean(name, values);
+      put("format", share(t.formatted));
+      if (!expect.empty()) put("mixing", share(t.mixed));
+      put("length", share(t.tokens));
+      put("truncated", share(t.truncated));
+      if (t.unscored > 0) put("unscored", share(t.unscored));
+      put("questions", static_cast<double>(t.correct.size()));
+    }
+    host_.result(host_.model_name(which), row.view());
+  }
+
+  void emit_samples(hone::ModelHandle which, size_t begin, size_t n, const std::vector<std::string> &prompt,
+                    const std::vector<std::string> &response, const std::vector<std::string> &answer,
+                    const std::vector<std::string> &domain, const std::vector<double> &reward, const std::vector<int64_t> &truncated) {
+    std::vector<size_t> rows;
+    for (size_t q = 0; q < n; ++q)
+      if (number_[begin + q] < record) rows.push_back(q * num_generations);
+    if (rows.empty()) return;
+    const auto pick = [&rows](const auto &all) {
+      std::decay_t<decltype(all)> out;
+      for (const size_t i : rows) out.push_back(all[i]);
+      return out;
+    };
+    hone::Table table;
+    table.texts("model", std::vector<std::string>(rows.size(), host_.model_name(which)));
+    table.texts("prompt", pick(prompt)).texts("response", pick(response)).texts("answer", pick(answer)).texts("domain", pick(domain));
+    table.floats("reward", pick(reward)).ints("truncated", pick(truncated));
+    host_.emit(table.view());
+  }
+
+  hone::StageHost host_;
+  hone::Metrics metrics_;
+  hone::Tags tags_;
+  std::vector<hone::ModelHandle> models_;
+  std::vector<std::string> prompt_, answer_, columns_, domain_;
+  std::vector<uint64_t> number_;  // of a question within its domain
+  std::vector<std::pair<size_t, size_t>> batches_;
+  // What save() tells.
+  size_t next_ = 0;  // counts batches of all models, one model after the other
+  std::map<std::string, Tally> tallies_;  // of the current model, by domain
+};
+
+}  // namespace
+
+HONE_PLUGIN("hone.stages.eval", "0.1.0",
+            hone::component<Eval>("eval", "measures models on questions: pass@1 with its interval, pass@k, cons@k, format, mixing, length"));
