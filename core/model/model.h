@@ -18,6 +18,7 @@ namespace hone {
 
 // Opens libhone_kernels_<device>.so beside the program's libraries ($HONE_KERNELS names another folder). Failure if absent.
 const hone_kernels &kernels(const std::string &device = "cpu");
+std::filesystem::path kernel_library(const std::string &device = "cpu");  // the file it is opened from
 
 struct ParameterInfo {
   std::string name;
@@ -74,10 +75,12 @@ class Weights {
   const float *value_head() const;          // null without
   void add_value_head();                    // zero-initialised
 
-  // The prepared weight of matrix parameter `index` (expert: of expert e), packed again after changed(). [many] after prepare().
+  // The prepared weight of matrix parameter `index` (expert: of expert e; those of one parameter stand one after another),
+  // packed again after changed(). Its N is 0 when the parameter is no matrix. [many] after prepare().
   const hone_weight &weight(uint32_t index, uint32_t expert = 0) const;
   void prepare(Pool &) const;               // packs what changed() made stale; cheap when nothing did
   void changed();
+  bool prepared() const;                    // nothing changed since prepare()
   uint32_t dtype() const;
   uint64_t checksum() const;                // of all numbers, in order
 

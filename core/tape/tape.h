@@ -59,13 +59,14 @@ class Tape {
   const float *forward_cached(const Weights &, const PackedTokens &, std::span<const uint32_t> first_position,
                               std::span<const uint32_t> page_table, uint32_t max_pages, KvCache &);
 
-  // Expert choices counted in passes since the last reset: [routed_layers][experts].
+  // Expert choices counted in all passes since the last reset, or since another model was run: [routed_layers][experts].
   std::span<const uint64_t> expert_counts() const;
   void reset_expert_counts();
   size_t arena_bytes() const;
 
+  struct State;  // core/tape/graph.h
+
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 

@@ -1,0 +1,116 @@
+// architecture.cpp -- a model plugin's instance and the layout of what it declares.
+#include <exception>
+#include <set>
+
+#include "core/base/failure.h"
+#include "core/model/layout.h"
+#include "core/model/model.h"
+
+namespace hone {
+namespace {
+
+constexpr uint64_t kMostElements = uint64_t{1} << 42;  // 16 TiB of floats: beyond it a product of sizes is a mistake
+
+struct Visit {
+  std::vector<ParameterInfo> parameters;
+  std::exception_ptr failure;
+  std::string component;
+};
+
+ParameterInfo read_parameter(const hone_parameter &raw, const std::string &component) {
+  ParameterInfo out;
+  out.name.assign(raw.name.data, raw.name.size);
+  const std::string what = component + ": parameter \"" + out.name + "\"";
+  if (out.name.empty()) throw Failure(component + " declares a parameter without a name");
+  if (raw.n_dims < 1 || raw.n_dims > 3) throw Failure(what + " has " + std::to_string(raw.n_dims) + " dimensions; 1 to 3 are allowed");
+  out.size = 1;
+  for (uint32_t i = 0; i < raw.n_dims; ++i) {
+    if (raw.dims[i] == 0) throw Failure(what + " has a dimension of 0");
+    out.dims.push_back(raw.dims[i]);
+    out.size *= raw.dims[i];
+    if (out.size > kMostElements) throw Failure(what + " is impossibly large: " + shape_text(out.dims));
+  }
+  const bool experts = raw.flags & HONE_PARAMETER_EXPERTS;
+  if (experts != (out.name.find("{}") != std::string::npos) || (experts && raw.n_dims != 3))
+    throw Failure(what + " must have three dimensions and \"{}\" in its name exactly when it holds experts");
+  if (raw.init > HONE_INIT_NORMAL) throw Failure(what + " has the unknown initialiser " + std::to_string(raw.init));
+  out.flags = raw.flags;
+  out.init = raw.init;
+  out.init_scale = raw.init_scale;
+  return out;
+}
+
+}  // namespace
+
+std::string shape_text(const std::vector<uint32_t> &dims) {
+  std::string text = "[";
+  for (size_t i = 0; i < dims.size(); ++i) text += (i ? ", " : "") + std::to_string(dims[i]);
+  return text + "]";
+}
+
+uint64_t align_floats(uint64_t n) { return (n + 15) / 16 * 16; }
+
+Architecture::Architecture(const ComponentInfo &component, const Host &host, const nlohmann::json &config)
+    : config_(config), component_(component.name) {
+  instance_ = std::make_unique<Instance>(component, host.abi(), config);
+  const std::string who = "model " + component_;
+  methods_ = known_methods<hone_model>(instance_->component());
+  if (!methods_.info || !methods_.parameters || !methods_.forward)
+    throw Failure(who + " lacks info, parameters or forward; " + component.library.string() + " is incomplete");
+  hone_error error{};
+  info_.struct_size = sizeof info_;
+  check_call(methods_.info(instance_->self(), &info_, &error), error, who);
+
+  Visit visit;
+  visit.component = who;
+  error = {};
+  const auto collect = [](void *arg, const hone_parameter *raw) {
+    auto &visit = *static_cast<Visit *>(arg);
+    if (visit.failure) return;
+    try {
+      visit.parameters.push_back(read_parameter(*raw, visit.component));
+    } catch (...) {
+      visit.failure = std::current_exception();
+    }
+  };
+  check_call(methods_.parameters(instance_->self(), collect, &visit, &error), error, who);
+  if (visit.failure) std::rethrow_exception(visit.failure);
+  parameters_ = std::move(visit.parameters);
+
+  std::set<std::string> names;
+  for (const ParameterInfo &parameter : parameters_)
+    if (!names.insert(parameter.name).second) throw Failure(who + " declares the parameter \"" + parameter.name + "\" twice");
+  for (const bool buffer : {false, true}) {
+    for (ParameterInfo &parameter : parameters_) {
+      if (bool(parameter.flags & HONE_PARAMETER_BUFFER) != buffer) continue;
+      parameter.offset = total_size_;
+      total_size_ += align_floats(parameter.size);
+      if (total_size_ > kMostElements) throw Failure(who + " is impossibly large: more than 2^42 numbers");
+    }
+    if (!buffer) trained_size_ = total_size_;
+  }
+  if (info_.head >= parameters_.size() || parameters_[info_.head].dims != std::vector<uint32_t>{info_.vocab_size, info_.hidden_size})
+    throw Failure(who + ": its head, parameter " + std::to_string(info_.head) + ", must have the shape [vocab_size, hidden_size] " +
+                  shape_text({info_.vocab_size, info_.hidden_size}));
+  if (info_.max_positions == 0) throw Failure(who + ": max_positions must be at least 1");
+}
+
+nlohmann::json Architecture::config_json() const {
+  nlohmann::json out = config_;
+  size_t type = 0;
+  if (methods_.model_types) {
+    const auto chosen = out.find("model_type");
+    for (size_t i = 0; methods_.model_types[i]; ++i)
+      if (chosen != out.end() && *chosen == methods_.model_types[i]) type = i;
+    if (methods_.model_types[0]) out["model_type"] = methods_.model_types[type];
+    if (methods_.architectures && methods_.architectures[0]) out["architectures"] = {methods_.architectures[type]};
+  }
+  for (auto names = methods_.null_settings; names && *names; ++names) {
+    const auto setting = out.find(*names);
+    if (setting == out.end()) continue;
+    if (*setting == 0 || *setting == "" || (setting->is_structured() && setting->empty())) *setting = nullptr;
+  }
+  return out;
+}
+
+}  // namespace hone

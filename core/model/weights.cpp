@@ -1,0 +1,207 @@
+// weights.cpp -- one flat, aligned buffer of numbers, its first values, and its matrices packed for matmul.
+#include <xxhash.h>
+
+#include <cmath>
+#include <cstring>
+#include <numbers>
+#include <utility>
+
+#include "core/base/failure.h"
+#include "core/base/philox.h"
+#include "core/base/text.h"
+#include "core/model/layout.h"
+#include "core/model/model.h"
+
+namespace hone {
+namespace {
+
+struct DeviceMemory {
+  const hone_kernels *table = nullptr;
+  void *data = nullptr;
+  DeviceMemory() = default;
+  DeviceMemory(const hone_kernels &kernels, size_t bytes, const std::string &what) : table(&kernels) {
+    data = kernels.allocate(std::max<size_t>(bytes, 64));
+    if (!data) throw Failure("out of memory: " + what + " needs " + human_bytes(bytes));
+  }
+  DeviceMemory(DeviceMemory &&other) noexcept : table(other.table), data(std::exchange(other.data, nullptr)) {}
+  DeviceMemory &operator=(DeviceMemory &&other) noexcept {
+    std::swap(table, other.table);
+    std::swap(data, other.data);
+    return *this;
+  }
+  ~DeviceMemory() {
+    if (data) table->release(data);
+  }
+};
+
+// Standard normal numbers 2i and 2i + 1 of parameter `index`: Box and Muller's transform of Philox bits, in double.
+void normal_pair(uint64_t seed, uint32_t index, uint64_t i, double out[2]) {
+  const auto bits = random_bits({.seed = seed, .purpose = Purpose::initialise, .stage = index, .step = 0,
+                                 .row = static_cast<uint32_t>(i >> 32), .token = static_cast<uint32_t>(i)});
+  const auto unit = [](uint32_t high, uint32_t low) { return static_cast<double>((uint64_t{high} << 32 | low) >> 11) * 0x1p-53; };
+  const double radius = std::sqrt(-2 * std::log(1 - unit(bits[0], bits[1])));
+  const double angle = 2 * std::numbers::pi * unit(bits[2], bits[3]);
+  out[0] = radius * std::cos(angle);
+  out[1] = radius * std::sin(angle);
+}
+
+bool is_matrix(const ParameterInfo &parameter, const hone_model_info &info, uint32_t index) {
+  if (parameter.dims.size() == 1) return false;
+  if (parameter.flags & HONE_PARAMETER_EXPERTS) return true;
+  if (parameter.dims.size() == 3) return false;
+  return index == info.head || parameter.dims[0] != info.vocab_size;  // else: an embedding, only looked up
+}
+
+}  // namespace
+
+struct Weights::State {
+  const hone_kernels *table = &kernels();
+  uint32_t dtype = HONE_F32;
+  bool value_head = false, stale = true;
+  uint64_t trained = 0, total = 0;
+  std::vector<ParameterInfo> parameters;
+  DeviceMemory data, packed;
+  std::vector<hone_weight> weights;      // one for each matrix; an entry with N 0 for other parameters
+  std::vector<uint32_t> first_weight;    // of each parameter
+  std::vector<size_t> packed_at;         // byte offset of each weight's packing
+
+  float *numbers() { return static_cast<float *>(data.data); }
+
+  void lay_out(const Architecture &architecture) {
+    parameters = architecture.parameters();
+    trained = architecture.trained_size();
+    total = architecture.total_size();
+    if (value_head) {
+      const uint64_t hidden = architecture.info().hidden_size, size = align_floats(hidden);
+      for (ParameterInfo &parameter : parameters)
+        if (parameter.flags & HONE_PARAMETER_BUFFER) parameter.offset += size;
+      ParameterInfo head;
+      head.name = "score.weight";
+      head.dims = {1, static_cast<uint32_t>(hidden)};
+      head.offset = trained;
+      head.size = hidden;
+      head.init = HONE_INIT_ZERO;
+      parameters.push_back(head);
+      trained += size;
+      total += size;
+    }
+  }
+
+  void lay_out_packed(const Architecture &architecture) {
+    weights.clear();
+    first_weight.clear();
+    packed_at.clear();
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < parameters.size(); ++i) {
+      const ParameterInfo &parameter = parameters[i];
+      first_weight.push_back(static_cast<uint32_t>(weights.size()));
+      if (i == architecture.parameters().size() || !is_matrix(parameter, architecture.info(), i)) {
+        weights.push_back({});
+        packed_at.push_back(0);
+        continue;
+      }
+      const bool experts = parameter.dims.size() == 3;
+      const uint32_t count = experts ? parameter.dims[0] : 1, N = parameter.dims[experts], K = parameter.dims[experts + 1];
+      for (uint32_t e = 0; e < count; ++e) {
+        hone_weight weight{};
+        weight.dtype = dtype;
+        weight.N = N;
+        weight.K = K;
+        weight.data = numbers() + parameter.offset + uint64_t{e} * N * K;
+        weights.push_back(weight);
+        packed_at.push_back(bytes);
+        bytes += (table->packed_bytes(dtype, N, K) + 63) / 64 * 64;
+      }
+    }
+    packed = DeviceMemory(*table, bytes, "the packed weights");
+    for (size_t i = 0; i < weights.size(); ++i)
+      if (weights[i].N) weights[i].packed = static_cast<const char *>(packed.data) + packed_at[i];
+    stale = true;
+  }
+};
+
+Weights::Weights(std::shared_ptr<const Architecture> architecture, bool value_head, uint32_t dtype)
+    : architecture_(std::move(architecture)), state_(std::make_unique<State>()) {
+  if (dtype != HONE_F32 && dtype != HONE_BF16) throw Failure("unknown weight type " + std::to_string(dtype) + "; it is f32 or bf16");
+  state_->dtype = dtype;
+  state_->value_head = value_head;
+  state_->lay_out(*architecture_);
+  state_->data = DeviceMemory(*state_->table, state_->total * sizeof(float), "the weights of model " + architecture_->component());
+  state_->lay_out_packed(*architecture_);
+}
+
+Weights::~Weights() = default;
+
+std::unique_ptr<Weights> Weights::initialised(std::shared_ptr<const Architecture> architecture, uint64_t seed, bool value_head, uint32_t dtype) {
+  auto weights = std::make_unique<Weights>(std::move(architecture), value_head, dtype);
+  State &state = *weights->state_;
+  hone_stream stream = Pool::serial_stream();
+  std::vector<float> values;
+  for (uint32_t index = 0; index < state.parameters.size(); ++index) {
+    const ParameterInfo &parameter = state.parameters[index];
+    values.assign(parameter.size, parameter.init == HONE_INIT_ONE ? 1.0f : 0.0f);
+    if (parameter.init == HONE_INIT_NORMAL)
+      for (uint64_t i = 0; i < parameter.size; i += 2) {
+        double pair[2];
+        normal_pair(seed, index, i / 2, pair);
+        values[i] = static_cast<float>(parameter.init_scale * pair[0]);
+        if (i + 1 < parameter.size) values[i + 1] = static_cast<float>(parameter.init_scale * pair[1]);
+      }
+    state.table->copy_in(&stream, state.numbers() + parameter.offset, values.data(), parameter.size * sizeof(float));
+  }
+  state.table->synchronize(&stream);
+  return weights;
+}
+
+std::unique_ptr<Weights> Weights::clone() const {
+  auto copy = std::make_unique<Weights>(architecture_, state_->value_head, state_->dtype);
+  hone_stream stream = Pool::serial_stream();
+  state_->table->copy(&stream, copy->data(), data(), state_->total);
+  state_->table->synchronize(&stream);
+  return copy;
+}
+
+bool Weights::has_value_head() const { return state_->value_head; }
+float *Weights::data() { return state_->numbers(); }
+const float *Weights::data() const { return state_->numbers(); }
+uint64_t Weights::trained_size() const { return state_->trained; }
+uint64_t Weights::total_size() const { return state_->total; }
+const std::vector<ParameterInfo> &Weights::parameters() const { return state_->parameters; }
+float *Weights::parameter(uint32_t index) { return state_->numbers() + state_->parameters[index].offset; }
+const float *Weights::parameter(uint32_t index) const { return state_->numbers() + state_->parameters[index].offset; }
+const float *Weights::value_head() const { return state_->value_head ? state_->numbers() + state_->parameters.back().offset : nullptr; }
+
+void Weights::add_value_head() {
+  if (state_->value_head) return;
+  Weights with_head(architecture_, true, state_->dtype);
+  hone_stream stream = Pool::serial_stream();
+  for (uint32_t i = 0; i < architecture_->parameters().size(); ++i)
+    state_->table->copy(&stream, with_head.parameter(i), parameter(i), state_->parameters[i].size);
+  state_->table->synchronize(&stream);
+  std::swap(state_, with_head.state_);
+}
+
+const hone_weight &Weights::weight(uint32_t index, uint32_t expert) const { return state_->weights[state_->first_weight[index] + expert]; }
+
+void Weights::prepare(Pool &pool) const {
+  if (!state_->stale) return;
+  hone_stream stream = pool.stream();
+  for (const hone_weight &weight : state_->weights)
+    if (weight.N) state_->table->pack_weight(&stream, weight.dtype, weight.N, weight.K, weight.data, const_cast<void *>(weight.packed));
+  state_->table->synchronize(&stream);
+  state_->stale = false;
+}
+
+void Weights::changed() { state_->stale = true; }
+bool Weights::prepared() const { return !state_->stale; }
+uint32_t Weights::dtype() const { return state_->dtype; }
+
+uint64_t Weights::checksum() const {
+  std::vector<float> host(state_->total);
+  hone_stream stream = Pool::serial_stream();
+  state_->table->copy_out(&stream, host.data(), data(), host.size() * sizeof(float));
+  state_->table->synchronize(&stream);
+  return XXH3_64bits(host.data(), host.size() * sizeof(float));
+}
+
+}  // namespace hone

@@ -1,0 +1,70 @@
+// rows.cpp -- JSON lines, checked line by line.
+#include "core/text/rows.h"
+
+#include <iostream>
+#include <iterator>
+
+#include "core/base/failure.h"
+#include "core/base/file.h"
+#include "core/base/text.h"
+
+namespace hone {
+namespace {
+
+// nlohmann's message without its "[json.exception.parse_error.101] parse error at line 1, column 5: " in front.
+std::string plain_reason(const std::string &what) {
+  const size_t column = what.find("column ");
+  const size_t colon = column == std::string::npos ? std::string::npos : what.find(": ", column);
+  if (colon == std::string::npos) return what;
+  const size_t digits_end = what.find_first_not_of("0123456789", column + 7);
+  return "at column " + what.substr(column + 7, digits_end - column - 7) + ": " + what.substr(colon + 2);
+}
+
+std::string keys_of(const nlohmann::json &row) {
+  std::vector<std::string> names;
+  for (const auto &item : row.items()) names.push_back(item.key());
+  return join(names, ", ");
+}
+
+}  // namespace
+
+std::vector<nlohmann::json> read_rows(const std::string &path) {
+  const std::string name = path == "-" ? "stdin" : path;
+  const std::string bytes = path == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_file(path);
+  std::vector<nlohmann::json> rows;
+  size_t line_number = 0;
+  for (size_t begin = 0; begin < bytes.size();) {
+    size_t end = bytes.find('\n', begin);
+    if (end == std::string::npos) end = bytes.size();
+    std::string_view line(bytes.data() + begin, end - begin);
+    begin = end + 1;
+    ++line_number;
+    const std::string where = name + ":" + std::to_string(line_number) + ": ";
+    if (line_number == 1 && line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    if (const size_t bad = invalid_utf8(line); bad != std::string_view::npos)
+      throw Failure(where + "invalid UTF-8 at byte " + std::to_string(bad) + "; save the file as UTF-8");
+    nlohmann::json row;
+    try {
+      row = nlohmann::json::parse(line);
+    } catch (const nlohmann::json::exception &e) {
+      throw Failure(where + "not JSON: " + plain_reason(e.what()));
+    }
+    if (!row.is_object())
+      throw Failure(where + "a row must be a JSON object such as {\"prompt\": \"...\"}, but this is " + std::string(row.type_name()));
+    rows.push_back(std::move(row));
+  }
+  if (rows.empty()) throw Failure(name + ": no rows; it needs one JSON object per line");
+  return rows;
+}
+
+std::string column_text(const nlohmann::json &row, const std::string &column, const std::string &where) {
+  const auto found = row.find(column);
+  if (found == row.end()) throw Failure(where + ": row has no column \"" + column + "\" (it has: " + keys_of(row) + ")");
+  if (found->is_string()) return found->get<std::string>();
+  if (found->is_number_integer() || found->is_boolean()) return found->dump();
+  if (found->is_number_float()) return number_text(found->get<double>());
+  throw Failure(where + ": column \"" + column + "\" must hold text or a number, but it is " + found->type_name());
+}
+
+}  // namespace hone
