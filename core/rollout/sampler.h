@@ -45,6 +45,7 @@ class Sampler {
   // Rows in the order of requests, num_generations each. The result depends on weights, prompt, settings and row number only:
   // not on the company, limits or threads. done(i, row) is called as each row ends (any order, main thread); tick often.
   // Small models are decoded on all threads apart, each thread its share of requests; large ones in one batch.
+  // interrupted() is asked between passes, from any thread but never twice at once; when it says yes, the result is empty.
   std::vector<SampledRow> generate(const Weights &, const Tokenizer *, const std::vector<SampleRequest> &, const SampleSettings &,
                                    const std::function<void(size_t, const SampledRow &)> &done = {},
                                    const std::function<bool()> &interrupted = {});
@@ -55,7 +56,8 @@ class Sampler {
 };
 
 // Log-probs (and entropies, values when asked for) of ids[begin..] of each sequence under `weights`, packed in units of
-// about 2,048 tokens; small models on all threads apart. The same bits as the sampler recorded at the same temperature.
+// about 2,048 tokens; small models on all threads apart. The same bits as the sampler recorded at the same temperature
+// (temperature 0 records at 1). value is that of the state after the token: a reward head's score is the last one.
 struct ScoredTokens { std::vector<float> logp, entropy, value; };
 std::vector<ScoredTokens> score_tokens(const hone_kernels &, Pool &, const Weights &, const std::vector<std::vector<int32_t>> &sequences,
                                        const std::vector<uint32_t> &begin, float temperature, bool entropy = false, bool value = false);

@@ -109,6 +109,18 @@ class Objective {
   // all_tokens, all_groups and all_weight are the whole step's: average over those.
   virtual double loss(const Batch &batch, hone_loss &out) = 0;
 
+  // advantages is null for a class that does not override it: the host then needs no numbers before the first loss().
+  template <class T>
+  static const hone_objective &methods_for() {
+    static const hone_objective m = [] {
+      hone_objective all = methods();
+      if constexpr (requires { &T::advantages; })
+        if constexpr (std::is_same_v<decltype(&T::advantages), decltype(&Objective::advantages)>) all.advantages = nullptr;
+      return all;
+    }();
+    return m;
+  }
+
   static const hone_objective &methods() {
     static const hone_objective m{
         sizeof(hone_objective), [](void *self) { return static_cast<const Objective *>(self)->source(); },

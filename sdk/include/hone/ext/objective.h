@@ -20,7 +20,9 @@ extern "C" {
 #define HONE_LOGP_ROLLOUT (1ull << 1)  // as recorded by the sampler
 #define HONE_LOGP_REF     (1ull << 2)
 #define HONE_LOGP_TEACHER (1ull << 3)
-#define HONE_VALUE        (1ull << 4)  // and value_old; the objective then fills target and dvalue
+// and value_old; the objective then fills target and dvalue. On policy, a token's value is that of the state in which it was
+// chosen; in rows, pairs and a teacher's responses that of the state after it (so the last one is the response's)
+#define HONE_VALUE        (1ull << 4)
 #define HONE_ENTROPY      (1ull << 5)
 #define HONE_KL           (1ull << 6)  // KL to the reference over the whole vocabulary
 #define HONE_STEP_REWARD  (1ull << 7)
@@ -66,7 +68,9 @@ typedef struct hone_objective {
   uint32_t struct_size;
   uint32_t (*source)(void *self);  // HONE_ON_POLICY, HONE_ROWS, HONE_PAIRS or HONE_TEACHER. [many]
   uint64_t (*needs)(void *self);   // columns this instance reads. [many]
-  // Called once per step, with every row of it, on every rank alike. May be null: no advantages. [worker]
+  // Called once per step, with every row of it, on every rank alike. May be null: no advantages, and no extra pass of the
+  // model before the first loss(). In it logp is, on policy, what the sampler recorded; columns that the model makes are
+  // those of the weights that the step began with. With rows, pairs or a teacher and no column asked for, logp is NaN. [worker]
   int32_t (*advantages)(void *self, const hone_batch *in, hone_advantages *out, hone_error *err);
   // Called once per micro-batch; the losses of a step add up. [worker]
   int32_t (*loss)(void *self, const hone_batch *in, hone_loss *out, hone_error *err);

@@ -1,0 +1,98 @@
+// decoder.h -- decodes rows side by side over one KV cache: continuous batching, chunked prefill, shared prompts.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/rollout/buffer.h"
+#include "core/rollout/sampler.h"
+
+namespace hone {
+
+// Rows of one prompt that are handed to one decoder.
+struct DecodeJob {
+  const std::vector<int32_t> *prompt;
+  uint32_t first_row;     // keys the random numbers
+  size_t first_result;    // where the first of them goes
+  uint32_t rows;
+};
+
+// Runs on one thread. Pages for a row are reserved when it starts, so that a row once started always ends.
+class Decoder {
+ public:
+  struct Limits {
+    uint32_t max_rows;
+    uint64_t kv_bytes;
+    uint32_t prefill_tokens;
+  };
+  Decoder(const hone_kernels &, const hone_stream &);
+
+  // next_job() gives the next job, or null; done() takes a finished row; keep_on() is asked between passes.
+  // Returns false when keep_on() said no; nothing is kept then.
+  bool run(const Weights &, const Tokenizer *, const SampleSettings &, const Limits &,
+           const std::function<const DecodeJob *()> &next_job, const std::function<void(size_t, SampledRow &&)> &done,
+           const std::function<bool()> &keep_on, uint32_t rows_expected, uint32_t longest_prompt);
+
+ private:
+  struct Prompt {
+    const DecodeJob *job;
+    std::vector<uint32_t> pages;
+    uint32_t filled = 0;          // tokens already in the cache
+    uint32_t started = 0;         // rows
+    std::vector<float> logits;    // of the first token of every row, once filled
+    bool ready() const { return filled == job->prompt->size(); }
+  };
+  struct Row {
+    size_t result;
+    uint32_t key;                 // the row's number in the random key
+    uint32_t prompt_tokens, limit;  // limit: most tokens it may have
+    std::vector<uint32_t> pages;
+    uint32_t reserved = 0;        // pages promised and not taken yet
+    SampledRow sampled;
+  };
+
+  void prepare_cache(const Weights &, const Limits &, uint32_t rows_expected, uint32_t longest_prompt);
+  uint32_t row_limit(size_t prompt_tokens) const;
+  uint32_t pages_for(uint32_t tokens) const { return (tokens + page_tokens_ - 1) / page_tokens_; }
+  bool admit_prompt(const DecodeJob &);
+  void start_rows();
+  void pass();
+  void sample(std::vector<Row *> &rows, const float *logits);
+  bool ended(Row &) const;
+  bool hits_stop_string(const std::vector<int32_t> &ids) const;
+  void release(std::vector<uint32_t> &pages);
+  uint32_t available() const { return cache_->free_pages() - reserved_; }
+
+  const hone_kernels &kernels_;
+  hone_stream stream_;
+  Tape tape_;
+  Head head_;
+  FloatBuffer last_hidden_, logits_;
+  std::unique_ptr<KvCache> cache_;
+  uint32_t cache_layers_ = 0;
+  uint32_t page_tokens_ = 32;
+
+  // of one run
+  const Weights *weights_ = nullptr;
+  const Tokenizer *tokenizer_ = nullptr;
+  const SampleSettings *settings_ = nullptr;
+  Limits limits_{};
+  const std::function<void(size_t, SampledRow &&)> *done_ = nullptr;
+  std::list<Prompt> prompts_;   // waiting for prefill, or with rows yet to start
+  std::list<Row> rows_;         // decoding
+  uint32_t reserved_ = 0;       // pages promised to rows_ and to prompts_
+  uint32_t committed_rows_ = 0; // rows_ and the rows that prompts_ still have to start
+  size_t longest_stop_ = 0;     // bytes
+  std::vector<int32_t> ids_;
+  std::vector<uint32_t> row_start_, first_position_, page_table_, last_places_;
+  std::vector<float> uniform_, logp_;
+  std::vector<int32_t> token_;
+};
+
+}  // namespace hone

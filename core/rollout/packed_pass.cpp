@@ -1,0 +1,106 @@
+// packed_pass.cpp -- gathers the hidden states that predict, runs the heads on them, and scatters the derivatives back.
+#include "core/rollout/packed_pass.h"
+
+#include <algorithm>
+#include <string>
+
+namespace hone {
+
+void check_sequence(const Weights &weights, std::span<const int32_t> ids, const std::string &what) {
+  const hone_model_info &info = weights.architecture().info();
+  if (ids.empty()) throw Failure(what + " has no tokens");
+  if (ids.size() > info.max_positions)
+    throw Failure(what + " has " + std::to_string(ids.size()) + " tokens, but the model has positions for " +
+                  std::to_string(info.max_positions) + "; shorten it or raise max_position_embeddings");
+  for (size_t i = 0; i < ids.size(); ++i)
+    if (ids[i] < 0 || static_cast<uint32_t>(ids[i]) >= info.vocab_size)
+      throw Failure(what + ": token " + std::to_string(i) + " is " + std::to_string(ids[i]) +
+                    ", outside the vocabulary of " + std::to_string(info.vocab_size) +
+                    "; is it another model's tokenizer?");
+}
+
+void PackedRows::clear() {
+  ids.clear();
+  target.clear();
+  predict.clear();
+  value_at.clear();
+  row_start.assign(1, 0);
+}
+
+void PackedRows::add(std::span<const int32_t> sequence, std::span<const uint32_t> tokens, bool value_after) {
+  const uint32_t start = row_start.back();
+  for (uint32_t token : tokens) {
+    target.push_back(sequence[token]);
+    predict.push_back(start + token - 1);
+    value_at.push_back(start + token - (value_after ? 0 : 1));
+  }
+  const uint32_t length = tokens.empty() ? 1 : tokens.back() + (value_after ? 1 : 0);
+  ids.insert(ids.end(), sequence.begin(), sequence.begin() + length);
+  row_start.push_back(start + length);
+}
+
+PackedPass::PackedPass(const hone_kernels &kernels, const hone_stream &stream)
+    : kernels_(kernels), stream_(stream), tape_(kernels, stream), head_(kernels, stream), predicted_hidden_(kernels),
+      value_hidden_(kernels), d_predicted_(kernels), d_value_(kernels), d_hidden_(kernels), scattered_(kernels) {}
+
+void PackedPass::gather(const float *hidden, const std::vector<uint32_t> &places, uint32_t width, FloatBuffer &to) {
+  to.at_least(places.size() * uint64_t{width});
+  kernels_.gather_rows(&stream_, static_cast<uint32_t>(places.size()), width, 1, places.data(), hidden, to.data());
+}
+
+void PackedPass::forward(const Weights &weights, const PackedRows &rows, float temperature, Outputs out, bool record,
+                         bool checkpointing, const Weights *reference, const PackedPass *reference_pass) {
+  const uint32_t width = weights.architecture().info().hidden_size;
+  const float *hidden = tape_.forward(weights, {rows.ids, rows.row_start}, record, checkpointing);
+  gather(hidden, rows.predict, width, predicted_hidden_);
+  if (out.logp)
+    head_.forward(weights, rows.predicted(), predicted_hidden_.data(), rows.target.data(), temperature,
+                  {out.logp, out.entropy, nullptr, out.kl}, out.kl ? reference : nullptr,
+                  out.kl ? reference_pass->predicted_hidden() : nullptr);
+  if (out.value) {
+    gather(hidden, rows.value_at, width, value_hidden_);
+    kernels_.value_head(&stream_, rows.predicted(), width, value_hidden_.data(), weights.value_head(), out.value);
+  }
+}
+
+void PackedPass::scatter(const FloatBuffer &d, const std::vector<uint32_t> &places, uint32_t tokens, uint32_t width,
+                         bool add) {
+  // Row places.size() of d is zero: it serves every token that predicted nothing.
+  place_of_.assign(tokens, static_cast<uint32_t>(places.size()));
+  for (uint32_t i = 0; i < places.size(); ++i) place_of_[places[i]] = i;
+  const uint64_t n = uint64_t{tokens} * width;
+  if (!add) {
+    kernels_.gather_rows(&stream_, tokens, width, 1, place_of_.data(), d.data(), d_hidden_.at_least(n));
+    return;
+  }
+  kernels_.gather_rows(&stream_, tokens, width, 1, place_of_.data(), d.data(), scattered_.at_least(n));
+  kernels_.add_scaled(&stream_, n, scattered_.data(), 1.0f, d_hidden_.data());
+}
+
+void PackedPass::backward(const Weights &weights, const PackedRows &rows, float temperature, Gradients d, float *gradient,
+                          float auxiliary_scale, const Weights *reference, const PackedPass *reference_pass) {
+  const uint32_t n = rows.predicted(), width = weights.architecture().info().hidden_size;
+  const auto any = [n](const float *x) { return x && std::any_of(x, x + n, [](float v) { return v != 0; }); };
+  const uint64_t size = (uint64_t{n} + 1) * width;
+
+  kernels_.fill(&stream_, d_predicted_.at_least(size), size, 0.0f);
+  if (any(d.dlogp) || any(d.dentropy) || any(d.dkl))
+    head_.backward(weights, n, predicted_hidden_.data(), rows.target.data(), temperature, d.dlogp, d.dentropy, nullptr,
+                   d.dkl, d_predicted_.data(), gradient, d.dkl ? reference : nullptr,
+                   d.dkl ? reference_pass->predicted_hidden() : nullptr);
+  scatter(d_predicted_, rows.predict, rows.tokens(), width, false);
+
+  if (any(d.dvalue)) {
+    const ParameterInfo *head = nullptr;
+    for (const ParameterInfo &parameter : weights.parameters())
+      if (weights.data() + parameter.offset == weights.value_head()) head = &parameter;
+    if (!head) throw Failure("the model's value head is not among its parameters");
+    kernels_.fill(&stream_, d_value_.at_least(size), size, 0.0f);
+    kernels_.value_head_backward(&stream_, n, width, value_hidden_.data(), weights.value_head(), d.dvalue,
+                                 d_value_.data(), gradient + head->offset);
+    scatter(d_value_, rows.value_at, rows.tokens(), width, true);
+  }
+  tape_.backward(d_hidden_.data(), gradient, auxiliary_scale);
+}
+
+}  // namespace hone

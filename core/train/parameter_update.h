@@ -1,0 +1,34 @@
+// parameter_update.h -- drives an optimizer over the parameters, in fixed pieces and on all threads; owns its state.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "core/model/model.h"
+#include "core/rollout/buffer.h"
+#include "hone/ext/optimizer.h"
+
+namespace hone {
+
+class ParameterUpdate {
+ public:
+  ParameterUpdate(const hone_kernels &, const Weights &, const hone_optimizer &, void *self);
+
+  // number: 1 for the first update. The learning rate is the optimizer's own times factor. Weights are left as the
+  // optimizer's failed call left them: the caller must not go on with them.
+  void apply(Pool &, Weights &, const float *gradient, uint64_t number, double factor, double gradient_scale);
+
+  // One tensor "state0.<parameter>", ... for each state buffer and trained parameter.
+  void save(const std::filesystem::path &, const Weights &) const;
+  void load(const std::filesystem::path &, const Weights &);
+
+ private:
+  const hone_kernels &kernels_;
+  hone_optimizer methods_;
+  void *self_;
+  uint32_t n_states_;
+  bool whole_matrices_;
+  std::vector<FloatBuffer> states_;  // [n_states][trained_size]
+};
+
+}  // namespace hone
