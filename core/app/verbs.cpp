@@ -1,0 +1,22 @@
+// verbs.cpp -- from a verb's name to its function.
+#include "core/app/verbs.h"
+
+#include <map>
+
+#include "core/base/failure.h"
+
+namespace hone {
+
+int run_verb(const Arguments &arguments) {
+  static const std::map<std::string, int (*)(const Arguments &)> verbs = {
+      {"run", run_pipeline_verb},      {"resume", resume_verb},       {"plan", plan_verb},
+      {"report", report_verb},         {"replay", replay_verb},       {"eval", eval_verb},
+      {"generate", generate_verb},     {"logprobs", logprobs_verb},   {"tokenize", tokenize_verb},
+      {"score", score_rows_verb},      {"objective", objective_columns_verb},
+      {"plugins", list_plugins_verb},  {"describe", describe_component_verb},
+      {"check", check_plugin_verb},    {"new-plugin", new_plugin_verb}, {"doctor", doctor_verb},
+  };
+  return verbs.at(arguments.verb)(arguments);
+}
+
+}  // namespace hone

@@ -1,0 +1,113 @@
+// worker_services.cpp -- what a reward worker offers beside plugins: reward models to score with, and a script's functions.
+#include <cmath>
+#include <cstdio>
+#include <deque>
+#include <limits>
+#include <mutex>
+
+#include "core/app/verbs.h"
+#include "core/base/failure.h"
+#include "core/model/model.h"
+#include "core/rollout/sampler.h"
+#include "core/script/script.h"
+#include "core/stage/data.h"
+#include "core/stage/host_settings.h"
+#include "hone/draft/reward_model.h"
+
+namespace hone {
+using nlohmann::json;
+
+namespace {
+
+// The reward models of one part; lives as long as the worker.
+struct RewardModels {
+  explicit RewardModels(Host &host) : host(host), pool(1) {}
+
+  void open(const std::string &directory) {
+    static const Registry registry = Registry::scan(plugin_folders({}));
+    models.push_back(load_model(directory, registry, host));
+    if (!models.back().weights->has_value_head())
+      throw Failure(directory + ": is not a reward model (it has no score.weight); train one with stage reward_model");
+    models.back().weights->prepare(pool);
+  }
+
+  void score(int64_t index, const hone_str *prompts, const hone_str *responses, uint32_t n, float *out) {
+    const LoadedModel &model = models.at(static_cast<size_t>(index));
+    const uint32_t positions = model.architecture->info().max_positions;
+    std::vector<std::vector<int32_t>> sequences;
+    std::vector<uint32_t> begin;
+    for (uint32_t i = 0; i < n; ++i) {
+      const DataRow row{{{"prompt", std::string(prompts[i].data, prompts[i].size)}}, "", "row " + std::to_string(i)};
+      std::vector<int32_t> ids = prompt_ids(*model.tokenizer, row);
+      for (int32_t id : model.tokenizer->encode({responses[i].data, responses[i].size})) ids.push_back(id);
+      if (model.tokenizer->eos() >= 0) ids.push_back(model.tokenizer->eos());
+      if (ids.size() > positions) throw Failure("a response of " + std::to_string(ids.size()) + " tokens is longer than the reward model's " + std::to_string(positions) + " positions");
+      begin.push_back(static_cast<uint32_t>(ids.size()) - 1);
+      sequences.push_back(std::move(ids));
+    }
+    const std::lock_guard lock(mutex);
+    const auto scored = score_tokens(kernels(), pool, *model.weights, sequences, begin, 1.0f, false, true);
+    for (uint32_t i = 0; i < n; ++i) out[i] = scored[i].value.back();
+  }
+
+  Host &host;
+  Pool pool;
+  std::mutex mutex;
+  std::deque<LoadedModel> models;
+  hone_reward_model service{};
+};
+
+void offer_reward_models(Host &host, const json &settings) {
+  auto *models = new RewardModels(host);  // as long as the worker: plugins may call at any time
+  for (const auto &[name, value] : settings.items())
+    if (value.is_object() && value.contains("$path")) models->open(value["$path"].get<std::string>());
+  if (models->models.empty()) {
+    delete models;
+    return;
+  }
+  models->service.struct_size = sizeof models->service;
+  models->service.ctx = models;
+  models->service.score = [](void *ctx, int64_t model, const hone_str *prompts, const hone_str *responses, uint32_t n, float *out,
+                             hone_error *err) -> int32_t {
+    try {
+      static_cast<RewardModels *>(ctx)->score(model, prompts, responses, n, out);
+      return HONE_OK;
+    } catch (const std::exception &error) {
+      err->code = HONE_FAILED;
+      std::snprintf(err->text, sizeof err->text, "%s", error.what());
+      return HONE_FAILED;
+    }
+  };
+  host.offer(HONE_HOST_REWARD_MODEL, &models->service);
+}
+
+std::function<double(const json &)> lua_function(const std::string &script, const std::string &function, const json &arguments) {
+  static std::map<std::string, std::shared_ptr<Script>> loaded;
+  std::shared_ptr<Script> &open = loaded[script];
+  if (!open) {
+    static const Registry registry = Registry::scan(plugin_folders({}));
+    ScriptArguments how;
+    how.config = arguments.value("config", "");
+    how.trust = arguments.value("trust", false);
+    how.base_folder = arguments.value("base_folder", "");
+    open = Script::load(script, registry, host_settings(), how);
+  }
+  return [open = open, function](const json &row) -> double {
+    const json answer = open->call(function, row, {open->pipeline().seed, 0});
+    if (answer.is_boolean()) return answer.get<bool>() ? 1 : 0;
+    if (answer.is_number()) return answer.get<double>();
+    if (answer.is_null()) return std::numeric_limits<double>::quiet_NaN();
+    throw Failure("the function answered " + answer.dump() + "; a reward is a number, a boolean, or nil for no score");
+  };
+}
+
+}  // namespace
+
+WorkerServices worker_services() {
+  WorkerServices services;
+  services.offer = offer_reward_models;
+  services.lua = lua_function;
+  return services;
+}
+
+}  // namespace hone
