@@ -1,0 +1,248 @@
+// attention on a CPU, packed and cached through one body: tiles of consecutive queries of one head against key blocks of 16.
+// Formula, order and page layout in op.h.
+#include "kernels/attention/op.h"
+
+#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/math.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/scratch.h"
+
+namespace hone::kernels::HONE_ISA {
+namespace {
+
+constexpr uint32_t kQueryTile = 24;  // of the backward pass
+
+// Where one row's keys and values of one kv head are: block b of 16 keys, transposed, at blocks[b]; value j at
+// runs[j / run][(j % run) * stride].
+struct KeysAndValues {
+  const float *const *blocks;
+  const float *const *runs;
+  uint32_t run;
+  size_t stride;
+};
+
+// Keys [n] (ld apart) as blocks [n/16][D][16]; lanes without a key are 0.
+void transpose(uint32_t n, uint32_t D, const float *keys, size_t ld, float *to) {
+  for (uint32_t b = 0; b * 16 < n; ++b, to += (size_t)D * 16)
+    for (uint32_t j = 0; j < 16; ++j) {
+      const float *key = keys + (b * 16ull + j) * ld;
+      if (b * 16 + j < n)
+        for (uint32_t d = 0; d < D; ++d) to[d * 16 + j] = key[d];
+      else
+        for (uint32_t d = 0; d < D; ++d) to[d * 16 + j] = 0;
+    }
+}
+
+// scores[i, 16 b + lane] = q[i] . key, for blocks 0 .. n_blocks-1
+void score(uint32_t rows, uint32_t n_blocks, uint32_t D, const float *q, size_t ldq, const float *const *blocks, float *scores,
+           size_t ld) {
+  uint32_t np = tile_panels(rows);
+  for (uint32_t b = 0; b < n_blocks; b += np) {
+    while (np > n_blocks - b) np /= 2;
+    any_tile(rows, np, false, D, q, ldq, 1, blocks + b, 16, scores + b * 16, ld, false, 16);
+  }
+}
+
+// Turns the scores of the query at position t into p, not normalised; returns their sum, and the largest score.
+HONE_INLINE float soften(uint32_t t, float scale, float *scores, float *highest) {
+  const F16 factor = broadcast(scale), nothing = broadcast(-__builtin_inff());
+  const uint32_t last = t / 16, lanes = t % 16 + 1;
+  F16 top = nothing;
+  for (uint32_t b = 0; b <= last; ++b) {
+    F16 s = load(scores + b * 16) * factor;
+    if (b == last) s = first(lanes, s, nothing);
+    store(scores + b * 16, s);
+    top = larger(s, top);
+  }
+  *highest = largest(top);
+  const F16 shift = broadcast(*highest);
+  F16 total = zero();
+  for (uint32_t b = 0; b <= last; ++b) {
+    F16 p = exp(load(scores + b * 16) - shift);
+    if (b == last) p = first(lanes, p, zero());
+    store(scores + b * 16, p);
+    total = total + p;
+  }
+  return sum(total);
+}
+
+// y[i] += chain over keys [from, to) of p[i, key] v[key]
+HONE_INLINE void add_values(uint32_t rows, uint32_t from, uint32_t to, uint32_t Dv, const float *p, size_t ldp,
+                            const KeysAndValues &kv, float *y, size_t ldy) {
+  while (from < to) {
+    const uint32_t at = from % kv.run, n = least(to - from, kv.run - at);
+    gemm(rows, Dv, n, p + from, ldp, 1, kv.runs[from / kv.run] + at * kv.stride, kv.stride, 16, y, ldy, true);
+    from += n;
+  }
+}
+
+// Queries at positions t .. t + rows - 1 of one head.
+void attend(uint32_t rows, uint32_t t, uint32_t Dk, uint32_t Dv, float scale, const float *q, size_t ldq, const KeysAndValues &kv,
+            float *y, size_t ldy, float *lse, size_t ldlse) {
+  const uint32_t n_blocks = (t + rows - 1) / 16 + 1;
+  const size_t ld = (size_t)n_blocks * 16;
+  float *scores = scratch_floats(kScratchC, kTileRows * ld);
+  score(rows, n_blocks, Dk, q, ldq, kv.blocks, scores, ld);
+  float total[kTileRows];
+  for (uint32_t i = 0; i < rows; ++i) {
+    float highest;
+    total[i] = soften(t + i, scale, scores + i * ld, &highest);
+    if (lse) lse[i * ldlse] = highest + log(total[i]);
+    for (uint32_t d = 0; d < Dv; ++d) y[i * ldy + d] = 0;
+  }
+  add_values(rows, 0, t + 1, Dv, scores, ld, kv, y, ldy);  // the keys that all of them see, then each one's own
+  for (uint32_t i = 1; i < rows; ++i) add_values(1, t + 1, t + i + 1, Dv, scores + i * ld, ld, kv, y + i * ldy, ldy);
+  for (uint32_t i = 0; i < rows; ++i) {
+    const F16 inverse = broadcast(1.0f / total[i]);
+    each_block(0, Dv, [&](uint64_t d, uint32_t lanes) {
+      store_block(y + i * ldy + d, lanes, load_block(y + i * ldy + d, lanes) * inverse);
+    });
+  }
+}
+
+// Estimated nanoseconds of one row's one kv head.
+double cost(double queries, double keys, uint32_t heads, uint32_t Dk, uint32_t Dv) {
+  return queries * keys * heads * (2.0 * (Dk + Dv) / 40 + 0.2) + 50;
+}
+
+void attention(hone_stream *stream, uint32_t R, const uint32_t *row_start, uint32_t H, uint32_t G, uint32_t Dk, uint32_t Dv,
+               float scale, const float *q, const float *k, const float *v, float *y, float *lse) {
+  if (R == 0) return;
+  const uint32_t heads = H / G;
+  const double length = (double)(row_start[R] - row_start[0]) / R;
+  parallel(stream, (uint64_t)R * G, cost(length, length / 2, heads, Dk, Dv), [&](uint64_t begin, uint64_t end) {
+    for (uint64_t task = begin; task < end; ++task) {
+      const uint32_t r = (uint32_t)(task / G), g = (uint32_t)(task % G), T = row_start[r + 1] - row_start[r], n = panels(T);
+      const size_t start = row_start[r];
+      if (T == 0) continue;
+      float *keys = scratch_floats(kScratchA, (size_t)n * 16 * Dk);
+      const float **blocks = static_cast<const float **>(scratch(kScratchB, n * sizeof(float *)));
+      transpose(T, Dk, k + (start * G + g) * Dk, (size_t)G * Dk, keys);
+      for (uint32_t b = 0; b < n; ++b) blocks[b] = keys + (size_t)b * 16 * Dk;
+      const float *values = v + (start * G + g) * Dv;
+      const KeysAndValues kv = {blocks, &values, UINT32_MAX, (size_t)G * Dv};
+      const uint32_t rows = even_tile(T);
+      for (uint32_t h = g * heads; h < (g + 1) * heads; ++h)
+        for (uint32_t t = 0; t < T; t += rows) {
+          const size_t at = (start + t) * H + h;
+          attend(least(rows, T - t), t, Dk, Dv, scale, q + at * Dk, (size_t)H * Dk, kv, y + at * Dv, (size_t)H * Dv,
+                 lse ? lse + at : nullptr, H);
+        }
+    }
+  });
+}
+
+size_t page_floats(const hone_kv_page_shape &s) { return (size_t)s.page_tokens * s.kv_heads * (s.key_size + s.value_size); }
+size_t kv_page_bytes(const hone_kv_page_shape *shape) { return page_floats(*shape) * sizeof(float); }
+
+void attention_cached(hone_stream *stream, const hone_cached_rows *rows, const hone_kv_page_shape *shape, uint32_t H, float scale,
+                      const float *q, const float *k, const float *v, void *pages, float *y) {
+  if (rows->R == 0) return;
+  const uint32_t R = rows->R, G = shape->kv_heads, Dk = shape->key_size, Dv = shape->value_size, P = shape->page_tokens;
+  const uint32_t heads = H / G;
+  const size_t page = page_floats(*shape), values_at = (size_t)P * G * Dk;
+  double queries = 0, keys = 0;
+  for (uint32_t r = 0; r < R; ++r) {
+    const uint32_t n = rows->row_start[r + 1] - rows->row_start[r];
+    queries += n;
+    keys += n ? rows->first_position[r] + n / 2 + 1 : 0;
+  }
+  parallel(stream, (uint64_t)R * G, cost(queries / R, keys / R, heads, Dk, Dv), [&](uint64_t begin, uint64_t end) {
+    for (uint64_t task = begin; task < end; ++task) {
+      const uint32_t r = (uint32_t)(task / G), g = (uint32_t)(task % G), T = rows->row_start[r + 1] - rows->row_start[r];
+      if (T == 0) continue;
+      const size_t start = rows->row_start[r];
+      const uint32_t position = rows->first_position[r], n_pages = (position + T - 1) / P + 1;
+      const uint32_t *table = rows->page_table + (size_t)r * rows->max_pages;
+      const float **blocks = static_cast<const float **>(scratch(kScratchA, (size_t)n_pages * (P / 16) * sizeof(float *)));
+      const float **runs = static_cast<const float **>(scratch(kScratchB, n_pages * sizeof(float *)));
+      for (uint32_t i = 0; i < n_pages; ++i) {
+        float *base = static_cast<float *>(pages) + table[i] * page;
+        for (uint32_t b = 0; b < P / 16; ++b) blocks[i * (P / 16) + b] = base + ((size_t)g * P + b * 16) * Dk;
+        runs[i] = base + values_at + (size_t)g * P * Dv;
+      }
+      for (uint32_t t = 0; t < T; ++t) {
+        const uint32_t at = position + t;
+        float *base = static_cast<float *>(pages) + table[at / P] * page;
+        float *key = base + ((size_t)g * P + at % P / 16 * 16) * Dk + at % 16;
+        const float *from = k + ((start + t) * G + g) * Dk;
+        for (uint32_t d = 0; d < Dk; ++d) key[d * 16] = from[d];
+        __builtin_memcpy(base + values_at + ((size_t)g * P + at % P) * Dv, v + ((start + t) * G + g) * Dv, Dv * sizeof(float));
+      }
+      const KeysAndValues kv = {blocks, runs, P, Dv};
+      const uint32_t tile_rows = even_tile(T);
+      for (uint32_t h = g * heads; h < (g + 1) * heads; ++h)
+        for (uint32_t t = 0; t < T; t += tile_rows) {
+          const size_t at = (start + t) * H + h;
+          attend(least(tile_rows, T - t), position + t, Dk, Dv, scale, q + at * Dk, (size_t)H * Dk, kv, y + at * Dv,
+                 (size_t)H * Dv, nullptr, 0);
+        }
+    }
+  });
+}
+
+void copy_page(hone_stream *, const hone_kv_page_shape *shape, void *pages, uint32_t to, uint32_t from) {
+  const size_t bytes = kv_page_bytes(shape);
+  if (to != from) __builtin_memcpy(static_cast<char *>(pages) + to * bytes, static_cast<char *>(pages) + from * bytes, bytes);
+}
+
+void attention_backward(hone_stream *stream, uint32_t R, const uint32_t *row_start, uint32_t H, uint32_t G, uint32_t Dk,
+                        uint32_t Dv, float scale, const float *q, const float *k, const float *v, const float *y,
+                        const float *lse, const float *dy, float *dq, float *dk, float *dv) {
+  if (R == 0) return;
+  const uint32_t heads = H / G;
+  const double length = (double)(row_start[R] - row_start[0]) / R;
+  parallel(stream, (uint64_t)R * G, 3 * cost(length, length / 2, heads, Dk, Dv), [&](uint64_t begin, uint64_t end) {
+    for (uint64_t task = begin; task < end; ++task) {
+      const uint32_t r = (uint32_t)(task / G), g = (uint32_t)(task % G), T = row_start[r + 1] - row_start[r], n = panels(T);
+      const size_t start = row_start[r], ldq = (size_t)H * Dk, ldy = (size_t)H * Dv, ldk = (size_t)G * Dk, ldv = (size_t)G * Dv;
+      if (T == 0) continue;
+      const float *keys = k + (start * G + g) * Dk, *values = v + (start * G + g) * Dv;
+      float *keys_across = scratch_floats(kScratchA, (size_t)n * 16 * Dk);
+      float *values_across = scratch_floats(kScratchB, (size_t)n * 16 * Dv);
+      float *p = scratch_floats(kScratchC, (size_t)kQueryTile * n * 16), *ds = scratch_floats(kScratchD, (size_t)kQueryTile * n * 16);
+      transpose(T, Dk, keys, ldk, keys_across);
+      transpose(T, Dv, values, ldv, values_across);
+      const F16 factor = broadcast(scale);
+      for (uint32_t h = g * heads; h < (g + 1) * heads; ++h)
+        for (uint32_t t0 = 0; t0 < T; t0 += kQueryTile) {
+          const uint32_t rows = least(kQueryTile, T - t0), seen = t0 + rows;  // keys 0 .. seen-1 matter
+          const size_t at = (start + t0) * H + h, ld = (size_t)panels(seen) * 16;
+          const float *query = q + at * Dk, *grad = dy + at * Dv, *out = y + at * Dv;
+          gemm(rows, (uint32_t)ld, Dk, query, ldq, 1, keys_across, 16, (size_t)Dk * 16, p, ld, false);
+          gemm(rows, (uint32_t)ld, Dv, grad, ldy, 1, values_across, 16, (size_t)Dv * 16, ds, ld, false);
+          for (uint32_t i = 0; i < rows; ++i) {
+            F16 dot = zero();
+            each_block(0, Dv, [&](uint64_t d, uint32_t lanes) {
+              dot = fma(load_block(grad + i * ldy + d, lanes), load_block(out + i * ldy + d, lanes), dot);
+            });
+            const F16 delta = broadcast(sum(dot)), shift = broadcast(lse[at + (size_t)i * H]);
+            float *pi = p + i * ld, *dsi = ds + i * ld;
+            const uint32_t last = (t0 + i) / 16;
+            for (uint32_t b = 0; b * 16 < ld; ++b) {
+              const uint32_t lanes = b < last ? 16 : b > last ? 0 : (t0 + i) % 16 + 1;
+              const F16 prob = first(lanes, exp(load(pi + b * 16) * factor - shift), zero());
+              const F16 slope = first(lanes, prob * (load(dsi + b * 16) - delta) * factor, zero());
+              store(pi + b * 16, prob);
+              store(dsi + b * 16, slope);
+            }
+          }
+          gemm(rows, Dk, seen, ds, ld, 1, keys, ldk, 16, dq + at * Dk, ldq, true);
+          gemm(seen, Dk, rows, ds, 1, ld, query, ldq, 16, dk + (start * G + g) * Dk, ldk, true);
+          gemm(seen, Dv, rows, p, 1, ld, grad, ldy, 16, dv + (start * G + g) * Dv, ldv, true);
+        }
+    }
+  });
+}
+
+}  // namespace
+
+void fill_attention(hone_kernels &set) {
+  set.attention = attention;
+  set.attention_backward = attention_backward;
+  set.kv_page_bytes = kv_page_bytes;
+  set.attention_cached = attention_cached;
+  set.copy_page = copy_page;
+}
+
+}  // namespace hone::kernels::HONE_ISA

@@ -1,0 +1,35 @@
+// choose.cpp -- the library's one exported symbol: the fastest set that this CPU can run, or the one HONE_ISA names.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+
+#include "kernels/cpu/sets.h"
+
+namespace hone::kernels {
+
+const hone_kernels *set_named(const char *isa) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (!std::strcmp(isa, "avx512"))
+    return __builtin_cpu_supports("x86-64-v4") ? avx512::set() : nullptr;
+  if (!std::strcmp(isa, "avx2")) return __builtin_cpu_supports("x86-64-v3") ? avx2::set() : nullptr;
+#endif
+  return std::strcmp(isa, "plain") ? nullptr : plain::set();
+}
+
+}  // namespace hone::kernels
+
+extern "C" __attribute__((visibility("default"))) const hone_kernels *hone_kernels_v1(void) {
+  using hone::kernels::set_named;
+  if (const char *wanted = std::getenv("HONE_ISA"); wanted && *wanted) {
+    const hone_kernels *set = set_named(wanted);
+    if (!set)
+      std::fprintf(stderr, "hone: HONE_ISA is '%s', which is not avx512, avx2 or plain, or this CPU cannot run it; unset it\n",
+                   wanted);
+    return set;
+  }
+  for (const char *isa : {"avx512", "avx2"})
+    if (const hone_kernels *set = set_named(isa)) return set;
+  return set_named("plain");
+}

@@ -1,0 +1,72 @@
+// math.h -- exp and log of our own, so that they give the same bits on every machine and in every lane.
+// exp: Cephes' expf (S. Moshier): x = n ln2 + r, |r| <= ln2/2, degree 6; within 2 units in the last place. log: Cephes' logf.
+#pragma once
+
+#include "kernels/cpu/simd.h"
+
+namespace hone::kernels::HONE_ISA {
+
+// Underflows to 0 below about -103.97 and overflows to infinity above about 88.72; NaN stays NaN; exp(0) is 1 exactly.
+HONE_INLINE F16 exp(F16 x) {
+  const F16 low = broadcast(-110.0f), high = broadcast(90.0f), magic = broadcast(12582912.0f);  // 1.5 * 2^23
+  HONE_PARTS {
+    x.part[i] = x.part[i] < low.part[i] ? low.part[i] : x.part[i];
+    x.part[i] = x.part[i] > high.part[i] ? high.part[i] : x.part[i];
+  }
+  const F16 shifted = x * broadcast(1.44269504088896341f) + magic, n = shifted - magic;  // n: the nearest integer
+  F16 r = fma(n, broadcast(-0.693359375f), x);
+  r = fma(n, broadcast(2.12194440e-4f), r);
+  F16 p = broadcast(1.9875691500e-4f);
+  p = fma(p, r, broadcast(1.3981999507e-3f));
+  p = fma(p, r, broadcast(8.3334519073e-3f));
+  p = fma(p, r, broadcast(4.1665795894e-2f));
+  p = fma(p, r, broadcast(1.6666665459e-1f));
+  p = fma(p, r, broadcast(5.0000001201e-1f));
+  p = fma(p, r * r, r) + broadcast(1.0f);
+  // Times 2^n in two steps, since 2^n itself may be no normal number.
+  F16 half, rest;
+  HONE_PARTS {
+    const Bits exponent = (Bits)shifted.part[i] - 0x4B400000u;  // n, modulo 2^32
+    const Bits first = ((exponent + 512) >> 1) - 256;           // floor(n / 2)
+    half.part[i] = (Register)((first + 127) << 23);
+    rest.part[i] = (Register)((exponent - first + 127) << 23);
+  }
+  return p * half * rest;
+}
+
+HONE_INLINE float log(float x) {
+  if (!(x > 0)) return x == 0 ? -__builtin_inff() : __builtin_nanf("");
+  if (x == __builtin_inff()) return x;
+  float bias = 0;
+  if (x < 1.17549435e-38f) x *= 33554432.0f, bias = -25;
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, 4);
+  float e = (float)((int32_t)(bits >> 23) - 126) + bias;
+  bits = (bits & 0x007fffffu) | 0x3f000000u;
+  float m;
+  __builtin_memcpy(&m, &bits, 4);  // in [0.5, 1)
+  if (m < 0.707106781186547524f) {
+    e -= 1;
+    m = m + m - 1;
+  } else {
+    m = m - 1;
+  }
+  const float square = m * m;
+  float p = 7.0376836292e-2f;
+  p = fma(p, m, -1.1514610310e-1f);
+  p = fma(p, m, 1.1676998740e-1f);
+  p = fma(p, m, -1.2420140846e-1f);
+  p = fma(p, m, 1.4249322787e-1f);
+  p = fma(p, m, -1.6668057665e-1f);
+  p = fma(p, m, 2.0000714765e-1f);
+  p = fma(p, m, -2.4999993993e-1f);
+  p = fma(p, m, 3.3333331174e-1f);
+  float y = m * square * p;
+  y = fma(e, -2.12194440e-4f, y);
+  y = fma(-0.5f, square, y);
+  return fma(e, 0.693359375f, m + y);
+}
+
+HONE_INLINE F16 sigmoid(F16 x) { return broadcast(1.0f) / (broadcast(1.0f) + exp(zero() - x)); }
+
+}  // namespace hone::kernels::HONE_ISA

@@ -1,0 +1,31 @@
+// parallel.h -- splits independent outputs over the caller's threads. Never used to split a sum.
+#pragma once
+
+#include "kernels/cpu/simd.h"
+#include "kernels/table.h"
+
+namespace hone::kernels::HONE_ISA {
+
+// f(begin, end) over [0, n). Work under about 20 us stays on the caller: handing it out would cost more than it saves.
+template <class F>
+HONE_INLINE void parallel(hone_stream *stream, uint64_t n, double nanoseconds_each, const F &f) {
+  if (n == 0) return;
+  if (!stream || !stream->loop || stream->threads < 2 || n == 1 || (double)n * nanoseconds_each < 20000) {
+    f((uint64_t)0, n);
+    return;
+  }
+  const uint64_t worthwhile = (uint64_t)(5000 / (nanoseconds_each + 1e-3)) + 1;
+  const uint64_t fair = n / (stream->threads * 6ull) + 1;
+  stream->loop(
+      stream->pool, n, most(worthwhile, fair),
+      [](void *arg, uint64_t begin, uint64_t end) { (*static_cast<const F *>(arg))(begin, end); }, const_cast<F *>(&f));
+}
+
+// The same over n elements in blocks of 16: f's begin is a multiple of 16.
+template <class F>
+HONE_INLINE void parallel_blocks(hone_stream *stream, uint64_t n, double nanoseconds_per_block, const F &f) {
+  parallel(stream, (n + 15) / 16, nanoseconds_per_block,
+           [&](uint64_t begin, uint64_t end) { f(begin * 16, least(end * 16, n)); });
+}
+
+}  // namespace hone::kernels::HONE_ISA

@@ -1,0 +1,21 @@
+// sets.h -- the kernels of one CPU, once per instruction set. Call a set only where can_run() says that this CPU can.
+#pragma once
+
+#include "kernels/table.h"
+
+namespace hone::kernels {
+
+namespace avx512 {
+const hone_kernels *set();
+}
+namespace avx2 {
+const hone_kernels *set();
+}
+namespace plain {
+const hone_kernels *set();
+}
+
+// The set of this name, or null when there is none or this CPU cannot run it.
+const hone_kernels *set_named(const char *isa);
+
+}  // namespace hone::kernels

@@ -1,0 +1,30 @@
+// matmul: y[t, n] = sum over k of x[t, k] W[n, k], and its two gradients.
+//
+// Order of accumulation (f32), each output ONE chain of fused multiply-adds, one rounding per term:
+//   matmul            y[t,n]:  from 0 (or from y when accumulate) over k = 0, 1, ..., K-1 of fma(x[t,k], W[n,k], ·)
+//   backward_input    dx[t,k]: from dx over n = 0, 1, ..., N-1 of fma(dy[t,n], W[n,k], ·)
+//   backward_weight   dW[n,k]: from dW over t = 0, 1, ..., T-1 of fma(dy[t,n], x[t,k], ·)
+// A row of y or dx does not depend on the other rows in the call.
+// HONE_BF16: matmul rounds W (when packed) and x (on the way) to bf16, to nearest even, then the same chain in f32.
+// The gradients are straight-through: they use x, dy and W as they are in f32.
+// packed: panels of 16 outputs, [N/16][K][16], zero padded; f32 or bf16.
+#pragma once
+
+#include "kernels/table.h"
+
+namespace hone::reference {
+
+void matmul(uint32_t T, uint32_t N, uint32_t K, const double *x, const double *W, double *y);  // y overwritten
+float rounded_to_bf16(float);                                                                   // to nearest even; NaN stays NaN
+
+}  // namespace hone::reference
+
+#ifdef HONE_ISA
+namespace hone::kernels::HONE_ISA {
+void fill_matmul(hone_kernels &);
+
+// One product on the caller's thread; x_scratch is used for bf16 only. Shared with expert_matmul.
+void matmul_block(uint32_t rows, uint32_t first_column, uint32_t columns, const float *x, uint32_t ldx, const hone_weight &,
+                  float *y, uint32_t ldy, bool accumulate);
+}  // namespace hone::kernels::HONE_ISA
+#endif

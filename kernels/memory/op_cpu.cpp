@@ -1,0 +1,49 @@
+// memory on a CPU: 64-byte aligned, zeroed, null when there is none.
+#include "kernels/memory/op.h"
+
+#include <stdlib.h>
+
+#include "kernels/cpu/parallel.h"
+
+namespace hone::kernels::HONE_ISA {
+namespace {
+
+void *allocate(size_t bytes) {
+  if (bytes > SIZE_MAX - 127) return nullptr;
+  const size_t rounded = (bytes + 127) / 64 * 64;
+  void *p = aligned_alloc(64, rounded);
+  if (p) __builtin_memset(p, 0, rounded);
+  return p;
+}
+
+void copy_bytes(hone_stream *, void *to, const void *from, size_t bytes) {
+  if (bytes) __builtin_memcpy(to, from, bytes);
+}
+
+void fill(hone_stream *stream, float *x, uint64_t n, float value) {
+  parallel_blocks(stream, n, 2, [&](uint64_t begin, uint64_t end) {
+    each_block(begin, end, [&](uint64_t i, uint32_t lanes) { store_block(x + i, lanes, broadcast(value)); });
+  });
+}
+
+void copy(hone_stream *stream, float *to, const float *from, uint64_t n) {
+  parallel_blocks(stream, n, 2, [&](uint64_t begin, uint64_t end) {
+    __builtin_memcpy(to + begin, from + begin, (end - begin) * sizeof(float));
+  });
+}
+
+int32_t synchronize(hone_stream *) { return 0; }
+
+}  // namespace
+
+void fill_memory(hone_kernels &set) {
+  set.allocate = allocate;
+  set.release = free;
+  set.copy_in = copy_bytes;
+  set.copy_out = copy_bytes;
+  set.fill = fill;
+  set.copy = copy;
+  set.synchronize = synchronize;
+}
+
+}  // namespace hone::kernels::HONE_ISA

@@ -1,0 +1,11 @@
+// value_head: y[t] = x[t] . w, one number per token: 16 lanes of fma over blocks in order, then the tree of cpu/simd.h.
+//   backward  dx[t] += dy[t] w (one fma); dw[c]: from dw over t = 0 .. T-1 of fma(dy[t], x[t,c], ·)
+#pragma once
+
+#include "kernels/table.h"
+
+#ifdef HONE_ISA
+namespace hone::kernels::HONE_ISA {
+void fill_value_head(hone_kernels &);
+}
+#endif
