@@ -40,7 +40,7 @@ struct Refusal {
 };
 
 // Folders searched, in order: --plugins, $HONE_PLUGIN_PATH (colon-separated), beside the program (../lib/hone relative to
-// bin/), the install prefix. Each is searched with its subfolders models/ optimizers/ rewards/ stages/.
+// bin/) or, when there is no such folder, /usr/local/lib/hone. Each is searched with its subfolders models/ optimizers/ rewards/ stages/.
 std::vector<std::filesystem::path> plugin_folders(const std::vector<std::filesystem::path> &from_command_line);
 
 class Registry {
@@ -65,6 +65,8 @@ class Registry {
 // Looks at one library in a child process (this program started anew with `--probe FILE`), with a deadline.
 // Fills components or refusal.
 void probe_library(const std::filesystem::path &, std::vector<ComponentInfo> &components, std::vector<Refusal> &refusals);
+// The child's side. A program whose Registry scans must call it from main() for the arguments `--probe FILE`; does not return.
+int run_probe(const std::string &file);
 
 // Opens the library in this process (never unloaded) and returns its component; Failure when it is not there.
 // The copy is this host's view: fields the plugin does not know are null.
@@ -74,13 +76,15 @@ template <class T> T known_methods(const hone_component &component);
 
 // Checks `given` (a JSON object) against the table: unknown names (with the nearest), wrong types, ranges, choices, missing
 // required ones. `where` begins each sentence ("r1.lua:12: stage grpo"). Returns the object with defaults filled in.
-// Handles are accepted as any JSON object with a "$..." key, or null.
+// Handles are accepted as any JSON object with a "$..." key, lists and tables of such, or null. Numbers' limits: min and max
+// both 0 means no limits. UsageError for the first thing wrong.
 nlohmann::json check_settings(const std::vector<Setting> &, const nlohmann::json &given, const std::string &where);
 
 // One living instance of a component: created from checked settings, destroyed with this object. [main]
 class Instance {
  public:
-  // handle_of turns a handle's JSON ({"$model": 3}) into the index that host services take.
+  // Takes from the object what is in the component's table; missing ones get their defaults. A handle is an object whose one
+  // value is the index that host services take ({"$model": 3}), or null: -1.
   Instance(const ComponentInfo &, const hone_host &, const nlohmann::json &checked_settings);
   ~Instance();
   Instance(const Instance &) = delete;

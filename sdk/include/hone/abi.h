@@ -46,7 +46,7 @@ enum { HONE_REQUIRED = 1 };  // hone_param::flags: the script must give it; fall
 // One setting of a component. The host checks a script's table against these before create().
 typedef struct hone_param {
   const char *name, *help;
-  double      min, max;          // of a number, both ends allowed; ignored for other types
+  double      min, max;          // of a number, both ends allowed, both 0: no limits; ignored for other types
   hone_value  fallback;          // its type is the param's type
   const char *const *choices;    // of a string: the allowed values, null at the end; may be null: any
   uint32_t    flags, reserved;

@@ -1,0 +1,18 @@
+// main.cpp -- main() of the test programs: the tests, or the hidden arguments with which the host starts itself anew.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+
+namespace hone {
+// Defined when the test program contains that room; a test program without it never starts itself so.
+__attribute__((weak)) int run_probe(const std::string &file);
+__attribute__((weak)) int run_check(int argc, char **argv);
+}  // namespace hone
+
+int main(int argc, char **argv) {
+  if (argc == 3 && std::strcmp(argv[1], "--probe") == 0 && hone::run_probe) return hone::run_probe(argv[2]);
+  if (argc >= 3 && std::strcmp(argv[1], "--check-part") == 0 && hone::run_check) return hone::run_check(argc, argv);
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
