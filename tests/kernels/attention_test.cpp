@@ -1,0 +1,192 @@
+// attention, packed and cached, against the double reference; gradients against finite differences.
+#include "kernels/attention/op.h"
+
+#include "tests/kernels/support.h"
+
+namespace hone::test {
+namespace {
+
+struct Shape {
+  std::vector<uint32_t> lengths;
+  uint32_t H, G, Dk, Dv;
+};
+const std::vector<Shape> kShapes = {{{1}, 1, 1, 1, 1},          {{1, 2, 3}, 2, 2, 4, 4},   {{16, 17, 15}, 4, 2, 16, 16},
+                                    {{0, 5, 0, 40}, 4, 1, 24, 16}, {{100, 33}, 3, 3, 20, 7}, {{257, 64, 1}, 4, 2, 32, 48}};
+
+struct Problem {
+  Shape s;
+  std::vector<uint32_t> start{0};
+  uint32_t T = 0;
+  float scale;
+  Floats q, k, v, dy;
+  explicit Problem(const Shape &shape, uint32_t seed = 1) : s(shape), scale(1 / std::sqrt(float(shape.Dk))) {
+    for (uint32_t n : s.lengths) start.push_back(T += n);
+    q = random_floats(size_t(T) * s.H * s.Dk, seed, 1.5f);
+    k = random_floats(size_t(T) * s.G * s.Dk, seed + 1, 1.5f);
+    v = random_floats(size_t(T) * s.G * s.Dv, seed + 2);
+    dy = random_floats(size_t(T) * s.H * s.Dv, seed + 3);
+  }
+  uint32_t R() const { return uint32_t(s.lengths.size()); }
+  size_t outputs() const { return size_t(T) * s.H * s.Dv; }
+  Floats packed(const hone_kernels &set, hone_stream *stream, Floats *lse = nullptr) const {
+    Floats y(outputs(), NAN), own(size_t(T) * s.H, NAN);
+    set.attention(stream, R(), start.data(), s.H, s.G, s.Dk, s.Dv, scale, q.data(), k.data(), v.data(), y.data(), own.data());
+    if (lse) *lse = own;
+    return y;
+  }
+  Doubles reference(const Doubles &q2, const Doubles &k2, const Doubles &v2, Doubles *lse = nullptr) const {
+    Doubles y(outputs()), own(size_t(T) * s.H);
+    reference::attention(R(), start.data(), s.H, s.G, s.Dk, s.Dv, scale, q2.data(), k2.data(), v2.data(), y.data(), own.data());
+    if (lse) *lse = own;
+    return y;
+  }
+};
+
+TEST(Attention, AgreesWithTheReferenceInDouble) {
+  for (const Shape &s : kShapes) {
+    const Problem p(s);
+    const Floats both = everywhere([&](const hone_kernels &set, hone_stream *stream) {
+      Floats lse;
+      const Floats y = p.packed(set, stream, &lse);
+      return joined({y, lse});
+    });
+    Doubles lse;
+    const Doubles y = p.reference(widen(p.q), widen(p.k), widen(p.v), &lse);
+    expect_close(part(both, 0, y.size()), y, 3e-6, "y");
+    expect_close(part(both, y.size(), lse.size()), lse, 3e-6, "lse");
+  }
+}
+
+TEST(Attention, GradientsAgreeWithFiniteDifferences) {
+  for (const Shape &s : {kShapes[0], kShapes[1], Shape{{18, 0, 33}, 4, 2, 5, 3}, Shape{{50}, 2, 1, 3, 4}}) {
+    const Problem p(s, 20);
+    const Floats dq0 = random_floats(p.q.size(), 30), dk0 = random_floats(p.k.size(), 31), dv0 = random_floats(p.v.size(), 32);
+    const Floats got = everywhere([&](const hone_kernels &set, hone_stream *stream) {
+      Floats lse, dq = dq0, dk = dk0, dv = dv0;
+      const Floats y = p.packed(set, stream, &lse);
+      set.attention_backward(stream, p.R(), p.start.data(), s.H, s.G, s.Dk, s.Dv, p.scale, p.q.data(), p.k.data(), p.v.data(),
+                             y.data(), lse.data(), p.dy.data(), dq.data(), dk.data(), dv.data());
+      return joined({dq, dk, dv});
+    });
+    const Doubles q = widen(p.q), k = widen(p.k), v = widen(p.v), dy = widen(p.dy);
+    const Doubles dq = plus(finite_differences(q, [&](const Doubles &x) { return dot(dy, p.reference(x, k, v)); }), dq0);
+    const Doubles dk = plus(finite_differences(k, [&](const Doubles &x) { return dot(dy, p.reference(q, x, v)); }), dk0);
+    const Doubles dv = plus(finite_differences(v, [&](const Doubles &x) { return dot(dy, p.reference(q, k, x)); }), dv0);
+    expect_close(part(got, 0, dq.size()), dq, 2e-5, "dq");
+    expect_close(part(got, dq.size(), dk.size()), dk, 2e-5, "dk");
+    expect_close(part(got, dq.size() + dk.size(), dv.size()), dv, 2e-5, "dv");
+  }
+}
+
+TEST(Attention, LongRowsHaveTheSameGradientBitsEverywhere) {
+  const Problem p(kShapes.back(), 40);
+  const Shape &s = p.s;
+  everywhere([&](const hone_kernels &set, hone_stream *stream) {
+    Floats lse, dq(p.q.size()), dk(p.k.size()), dv(p.v.size());
+    const Floats y = p.packed(set, stream, &lse);
+    set.attention_backward(stream, p.R(), p.start.data(), s.H, s.G, s.Dk, s.Dv, p.scale, p.q.data(), p.k.data(), p.v.data(),
+                           y.data(), lse.data(), p.dy.data(), dq.data(), dk.data(), dv.data());
+    return joined({dq, dk, dv});
+  });
+}
+
+TEST(Attention, ARowDoesNotDependOnItsCompany) {
+  for (const hone_kernels *set : sets()) {
+    const Problem p(kShapes.back(), 50);
+    const Floats all = p.packed(*set, nullptr);
+    for (uint32_t r = 0; r < p.R(); ++r) {
+      Problem alone({{p.s.lengths[r]}, p.s.H, p.s.G, p.s.Dk, p.s.Dv});
+      const size_t at = p.start[r], n = p.s.lengths[r];
+      alone.q = part(p.q, at * p.s.H * p.s.Dk, n * p.s.H * p.s.Dk);
+      alone.k = part(p.k, at * p.s.G * p.s.Dk, n * p.s.G * p.s.Dk);
+      alone.v = part(p.v, at * p.s.G * p.s.Dv, n * p.s.G * p.s.Dv);
+      EXPECT_TRUE(same_bits(alone.packed(*set, nullptr), part(all, at * p.s.H * p.s.Dv, n * p.s.H * p.s.Dv))) << set->isa;
+    }
+  }
+}
+
+TEST(Attention, NothingOfTheFutureShowsNotEvenNaN) {
+  for (const hone_kernels *set : sets()) {
+    Problem p({{40}, 2, 1, 8, 20});
+    const Floats clean = p.packed(*set, nullptr);
+    const uint32_t last = 23;
+    for (size_t i = (last + 1) * 8; i < p.k.size(); ++i) p.k[i] = NAN;
+    for (size_t i = (last + 1) * 20; i < p.v.size(); ++i) p.v[i] = i % 2 ? INFINITY : NAN;
+    EXPECT_TRUE(same_bits(part(p.packed(*set, nullptr), 0, (last + 1) * 40), part(clean, 0, (last + 1) * 40))) << set->isa;
+  }
+}
+
+// Feeds the rows of a problem through the cache in random cuts, in random company, through shuffled pages full of NaN.
+Floats through_the_cache(const Problem &p, const hone_kernels &set, hone_stream *stream, uint32_t page_tokens, uint32_t seed) {
+  const Shape &s = p.s;
+  std::mt19937 bits(seed);
+  const hone_kv_page_shape shape = {page_tokens, s.G, s.Dk, s.Dv};
+  uint32_t max_pages = 1, n_pages = 0;
+  for (uint32_t n : s.lengths) max_pages = std::max(max_pages, n / page_tokens + 1), n_pages += n / page_tokens + 1;
+  std::vector<uint32_t> page(n_pages);
+  for (uint32_t i = 0; i < n_pages; ++i) page[i] = i;
+  std::shuffle(page.begin(), page.end(), bits);
+  std::vector<std::vector<uint32_t>> tables(p.R());
+  for (uint32_t r = 0, next = 0; r < p.R(); ++r) {
+    for (uint32_t i = 0; i < p.s.lengths[r] / page_tokens + 1; ++i) tables[r].push_back(page[next++]);
+    tables[r].resize(max_pages);
+  }
+  Floats pages(n_pages * set.kv_page_bytes(&shape) / 4, NAN), y(p.outputs(), NAN);
+  std::vector<uint32_t> done(p.R());
+  while (true) {
+    std::vector<uint32_t> rows;
+    for (uint32_t r = 0; r < p.R(); ++r)
+      if (done[r] < s.lengths[r] && bits() % 3) rows.push_back(r);
+    if (done == s.lengths) return y;
+    std::shuffle(rows.begin(), rows.end(), bits);
+    std::vector<uint32_t> start{0}, first, table;
+    Floats q, k, v;
+    const auto append = [](Floats &to, const Floats &from, size_t at, size_t n, size_t width) {
+      to.insert(to.end(), from.begin() + at * width, from.begin() + (at + n) * width);
+    };
+    for (uint32_t r : rows) {
+      const uint32_t n = std::min<uint32_t>(bits() % 2 ? 1 : bits() % 60, s.lengths[r] - done[r]), at = p.start[r] + done[r];
+      append(q, p.q, at, n, s.H * s.Dk), append(k, p.k, at, n, s.G * s.Dk), append(v, p.v, at, n, s.G * s.Dv);
+      start.push_back(start.back() + n), first.push_back(done[r]);
+      table.insert(table.end(), tables[r].begin(), tables[r].end());
+    }
+    Floats out(size_t(start.back()) * s.H * s.Dv, NAN);
+    const hone_cached_rows cached = {uint32_t(rows.size()), max_pages, start.data(), first.data(), table.data()};
+    set.attention_cached(stream, &cached, &shape, s.H, p.scale, q.data(), k.data(), v.data(), pages.data(), out.data());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const uint32_t n = start[i + 1] - start[i], r = rows[i];
+      std::copy_n(out.begin() + size_t(start[i]) * s.H * s.Dv, size_t(n) * s.H * s.Dv,
+                  y.begin() + size_t(p.start[r] + done[r]) * s.H * s.Dv);
+      done[r] += n;
+    }
+  }
+}
+
+TEST(Attention, GivesTheSameBitsPackedAndCached) {
+  for (const Shape &s : kShapes) {
+    const Problem p(s, 60);
+    const Floats packed = p.packed(*sets()[0], nullptr);
+    for (uint32_t page_tokens : {16u, 32u, 64u}) {
+      const Floats cached = everywhere([&](const hone_kernels &set, hone_stream *stream) {
+        return through_the_cache(p, set, stream, page_tokens, page_tokens);
+      });
+      EXPECT_TRUE(same_bits(packed, cached)) << "page of " << page_tokens;
+    }
+  }
+}
+
+TEST(Attention, ACopiedPageServesAsTheOriginal) {
+  const hone_kv_page_shape shape = {16, 2, 5, 3};
+  for (const hone_kernels *set : sets()) {
+    const size_t n = set->kv_page_bytes(&shape) / 4;
+    EXPECT_EQ(n, 16u * 2 * (5 + 3));
+    Floats pages = random_floats(3 * n, 70);
+    const Floats before = pages;
+    set->copy_page(nullptr, &shape, pages.data(), 2, 0);
+    EXPECT_EQ(part(pages, 2 * n, n), part(before, 0, n));
+    EXPECT_EQ(part(pages, 0, 2 * n), part(before, 0, 2 * n));
+  }
+}
+
+}  // namespace
+}  // namespace hone::test

@@ -1,0 +1,187 @@
+// matmul and expert_matmul against sums in double and finite differences.
+#include "kernels/matmul/op.h"
+
+#include "tests/kernels/support.h"
+
+namespace hone::test {
+namespace {
+
+struct Shape {
+  uint32_t T, N, K;
+};
+const Shape kShapes[] = {{1, 1, 1},   {1, 16, 16},  {1, 300, 64}, {2, 33, 5},    {3, 64, 17},   {7, 31, 100}, {12, 32, 64},
+                         {13, 48, 1}, {25, 17, 300}, {100, 64, 64}, {257, 80, 40}, {600, 100, 70}};
+
+struct Weight {
+  std::vector<char> packed;
+  hone_weight weight;
+  Weight(const hone_kernels &set, hone_stream *stream, uint32_t dtype, uint32_t N, uint32_t K, const float *data)
+      : packed(set.packed_bytes(dtype, N, K)), weight{dtype, 0, N, K, data, packed.data()} {
+    set.pack_weight(stream, dtype, N, K, data, packed.data());
+  }
+};
+
+double largest_sum(const Shape &s) { return std::sqrt(double(s.K)) + 1; }
+
+TEST(Matmul, AgreesWithASumInDouble) {
+  for (const Shape &s : kShapes) {
+    const Floats x = random_floats(size_t(s.T) * s.K, 1), W = random_floats(size_t(s.N) * s.K, 2);
+    const Floats y = everywhere([&](const hone_kernels &set, hone_stream *stream) {
+      Floats out(size_t(s.T) * s.N, NAN);
+      const Weight w(set, stream, HONE_F32, s.N, s.K, W.data());
+      set.matmul(stream, s.T, x.data(), s.K, &w.weight, out.data(), s.N, 0);
+      return out;
+    });
+    Doubles expected(y.size());
+    reference::matmul(s.T, s.N, s.K, widen(x).data(), widen(W).data(), expected.data());
+    expect_close(y, expected, 2e-6 * largest_sum(s));
+  }
+}
+
+TEST(Matmul, IsOneChainOfFusedMultiplyAddsPerOutput) {
+  const uint32_t T = 5, N = 21, K = 700;
+  const Floats x = random_floats(T * K, 3), W = random_floats(N * K, 4), before = random_floats(T * N, 5);
+  const Floats y = everywhere([&](const hone_kernels &set, hone_stream *stream) {
+    Floats out = before;
+    const Weight w(set, stream, HONE_F32, N, K, W.data());
+    set.matmul(stream, T, x.data(), K, &w.weight, out.data(), N, 1);
+    return out;
+  });
+  Floats expected = before;
+  for (uint32_t t = 0; t < T; ++t)
+    for (uint32_t n = 0; n < N; ++n)
+      for (uint32_t k = 0; k < K; ++k) expected[t * N + n] = std::fmaf(x[t * K + k], W[n * K + k], expected[t * N + n]);
+  EXPECT_TRUE(same_bits(y, expected));
+}
+
+TEST(Matmul, ReadsAndWritesOnlyItsColumnsOfWiderRows) {
+  const uint32_t T = 9, N = 20, K = 18, ldx = 30, ldy = 41;
+  const Floats x = random_floats(T * ldx, 6), W = random_floats(N * K, 7);
+  for (const hone_kernels *set : sets()) {
+    Floats narrow, wide(T * ldy, 5), y(T * N);
+    for (uint32_t t = 0; t < T; ++t) narrow.insert(narrow.end(), x.begin() + t * ldx, x.begin() + t * ldx + K);
+    const Weight w(*set, nullptr, HONE_F32, N, K, W.data());
+    set->matmul(nullptr, T, narrow.data(), K, &w.weight, y.data(), N, 0);
+    set->matmul(nullptr, T, x.data(), ldx, &w.weight, wide.data(), ldy, 0);
+    for (uint32_t t = 0; t < T; ++t)
+      for (uint32_t n = 0; n < ldy; ++n) ASSERT_EQ(wide[t * ldy + n], n < N ? y[t * N + n] : 5.0f);
+  }
+}
+
+TEST(Matmul, ARowDoesNotDependOnItsCompany) {
+  const uint32_t T = 200, N = 70, K = 90;
+  const Floats x = random_floats(size_t(T) * K, 8), W = random_floats(N * K, 9);
+  for (uint32_t dtype : {HONE_F32, HONE_BF16})
+    for (const hone_kernels *set : sets()) {
+      const Weight w(*set, nullptr, dtype, N, K, W.data());
+      Floats all(size_t(T) * N);
+      set->matmul(nullptr, T, x.data(), K, &w.weight, all.data(), N, 0);
+      for (uint32_t rows = 1; rows < 40; ++rows) {
+        const uint32_t first = (rows * 37) % (T - rows);
+        Floats some(rows * N);
+        set->matmul(nullptr, rows, x.data() + size_t(first) * K, K, &w.weight, some.data(), N, 0);
+        ASSERT_TRUE(same_bits(some, part(all, size_t(first) * N, size_t(rows) * N))) << set->isa << ", rows " << rows;
+      }
+    }
+}
+
+TEST(Matmul, OfBf16RoundsWeightAndInputToNearestEven) {
+  for (const Shape &s : kShapes) {
+    Floats x = random_floats(size_t(s.T) * s.K, 10), W = random_floats(size_t(s.N) * s.K, 11);
+    x[0] = 1.00390625f;  // halfway between two bf16: to the even one, 1
+    const Floats y = everywhere([&](const hone_kernels &set, hone_stream *stream) {
+      Floats out(size_t(s.T) * s.N, NAN);
+      const Weight w(set, stream, HONE_BF16, s.N, s.K, W.data());
+      set.matmul(stream, s.T, x.data(), s.K, &w.weight, out.data(), s.N, 0);
+      return out;
+    });
+    for (float &v : x) v = reference::rounded_to_bf16(v);
+    for (float &v : W) v = reference::rounded_to_bf16(v);
+    Doubles expected(y.size());
+    reference::matmul(s.T, s.N, s.K, widen(x).data(), widen(W).data(), expected.data());
+    expect_close(y, expected, 2e-6 * largest_sum(s));
+  }
+}
+
+TEST(Matmul, GradientsAgreeWithSumsInDouble) {  // bilinear, so the gradient is a sum and differences would add nothing
+  for (const Shape &s : kShapes) {
+    const Floats x = random_floats(size_t(s.T) * s.K, 12), W = random_floats(size_t(s.N) * s.K, 13),
+                 dy = random_floats(size_t(s.T) * s.N, 14), dx0 = random_floats(x.size(), 15), dW0 = random_floats(W.size(), 16);
+    const Floats both = everywhere([&](const hone_kernels &set, hone_stream *stream) {
+      Floats dx = dx0, dW = dW0;
+      const Weight w(set, stream, HONE_F32, s.N, s.K, W.data());
+      set.matmul_backward_input(stream, s.T, dy.data(), s.N, &w.weight, dx.data(), s.K);
+      set.matmul_backward_weight(stream, s.T, s.N, s.K, x.data(), s.K, dy.data(), s.N, dW.data());
+      return joined({dx, dW});
+    });
+    Doubles dx = widen(dx0), dW = widen(dW0);
+    for (uint32_t t = 0; t < s.T; ++t)
+      for (uint32_t n = 0; n < s.N; ++n)
+        for (uint32_t k = 0; k < s.K; ++k) {
+          dx[size_t(t) * s.K + k] += double(dy[size_t(t) * s.N + n]) * W[size_t(n) * s.K + k];
+          dW[size_t(n) * s.K + k] += double(dy[size_t(t) * s.N + n]) * x[size_t(t) * s.K + k];
+        }
+    expect_close(part(both, 0, dx.size()), dx, 2e-6 * (std::sqrt(double(s.N)) + 1), "dx");
+    expect_close(part(both, dx.size(), dW.size()), dW, 2e-6 * (std::sqrt(double(s.T)) + 1), "dW");
+  }
+}
+
+TEST(Matmul, AWeightGradientContinuesOverCutsOfTheTokens) {
+  const uint32_t T = 333, N = 24, K = 50;
+  const Floats x = random_floats(T * K, 17), dy = random_floats(T * N, 18);
+  for (const hone_kernels *set : sets()) {
+    Floats whole(N * K), cut(N * K);
+    set->matmul_backward_weight(nullptr, T, N, K, x.data(), K, dy.data(), N, whole.data());
+    for (uint32_t t = 0, n = 1; t < T; t += n, n = n * 3 % 71 + 1)
+      set->matmul_backward_weight(nullptr, std::min(n, T - t), N, K, x.data() + t * K, K, dy.data() + t * N, N, cut.data());
+    EXPECT_TRUE(same_bits(whole, cut)) << set->isa;
+  }
+}
+
+TEST(Matmul, HandsLargeWorkToTheThreadsAndSmallWorkToNone) {
+  const hone_kernels &set = *sets().back();
+  Threads pool(2);
+  const Floats x(512 * 256), W(256 * 256);
+  Floats y(512 * 256);
+  const Weight w(set, nullptr, HONE_F32, 256, 256, W.data());
+  set.matmul(pool.stream(), 1, x.data(), 256, &w.weight, y.data(), 256, 0);
+  EXPECT_EQ(pool.forks(), 0u);
+  set.matmul(pool.stream(), 512, x.data(), 256, &w.weight, y.data(), 256, 0);
+  EXPECT_EQ(pool.forks(), 1u);
+}
+
+TEST(ExpertMatmul, IsMatmulPerExpertAndLeavesIdleOnesAlone) {
+  const uint32_t E = 5, N = 72, K = 40;
+  const std::vector<std::vector<uint32_t>> cuts = {{0, 3, 3, 200, 201, 333}, {0, 0, 0, 0, 0, 0}, {0, 0, 1, 1, 1, 1}, {0, 900, 900, 900, 900, 901}};
+  for (const auto &offsets : cuts)
+    for (uint32_t dtype : {HONE_F32, HONE_BF16}) {
+      const uint32_t T = offsets[E];
+      const Floats x = random_floats(size_t(T) * K + 1, 19), W = random_floats(E * N * K, 20), dy = random_floats(size_t(T) * N + 1, 21);
+      const auto run = [&](bool together, const hone_kernels &set, hone_stream *stream) {
+        Floats y(size_t(T) * N + 1), dx = part(x, 0, size_t(T) * K + 1), dW(E * N * K, 0.5f);
+        std::vector<Weight> keep;
+        std::vector<hone_weight> w;
+        for (uint32_t e = 0; e < E; ++e) keep.emplace_back(set, stream, dtype, N, K, W.data() + e * N * K);
+        for (const Weight &one : keep) w.push_back(one.weight);
+        if (together) {
+          set.expert_matmul(stream, E, offsets.data(), x.data(), w.data(), y.data());
+          set.expert_matmul_backward_input(stream, E, offsets.data(), dy.data(), w.data(), dx.data());
+          set.expert_matmul_backward_weight(stream, E, offsets.data(), N, K, x.data(), dy.data(), dW.data());
+        } else {
+          for (uint32_t e = 0; e < E; ++e) {
+            const size_t at = offsets[e];
+            const uint32_t rows = offsets[e + 1] - offsets[e];
+            set.matmul(stream, rows, x.data() + at * K, K, &w[e], y.data() + at * N, N, 0);
+            set.matmul_backward_input(stream, rows, dy.data() + at * N, N, &w[e], dx.data() + at * K, K);
+            set.matmul_backward_weight(stream, rows, N, K, x.data() + at * K, K, dy.data() + at * N, N, dW.data() + e * N * K);
+          }
+        }
+        return joined({y, dx, dW});
+      };
+      const Floats got = everywhere([&](const hone_kernels &set, hone_stream *stream) { return run(true, set, stream); });
+      EXPECT_TRUE(same_bits(got, run(false, *sets()[0], nullptr)));
+    }
+}
+
+}  // namespace
+}  // namespace hone::test
