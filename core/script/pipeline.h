@@ -1,6 +1,7 @@
 // pipeline.h -- what a script returns: plain data that `plan` checks and `run` executes. No Lua beyond this header.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -16,6 +17,8 @@ struct Place {
 // Handles inside settings are JSON objects with one key: {"$model": i}, {"$optimizer": i}, {"$reward": i}, {"$data": i},
 // {"$function": "path"}: indices into the lists below. A function's path finds it again in a fresh run of the saved script
 // (the reward workers do that): "function#N", numbered in the order in which the script hands functions to hone.
+// A setting that is a reward may also hold a list of handles, or {domain: [handles]}. A setting that is data may also hold
+// {domain: handle}; a plain list of data is one handle of a `list` node. A handle that the script did not give is null.
 struct ModelNode {
   enum Source { fresh, directory, stage_output } source = fresh;
   std::string name;       // what the script calls it, for tables: "base", "tiny_moe"
@@ -68,8 +71,14 @@ struct Pipeline {
   std::vector<int> order;          // those it returned, in order of running
   std::vector<std::string> sources;  // every Lua file that was read, the script first (copied into the run directory)
   uint64_t seed = 0;
+  // For each source, the path beside the script under which a copy of it is found again: "r1.lua", "tiny/corpus.lua".
+  std::vector<std::string> source_names;
+  int report = -1;                 // the stage given as report = ..., the last of `order`; -1: none
   std::string base_folder;         // of the script; relative paths in it start here
 };
+
+// Every stage once, and whatever a stage uses made by an earlier one: UsageError with both places otherwise.
+void check_order(const Pipeline &);
 
 nlohmann::json to_json(const Pipeline &);
 
