@@ -88,7 +88,8 @@ class ElfFile {
 
 std::vector<ElfSymbol> defined_symbols(const std::filesystem::path &path) {
   if (!std::filesystem::is_regular_file(path)) throw Failure(path.string() + ": is not a file");
-  return ElfFile(path, read_file(path)).defined();
+  const ElfFile file(path, read_file(path));
+  return file.defined();
 }
 
 }  // namespace hone
