@@ -106,7 +106,7 @@ void Scorer::State::give(Worker &worker, Batch batch) {
   worker.batch = std::move(batch);
   worker.state = Worker::scoring;
   worker.deadline = after(settings.deadline);
-  worker.process.pump();  // if this fails, the poll that follows finds out
+  // Sent by the poll that follows, which also hears: an answer read here would wait unheard until the next byte, or the deadline.
 }
 
 void Scorer::State::unscored(const Batch &batch, const std::string &why) {
