@@ -11,11 +11,6 @@
 
 namespace hone {
 
-// Models below this many numbers are worked on by all threads apart, each with its own tape and its own rows; larger ones
-// by one pass at a time, whose kernels use all threads. Which of the two never changes a bit.
-constexpr uint64_t small_model_size = 4'000'000;
-inline bool works_apart(const Weights &weights) { return weights.total_size() < small_model_size; }
-
 // Failure (starting with `what`) when an id is outside the vocabulary or the sequence is longer than the model's positions.
 void check_sequence(const Weights &, std::span<const int32_t> ids, const std::string &what);
 

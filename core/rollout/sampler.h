@@ -11,6 +11,10 @@
 
 namespace hone {
 
+// Models of fewer numbers than this are worked on by all threads apart, each with its own tape and its own rows; larger
+// ones by one pass at a time, whose kernels use all threads. Which of the two never changes a bit.
+constexpr uint64_t small_model_size = 4'000'000;
+
 struct SampleRequest {
   std::vector<int32_t> prompt;   // ids, at least one
   uint32_t num_generations = 1;
@@ -36,6 +40,7 @@ struct SamplerLimits {
   uint32_t max_rows = 512;          // decoded at once
   uint64_t kv_bytes = 1ull << 30;   // for the cache's pages
   uint32_t prefill_tokens = 2048;   // in one pass
+  uint64_t small_model = small_model_size;
 };
 
 class Sampler {
@@ -60,6 +65,7 @@ class Sampler {
 // (temperature 0 records at 1). value is that of the state after the token: a reward head's score is the last one.
 struct ScoredTokens { std::vector<float> logp, entropy, value; };
 std::vector<ScoredTokens> score_tokens(const hone_kernels &, Pool &, const Weights &, const std::vector<std::vector<int32_t>> &sequences,
-                                       const std::vector<uint32_t> &begin, float temperature, bool entropy = false, bool value = false);
+                                       const std::vector<uint32_t> &begin, float temperature, bool entropy = false, bool value = false,
+                                       uint64_t small_model = small_model_size);
 
 }  // namespace hone

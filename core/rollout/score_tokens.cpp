@@ -14,7 +14,8 @@ constexpr uint32_t unit_tokens = 2048;
 
 std::vector<ScoredTokens> score_tokens(const hone_kernels &kernels, Pool &pool, const Weights &weights,
                                        const std::vector<std::vector<int32_t>> &sequences,
-                                       const std::vector<uint32_t> &begin, float temperature, bool entropy, bool value) {
+                                       const std::vector<uint32_t> &begin, float temperature, bool entropy, bool value,
+                                       uint64_t small_model) {
   if (begin.size() != sequences.size())
     throw Failure("score_tokens: " + std::to_string(sequences.size()) + " sequences but " +
                   std::to_string(begin.size()) + " places to begin at");
@@ -63,7 +64,7 @@ std::vector<ScoredTokens> score_tokens(const hone_kernels &kernels, Pool &pool, 
   };
 
   const size_t n_units = units.size() - 1;
-  if (!works_apart(weights)) {
+  if (weights.total_size() >= small_model) {
     PackedPass pass(kernels, pool.stream());
     for (size_t unit = 0; unit < n_units; ++unit) run_unit(pass, unit);
     return scored;

@@ -86,7 +86,7 @@ struct Trainer::State {
   State(const hone_kernels &kernels_in, Pool &pool_in, Weights &weights_in, const hone_objective &objective_in,
         void *objective_self, const hone_optimizer &optimizer, void *optimizer_self, TrainerSettings settings_in)
       : kernels(kernels_in), pool(pool_in), weights(weights_in), objective(objective_in, objective_self, "the objective"),
-        settings(std::move(settings_in)), update(kernels, weights, optimizer, optimizer_self), apart(works_apart(weights)),
+        settings(std::move(settings_in)), update(kernels, weights, optimizer, optimizer_self), apart(weights.total_size() < settings.small_model),
         value_after(false), gradient(kernels, weights.trained_size()) {
     value_after = objective.source() != HONE_ON_POLICY && (objective.needs() & HONE_VALUE);
     for (uint32_t i = 0; i < settings.slots; ++i) slots.emplace_back(kernels, weights.trained_size());

@@ -2,6 +2,7 @@
 //
 // The step's rows are cut into units (a whole group, or rows in order up to unit_tokens). Unit u adds its gradient to slot
 // u % slots, units of a slot in order; slots meet in a fixed tree. So threads and micro-batches do not change a bit.
+// Units are no larger than spreads a small step evenly over the slots (but 256 tokens at least, and never less than a group).
 #pragma once
 
 #include <cstdint>
@@ -41,6 +42,7 @@ struct TrainerSettings {
   uint32_t warmup_steps = 0, total_steps = 0;
   double min_learning_rate_factor = 0;  // where linear and cosine end
   uint32_t inner_epochs = 1;    // passes over the step's rows, each with its own update
+  uint64_t small_model = 4'000'000;  // models of fewer numbers: units side by side on the threads; else one at a time
 };
 
 struct StepReport {
@@ -58,8 +60,10 @@ class Trainer {
   Trainer(const hone_kernels &, Pool &, Weights &, const hone_objective &, void *objective_self, const hone_optimizer &,
           void *optimizer_self, TrainerSettings);
   ~Trainer();
-  // step counts from 1. Throws Failure (with weights untouched) when a gradient is not finite or a plugin call fails, and
-  // when recorded and recomputed log-probs differ (verify).
+  // step counts from 1. Throws Failure (with weights untouched) when a gradient is not finite or the objective fails, and
+  // when recorded and recomputed log-probs differ (verify: rows were sampled by these very weights). After a Failure of the
+  // optimizer's or the model's own call the weights may be half updated: go back to the last checkpoint.
+  // Rows without a score take part in nothing; when none is left, nothing is updated and report.rows is 0.
   StepReport step(std::vector<TrainRow> &rows, uint64_t step, const Weights *reference = nullptr, bool verify = true);
   // [n_states][trained_size]; names for files are "state0.<parameter>", ...
   void save_state(const std::filesystem::path &optimizer_safetensors) const;
@@ -70,7 +74,7 @@ class Trainer {
   std::unique_ptr<State> state_;
 };
 
-// Runs one objective on plain columns, as `hone objective` does: no model. See core/train/objective_columns.cpp.
+// The learning rate's factor in `step` (from 1). UsageError for an unknown schedule.
 double schedule_factor(const TrainerSettings &, uint64_t step);
 
 }  // namespace hone
