@@ -177,7 +177,8 @@ struct LoopServices {
       const TableReader reader(*one_row, stage.where_);
       if (reader.rows() != 1) throw Failure(stage.where_ + ": a result has " + std::to_string(reader.rows()) + " rows, not one");
       json row = {{"name", std::string(name.data, name.size)}, {"stage", stage.folder_name_}};
-      for (const auto &[column, value] : reader.row(0).items()) row[column] = value;
+      const json columns = reader.row(0);
+      for (const auto &[column, value] : columns.items()) row[column] = value;
       stage.results_.push_back(row);
     });
   }
