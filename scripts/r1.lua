@@ -55,7 +55,8 @@ local cold_start = hone.stage "sft" {
 local reasoner = hone.stage "grpo" {  -- or "rloo", a third party's: nothing else changes
   label = "first_rl", model = cold_start.model, prompts = data.reasoning(o.rl_steps * o.prompts_per_step, 11), rewards = rules,
   optimizer = adamw(o.rl_learning_rate), steps = o.rl_steps, batch_size = o.prompts_per_step,
-  num_generations = o.num_generations, max_completion_length = o.max_completion_length, beta = 0, epsilon = 10,
+  num_generations = o.num_generations, max_completion_length = o.max_completion_length, beta = 0,
+  epsilon = 1, epsilon_high = 10,  -- the paper's clip ratio of 10
 }
 
 -- 3. Rejection sampling from it: correct and unmixed responses are kept (section 2.3.3).
@@ -83,7 +84,7 @@ local helpful = hone.stage "reward_model" {
 }
 
 -- 5. RL over all scenarios: rules where they can judge, the reward model for the rest, format and KL to hold it (section 2.3.4).
-local preference = hone.reward "preference" { label = "preference", model = helpful.model, part = "answer", squash = true }
+local preference = hone.reward "preference" { label = "preference", model = helpful.model, part = "answer", squash = "sigmoid" }
 local function second_rl(label, general_rewards, beta)
   return hone.stage "grpo" {
     label = label, model = tuned.model, optimizer = adamw(o.rl2_learning_rate), steps = o.rl2_steps, beta = beta,
@@ -94,7 +95,7 @@ local function second_rl(label, general_rewards, beta)
 end
 local r1 = second_rl("r1", {
   hone.reward { label = "correct", score = general.correct, weight = 0.6 },
-  hone.reward "preference" { label = "preference", model = helpful.model, part = "answer", squash = true, weight = 0.4 },
+  hone.reward "preference" { label = "preference", model = helpful.model, part = "answer", squash = "sigmoid", weight = 0.4 },
   hone.reward "format" { label = "format", weight = 0.5 },
 }, 0.02)
 -- The reward model alone: its score rises while the answers get worse, the paper's reason for keeping it short (section 2.3.4).
@@ -133,7 +134,7 @@ add(student, student.model)
 
 stages.seed = o.seed
 stages.report = hone.stage "eval" {
-  models = compared, prompts = data.questions(o.split, o.questions), num_generations = o.samples, max_completion_length = 160,
+  models = compared, prompts = data.questions(o.split, o.questions), num_generations = o.samples, max_completion_length = 160, temperature = 1, top_p = 1,
   rewards = { calc = { accuracy }, calc_long = { accuracy }, general = { data.accuracy, data.help, preference } },
 }
 return hone.pipeline(stages)

@@ -36,7 +36,7 @@ local questions = data.questions(o.split, o.questions)
 local stages = {
   seed = o.seed,
   report = hone.stage "eval" {
-    models = { base, zero.model }, prompts = questions, num_generations = o.samples, max_completion_length = 160,
+    models = { base, zero.model }, prompts = questions, num_generations = o.samples, max_completion_length = 160, temperature = 1, top_p = 1,
     rewards = { calc = { accuracy }, calc_long = { accuracy }, general = { data.accuracy, data.help } },
   },
 }

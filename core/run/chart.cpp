@@ -140,7 +140,7 @@ std::string line_chart(const std::string &title, const Line &all) {
 }
 
 std::string dot_chart(const std::string &title, const std::vector<Dot> &dots) {
-  const double row = 24, top = 30, width = 338, left = 116, right = width - 54;
+  const double row = 24, top = 30, width = 330, left = 116, right = width - 54;
   const double height = top + row * static_cast<double>(dots.size()) + 26;
   double low = 0, high = 0;
   bool shares = true;

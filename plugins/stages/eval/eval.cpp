@@ -100,7 +100,8 @@ class Eval final : public hone::Stage {
     metrics_ = hone::Metrics(services);
     tags_ = {open, close, answer_open, answer_close};
     if (model) models_.push_back(model);
-    for (const Json &handle : Json::parse(models.text).as_list()) {
+    const Json handles = Json::parse(models.text);
+    for (const Json &handle : handles.as_list()) {
       const Json &index = handle["$model"];
       if (index.type() != Json::integer) throw hone::Error("models must be a list of models, it holds " + handle.text());
       models_.push_back(hone::ModelHandle{index.as_integer()});
