@@ -33,71 +33,165 @@ void transpose(uint32_t n, uint32_t D, const float *keys, size_t ld, float *to) 
     }
 }
 
-// scores[i, 16 b + lane] = q[i] . key, for blocks 0 .. n_blocks-1
+constexpr uint32_t kSpareBlocks = 7;  // that score() may write beyond the last
+
+// scores[i, 16 b + lane] = q[i] . key, for blocks 0 .. n_blocks-1. A few queries take several blocks at once, to have
+// chains enough to fill the pipeline; past the end they repeat the last block into the spare ones.
 void score(uint32_t rows, uint32_t n_blocks, uint32_t D, const float *q, size_t ldq, const float *const *blocks, float *scores,
            size_t ld) {
-  uint32_t np = tile_panels(rows);
+  const uint32_t np = tile_panels(rows);
   for (uint32_t b = 0; b < n_blocks; b += np) {
-    while (np > n_blocks - b) np /= 2;
-    any_tile(rows, np, false, D, q, ldq, 1, blocks + b, 16, scores + b * 16, ld, false, 16);
+    uint32_t width = np;
+    while (width / 2 >= n_blocks - b) width /= 2;
+    const float *columns[8];
+    for (uint32_t j = 0; j < width; ++j) columns[j] = blocks[least(b + j, n_blocks - 1)];
+    any_tile(rows, width, false, D, q, ldq, 1, columns, 16, scores + b * 16, ld, false, 16);
   }
 }
 
-// Turns the scores of the query at position t into p, not normalised; returns their sum, and the largest score.
-HONE_INLINE float soften(uint32_t t, float scale, float *scores, float *highest) {
+// Turns the scores of `rows` queries, query i at position t + i * step, into p, not normalised. total and highest have 16.
+void soften(uint32_t rows, uint32_t t, uint32_t step, float scale, float *scores, size_t ld, float *total, float *highest) {
   const F16 factor = broadcast(scale), nothing = broadcast(-__builtin_inff());
-  const uint32_t last = t / 16, lanes = t % 16 + 1;
-  F16 top = nothing;
-  for (uint32_t b = 0; b <= last; ++b) {
-    F16 s = load(scores + b * 16) * factor;
-    if (b == last) s = first(lanes, s, nothing);
-    store(scores + b * 16, s);
-    top = larger(s, top);
+  for (uint32_t i = 0; i < rows; ++i) {
+    const uint32_t at = t + i * step, last = at / 16;
+    float *s = scores + i * ld;
+    F16 top = nothing;
+    for (uint32_t b = 0; b < last; ++b) top = larger(load(s + b * 16) * factor, top);
+    top = larger(first(at % 16 + 1, load(s + last * 16) * factor, nothing), top);
+    highest[i] = largest(top);
   }
-  *highest = largest(top);
-  const F16 shift = broadcast(*highest);
-  F16 total = zero();
-  for (uint32_t b = 0; b <= last; ++b) {
-    F16 p = exp(load(scores + b * 16) - shift);
-    if (b == last) p = first(lanes, p, zero());
-    store(scores + b * 16, p);
-    total = total + p;
+  for (uint32_t i = 0; i < rows; ++i) {
+    const uint32_t at = t + i * step, last = at / 16;
+    const F16 shift = broadcast(highest[i]);
+    float *s = scores + i * ld;
+    F16 sums = zero();
+    for (uint32_t b = 0; b < last; ++b) {
+      const F16 p = exp(load(s + b * 16) * factor - shift);
+      store(s + b * 16, p);
+      sums = sums + p;
+    }
+    const F16 p = first(at % 16 + 1, exp(load(s + last * 16) * factor - shift), zero());
+    store(s + last * 16, p);
+    total[i] = sum(sums + p);
   }
-  return sum(total);
 }
 
-// y[i] += chain over keys [from, to) of p[i, key] v[key]
-HONE_INLINE void add_values(uint32_t rows, uint32_t from, uint32_t to, uint32_t Dv, const float *p, size_t ldp,
+// y[i] = chain over keys [0, to) of p[i, key] v[key]
+HONE_INLINE void chain_values(uint32_t rows, uint32_t to, uint32_t Dv, const float *p, size_t ldp,
                             const KeysAndValues &kv, float *y, size_t ldy) {
-  while (from < to) {
+  for (uint32_t from = 0; from < to;) {
     const uint32_t at = from % kv.run, n = least(to - from, kv.run - at);
-    gemm(rows, Dv, n, p + from, ldp, 1, kv.runs[from / kv.run] + at * kv.stride, kv.stride, 16, y, ldy, true);
+    gemm(rows, Dv, n, p + from, ldp, 1, kv.runs[from / kv.run] + at * kv.stride, kv.stride, 16, y, ldy, from > 0);
     from += n;
   }
+}
+
+// y[i] += chain over keys t + 1 .. t + i of p[i, key] v[key], for rows i = 1 .. MR-1: what each query sees beyond the first's
+// keys. values[j] is key t + 1 + j's; p begins at key t + 1.
+template <uint32_t MR>
+void add_own_values(const float *const *values, uint32_t Dv, const float *p, size_t ldp, float *y, size_t ldy) {
+  each_block(0, Dv, [&](uint64_t d, uint32_t lanes) {
+    F16 sum[MR];
+#pragma GCC unroll 12
+    for (uint32_t i = 1; i < MR; ++i) sum[i] = load_block(y + i * ldy + d, lanes);
+#pragma GCC unroll 12
+    for (uint32_t j = 0; j + 1 < MR; ++j) {
+      const F16 v = load_block(values[j] + d, lanes);
+#pragma GCC unroll 12
+      for (uint32_t i = j + 1; i < MR; ++i) sum[i] = fma(broadcast(p[i * ldp + j]), v, sum[i]);
+    }
+#pragma GCC unroll 12
+    for (uint32_t i = 1; i < MR; ++i) store_block(y + i * ldy + d, lanes, sum[i]);
+  });
+}
+
+void add_own_values(uint32_t rows, const float *const *values, uint32_t Dv, const float *p, size_t ldp, float *y, size_t ldy) {
+#define HONE_ROWS(n) \
+  case n:            \
+    if constexpr (n <= kTileRows) return add_own_values<n>(values, Dv, p, ldp, y, ldy);
+  switch (rows) {
+    HONE_ROWS(2) HONE_ROWS(3) HONE_ROWS(4) HONE_ROWS(5) HONE_ROWS(6) HONE_ROWS(7) HONE_ROWS(8) HONE_ROWS(9) HONE_ROWS(10)
+    HONE_ROWS(11) HONE_ROWS(12)
+  }
+#undef HONE_ROWS
+}
+
+// The same chain for N heads at once, each over its own keys 0 .. t: alone, one head would wait for its own last addition.
+template <uint32_t N>
+void chain_heads(uint32_t t, uint32_t Dv, const float *p, size_t ldp, const KeysAndValues *const *kv, float *y, size_t ldy) {
+  each_block(0, Dv, [&](uint64_t d, uint32_t lanes) {
+    F16 total[N];
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < N; ++i) total[i] = zero();
+    const uint32_t run = kv[0]->run;
+    const size_t stride = kv[0]->stride;
+    for (uint32_t from = 0; from <= t; from += run) {
+      const uint32_t n = least(run, t + 1 - from);
+      const float *value[N], *weight[N];
+#pragma GCC unroll 4
+      for (uint32_t i = 0; i < N; ++i) value[i] = kv[i]->runs[from / run] + d, weight[i] = p + i * ldp + from;
+      for (uint32_t j = 0; j < n; ++j) {
+#pragma GCC unroll 4
+        for (uint32_t i = 0; i < N; ++i) {
+          total[i] = fma(broadcast(weight[i][j]), load_block(value[i], lanes), total[i]);
+          value[i] += stride;
+        }
+      }
+    }
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < N; ++i) store_block(y + i * ldy + d, lanes, total[i]);
+  });
+}
+
+void divide(uint32_t rows, uint32_t Dv, const float *total, float *y, size_t ldy) {
+  float inverse[16];
+  store(inverse, broadcast(1.0f) / load(total));
+  for (uint32_t i = 0; i < rows; ++i)
+    each_block(0, Dv, [&](uint64_t d, uint32_t lanes) {
+      store_block(y + i * ldy + d, lanes, load_block(y + i * ldy + d, lanes) * broadcast(inverse[i]));
+    });
 }
 
 // Queries at positions t .. t + rows - 1 of one head.
 void attend(uint32_t rows, uint32_t t, uint32_t Dk, uint32_t Dv, float scale, const float *q, size_t ldq, const KeysAndValues &kv,
             float *y, size_t ldy, float *lse, size_t ldlse) {
   const uint32_t n_blocks = (t + rows - 1) / 16 + 1;
-  const size_t ld = (size_t)n_blocks * 16;
-  float *scores = scratch_floats(kScratchC, kTileRows * ld);
+  const size_t ld = (size_t)(n_blocks + kSpareBlocks) * 16;
+  float *scores = scratch_floats(kScratchC, kTileRows * ld), total[16], highest[16];
+  store(total, broadcast(1.0f));
+  store(highest, zero());
   score(rows, n_blocks, Dk, q, ldq, kv.blocks, scores, ld);
-  float total[kTileRows];
-  for (uint32_t i = 0; i < rows; ++i) {
-    float highest;
-    total[i] = soften(t + i, scale, scores + i * ld, &highest);
-    if (lse) lse[i * ldlse] = highest + log(total[i]);
-    for (uint32_t d = 0; d < Dv; ++d) y[i * ldy + d] = 0;
+  soften(rows, t, 1, scale, scores, ld, total, highest);
+  chain_values(rows, t + 1, Dv, scores, ld, kv, y, ldy);  // the keys that all of them see, then each one's own
+  if (rows > 1) {
+    const float *own[kTileRows];
+    for (uint32_t j = 0; j + 1 < rows; ++j) own[j] = kv.runs[(t + 1 + j) / kv.run] + (t + 1 + j) % kv.run * kv.stride;
+    add_own_values(rows, own, Dv, scores + t + 1, ld, y, ldy);
   }
-  add_values(rows, 0, t + 1, Dv, scores, ld, kv, y, ldy);  // the keys that all of them see, then each one's own
-  for (uint32_t i = 1; i < rows; ++i) add_values(1, t + 1, t + i + 1, Dv, scores + i * ld, ld, kv, y + i * ldy, ldy);
-  for (uint32_t i = 0; i < rows; ++i) {
-    const F16 inverse = broadcast(1.0f / total[i]);
-    each_block(0, Dv, [&](uint64_t d, uint32_t lanes) {
-      store_block(y + i * ldy + d, lanes, load_block(y + i * ldy + d, lanes) * inverse);
-    });
+  divide(rows, Dv, total, y, ldy);
+  if (!lse) return;
+  float logs[16];
+  store(logs, load(highest) + log(load(total)));
+  for (uint32_t i = 0; i < rows; ++i) lse[i * ldlse] = logs[i];
+}
+
+constexpr uint32_t kHeadsAtOnce = 4;
+
+// One query at position t in each of n (at most kHeadsAtOnce) heads; kv[i] is head i's.
+void attend_heads(uint32_t n, uint32_t t, uint32_t Dk, uint32_t Dv, float scale, const float *q, const KeysAndValues *const *kv, float *y) {
+  const uint32_t n_blocks = t / 16 + 1;
+  const size_t ld = (size_t)(n_blocks + kSpareBlocks) * 16;
+  float *scores = scratch_floats(kScratchC, kHeadsAtOnce * ld), total[16], highest[16];
+  store(total, broadcast(1.0f));
+  for (uint32_t i = 0; i < n; ++i) score(1, n_blocks, Dk, q + (size_t)i * Dk, Dk, kv[i]->blocks, scores + i * ld, ld);
+  soften(n, t, 0, scale, scores, ld, total, highest);
+  switch (n) {
+    case 1: chain_heads<1>(t, Dv, scores, ld, kv, y, Dv); break;
+    case 2: chain_heads<2>(t, Dv, scores, ld, kv, y, Dv); break;
+    case 3: chain_heads<3>(t, Dv, scores, ld, kv, y, Dv); break;
+    default: chain_heads<4>(t, Dv, scores, ld, kv, y, Dv); break;
   }
+  divide(n, Dv, total, y, Dv);
 }
 
 // Estimated nanoseconds of one row's one kv head.
@@ -147,35 +241,54 @@ void attention_cached(hone_stream *stream, const hone_cached_rows *rows, const h
     queries += n;
     keys += n ? rows->first_position[r] + n / 2 + 1 : 0;
   }
-  parallel(stream, (uint64_t)R * G, cost(queries / R, keys / R, heads, Dk, Dv), [&](uint64_t begin, uint64_t end) {
+  // A task is up to kHeadsAtOnce kv heads of a row.
+  const uint32_t bundles = (G + kHeadsAtOnce - 1) / kHeadsAtOnce, n_blocks_of_page = P / 16;
+  const double each = cost(queries / R, keys / R, heads, Dk, Dv) * G / bundles;
+  parallel(stream, (uint64_t)R * bundles, each, [&](uint64_t begin, uint64_t end) {
     for (uint64_t task = begin; task < end; ++task) {
-      const uint32_t r = (uint32_t)(task / G), g = (uint32_t)(task % G), T = rows->row_start[r + 1] - rows->row_start[r];
+      const uint32_t r = (uint32_t)(task / bundles), g0 = (uint32_t)(task % bundles) * kHeadsAtOnce;
+      const uint32_t g1 = least(G, g0 + kHeadsAtOnce), T = rows->row_start[r + 1] - rows->row_start[r];
       if (T == 0) continue;
       const size_t start = rows->row_start[r];
       const uint32_t position = rows->first_position[r], n_pages = (position + T - 1) / P + 1;
       const uint32_t *table = rows->page_table + (size_t)r * rows->max_pages;
-      const float **blocks = static_cast<const float **>(scratch(kScratchA, (size_t)n_pages * (P / 16) * sizeof(float *)));
-      const float **runs = static_cast<const float **>(scratch(kScratchB, n_pages * sizeof(float *)));
-      for (uint32_t i = 0; i < n_pages; ++i) {
-        float *base = static_cast<float *>(pages) + table[i] * page;
-        for (uint32_t b = 0; b < P / 16; ++b) blocks[i * (P / 16) + b] = base + ((size_t)g * P + b * 16) * Dk;
-        runs[i] = base + values_at + (size_t)g * P * Dv;
+      const float **blocks = static_cast<const float **>(scratch(kScratchA, sizeof(float *) * kHeadsAtOnce * n_pages * n_blocks_of_page));
+      const float **runs = static_cast<const float **>(scratch(kScratchB, sizeof(float *) * kHeadsAtOnce * n_pages));
+      KeysAndValues kv[kHeadsAtOnce];
+      for (uint32_t g = g0; g < g1; ++g) {
+        const float **own_blocks = blocks + (size_t)(g - g0) * n_pages * n_blocks_of_page, **own_runs = runs + (size_t)(g - g0) * n_pages;
+        for (uint32_t i = 0; i < n_pages; ++i) {
+          const float *base = static_cast<float *>(pages) + table[i] * page;
+          for (uint32_t b = 0; b < n_blocks_of_page; ++b) own_blocks[i * n_blocks_of_page + b] = base + ((size_t)g * P + b * 16) * Dk;
+          own_runs[i] = base + values_at + (size_t)g * P * Dv;
+        }
+        kv[g - g0] = {own_blocks, own_runs, P, Dv};
       }
       for (uint32_t t = 0; t < T; ++t) {
-        const uint32_t at = position + t;
-        float *base = static_cast<float *>(pages) + table[at / P] * page;
-        float *key = base + ((size_t)g * P + at % P / 16 * 16) * Dk + at % 16;
-        const float *from = k + ((start + t) * G + g) * Dk;
-        for (uint32_t d = 0; d < Dk; ++d) key[d * 16] = from[d];
-        __builtin_memcpy(base + values_at + ((size_t)g * P + at % P) * Dv, v + ((start + t) * G + g) * Dv, Dv * sizeof(float));
+        const uint32_t at = (position + t) % P;
+        float *base = static_cast<float *>(pages) + table[(position + t) / P] * page;
+        for (uint32_t g = g0; g < g1; ++g) {
+          float *key = base + ((size_t)g * P + at / 16 * 16) * Dk + at % 16;
+          const float *from = k + ((start + t) * G + g) * Dk;
+          for (uint32_t d = 0; d < Dk; ++d) key[d * 16] = from[d];
+          __builtin_memcpy(base + values_at + ((size_t)g * P + at) * Dv, v + ((start + t) * G + g) * Dv, Dv * sizeof(float));
+        }
       }
-      const KeysAndValues kv = {blocks, runs, P, Dv};
+      if (T == 1) {
+        for (uint32_t h = g0 * heads; h < g1 * heads; h += kHeadsAtOnce) {
+          const uint32_t n = least(kHeadsAtOnce, g1 * heads - h);
+          const KeysAndValues *own[kHeadsAtOnce];
+          for (uint32_t i = 0; i < n; ++i) own[i] = &kv[(h + i) / heads - g0];
+          attend_heads(n, position, Dk, Dv, scale, q + (start * H + h) * Dk, own, y + (start * H + h) * Dv);
+        }
+        continue;
+      }
       const uint32_t tile_rows = even_tile(T);
-      for (uint32_t h = g * heads; h < (g + 1) * heads; ++h)
+      for (uint32_t h = g0 * heads; h < g1 * heads; ++h)
         for (uint32_t t = 0; t < T; t += tile_rows) {
           const size_t at = (start + t) * H + h;
-          attend(least(tile_rows, T - t), position + t, Dk, Dv, scale, q + at * Dk, (size_t)H * Dk, kv, y + at * Dv,
-                 (size_t)H * Dv, nullptr, 0);
+          attend(least(tile_rows, T - t), position + t, Dk, Dv, scale, q + at * Dk, (size_t)H * Dk, kv[h / heads - g0],
+                 y + at * Dv, (size_t)H * Dv, nullptr, 0);
         }
     }
   });

@@ -34,37 +34,45 @@ HONE_INLINE F16 exp(F16 x) {
   return p * half * rest;
 }
 
-HONE_INLINE float log(float x) {
-  if (!(x > 0)) return x == 0 ? -__builtin_inff() : __builtin_nanf("");
-  if (x == __builtin_inff()) return x;
-  float bias = 0;
-  if (x < 1.17549435e-38f) x *= 33554432.0f, bias = -25;
-  uint32_t bits;
-  __builtin_memcpy(&bits, &x, 4);
-  float e = (float)((int32_t)(bits >> 23) - 126) + bias;
-  bits = (bits & 0x007fffffu) | 0x3f000000u;
-  float m;
-  __builtin_memcpy(&m, &bits, 4);  // in [0.5, 1)
-  if (m < 0.707106781186547524f) {
-    e -= 1;
-    m = m + m - 1;
-  } else {
-    m = m - 1;
+// NaN below 0, -infinity at 0.
+HONE_INLINE F16 log(F16 x) {
+  typedef int32_t Integers __attribute__((vector_size(kRegisterBytes)));
+  F16 e, m;
+  HONE_PARTS {
+    Register v = x.part[i], bias = Register{};
+    bias = v < 1.17549435e-38f ? bias - 25.0f : bias;
+    v = v < 1.17549435e-38f ? v * 33554432.0f : v;
+    Register exponent = __builtin_convertvector((Integers)((Bits)v >> 23) - 126, Register) + bias;
+    Register part = (Register)(((Bits)v & 0x007fffffu) | 0x3f000000u);  // in [0.5, 1)
+    e.part[i] = part < 0.707106781186547524f ? exponent - 1.0f : exponent;
+    m.part[i] = part < 0.707106781186547524f ? part + part - 1.0f : part - 1.0f;
   }
-  const float square = m * m;
-  float p = 7.0376836292e-2f;
-  p = fma(p, m, -1.1514610310e-1f);
-  p = fma(p, m, 1.1676998740e-1f);
-  p = fma(p, m, -1.2420140846e-1f);
-  p = fma(p, m, 1.4249322787e-1f);
-  p = fma(p, m, -1.6668057665e-1f);
-  p = fma(p, m, 2.0000714765e-1f);
-  p = fma(p, m, -2.4999993993e-1f);
-  p = fma(p, m, 3.3333331174e-1f);
-  float y = m * square * p;
-  y = fma(e, -2.12194440e-4f, y);
-  y = fma(-0.5f, square, y);
-  return fma(e, 0.693359375f, m + y);
+  const F16 square = m * m;
+  F16 p = broadcast(7.0376836292e-2f);
+  p = fma(p, m, broadcast(-1.1514610310e-1f));
+  p = fma(p, m, broadcast(1.1676998740e-1f));
+  p = fma(p, m, broadcast(-1.2420140846e-1f));
+  p = fma(p, m, broadcast(1.4249322787e-1f));
+  p = fma(p, m, broadcast(-1.6668057665e-1f));
+  p = fma(p, m, broadcast(2.0000714765e-1f));
+  p = fma(p, m, broadcast(-2.4999993993e-1f));
+  p = fma(p, m, broadcast(3.3333331174e-1f));
+  F16 y = m * square * p;
+  y = fma(e, broadcast(-2.12194440e-4f), y);
+  y = fma(broadcast(-0.5f), square, y);
+  y = fma(e, broadcast(0.693359375f), m + y);
+  const Register infinity = Register{} + __builtin_inff(), none = Register{} + __builtin_nanf("");
+  HONE_PARTS {
+    y.part[i] = x.part[i] == infinity ? infinity : y.part[i];
+    y.part[i] = x.part[i] == Register{} ? -infinity : y.part[i];
+    y.part[i] = x.part[i] >= Register{} ? y.part[i] : none;
+  }
+  return y;
+}
+HONE_INLINE float log(float x) {
+  float lanes[16];
+  store(lanes, log(broadcast(x)));
+  return lanes[0];
 }
 
 HONE_INLINE F16 sigmoid(F16 x) { return broadcast(1.0f) / (broadcast(1.0f) + exp(zero() - x)); }

@@ -165,12 +165,13 @@ HONE_INLINE float sum(F16 a) {
 #endif
   return (f[0] + f[2]) + (f[1] + f[3]);
 }
-HONE_INLINE float largest(F16 a) {
+HONE_INLINE float largest(F16 a) {  // of lanes that are not NaN
   float lanes[16];
   store(lanes, a);
-  float m = lanes[0];
-  for (int j = 1; j < 16; ++j) m = lanes[j] > m ? lanes[j] : m;
-  return m;
+  for (int width = 8; width > 0; width /= 2)
+#pragma GCC unroll 8
+    for (int j = 0; j < width; ++j) lanes[j] = lanes[j] > lanes[j + width] ? lanes[j] : lanes[j + width];
+  return lanes[0];
 }
 
 template <class N>
