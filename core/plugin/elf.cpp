@@ -25,7 +25,7 @@ class ElfFile {
   ElfFile(const std::filesystem::path &path, std::string bytes) : path_(path), bytes_(std::move(bytes)) {}
 
   std::vector<ElfSymbol> defined() const {
-    if (!std::string_view(bytes_).starts_with(std::string_view(ELFMAG, SELFMAG)))
+    if (bytes_.rfind(ELFMAG, 0) != 0)
       fail("is not a shared library (no ELF file)");
     if (bytes_.size() < sizeof(Elf64_Ehdr)) fail("is cut short: it ends within the ELF header; build or copy it again");
     const auto header = at<Elf64_Ehdr>(0);
