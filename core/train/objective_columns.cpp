@@ -227,7 +227,7 @@ double ObjectiveCalls::loss(ObjectiveColumns &c, uint32_t begin, uint32_t end) c
   check_call(methods_.loss(self_, &view.batch, &out, &error), error, name_);
   if (!std::isfinite(out.loss))
     throw Failure(name_ + ": the loss of the rows from row " + std::to_string(c.row[begin]) + " on is " +
-                  number_text(out.loss) + "; the weights were not changed");
+                  number_text(out.loss));
   check_finite(c, c.dlogp, begin, end, name_ + ": the derivative by the log-probability");
   check_finite(c, c.dvalue, begin, end, name_ + ": the derivative by the value");
   check_finite(c, c.dentropy, begin, end, name_ + ": the derivative by the entropy");

@@ -309,7 +309,14 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
   for (uint32_t epoch = 0; epoch < s.settings.inner_epochs; ++epoch) {
     if (epoch > 0) s.weights.prepare(s.pool);
     double auxiliary_loss = 0;
-    const double loss = s.run_units(columns, units, reference, &auxiliary_loss);
+    // What earlier passes over the rows have done stays done; within this one nothing moves until all is known to be well.
+    const std::string unchanged = epoch == 0 ? ". The weights were not changed" : "";
+    double loss = 0;
+    try {
+      loss = s.run_units(columns, units, reference, &auxiliary_loss);
+    } catch (const Failure &failure) {
+      throw Failure("step " + std::to_string(step) + ": " + failure.what() + unchanged);
+    }
     s.old_logp_unknown = s.old_value_unknown = false;
     if (epoch == 0) {
       s.verify(columns, rows, verify, report);
@@ -324,7 +331,7 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
     s.kernels.add_slots(&stream, size, s.settings.slots, slots.data(), s.gradient.data());
     if (!std::isfinite(loss) || !s.kernels.all_finite(&stream, size, s.gradient.data()))
       throw Failure("step " + std::to_string(step) + ": " + (std::isfinite(loss) ? "a gradient" : "the loss") +
-                    " is not finite. The weights were not changed. A lower learning rate usually helps");
+                    " is not finite" + unchanged + ". A lower learning rate usually helps");
     const double norm = std::sqrt(s.kernels.sum_of_squares(&stream, size, s.gradient.data()));
     const double limit = s.settings.max_grad_norm;
     const double scale = limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0;  // as clip_grad_norm_ of PyTorch
