@@ -1,0 +1,267 @@
+// weights_test.cpp -- layout, first values, model directories, and configurations that are refused.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+
+#include "core/base/failure.h"
+#include "core/base/file.h"
+#include "core/model/safetensors.h"
+#include "tests/core/tape/small_models.h"
+
+namespace hone::test {
+namespace {
+
+class Folder {
+ public:
+  Folder() : path(std::filesystem::temp_directory_path() / ("hone-model-" + std::to_string(getpid()))) {
+    std::filesystem::remove_all(path);
+    std::filesystem::create_directories(path);
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  std::filesystem::path path;
+};
+
+Registry registry() {
+  Registry registry;
+  registry.components_ = {component("llama"), component("deepseek_moe")};
+  return registry;
+}
+
+std::unique_ptr<Tokenizer> tokenizer(size_t words = 37) {
+  std::vector<std::string> vocabulary = {"<bos>", "<eos>"};
+  while (vocabulary.size() < words) vocabulary.push_back("w" + std::to_string(vocabulary.size()));
+  return Tokenizer::from_words(vocabulary, {"<bos>", "<eos>"}, "");
+}
+
+template <class Call>
+std::string refusal(Call &&call) {
+  try {
+    call();
+  } catch (const Failure &failure) {
+    return failure.what();
+  }
+  return "";
+}
+
+TEST(Weights, LieAlignedTrainedOnesFirst) {
+  for (bool value_head : {false, true}) {
+    const Weights weights(architecture("deepseek_moe", deepseek_config()), value_head);
+    uint64_t trained = 0;
+    std::vector<bool> taken(weights.total_size());
+    for (const ParameterInfo &parameter : weights.parameters()) {
+      EXPECT_EQ(parameter.offset % 16, 0u);
+      ASSERT_LE(parameter.offset + parameter.size, weights.total_size());
+      for (uint64_t i = 0; i < parameter.size; ++i) {
+        EXPECT_FALSE(taken[parameter.offset + i]) << parameter.name;
+        taken[parameter.offset + i] = true;
+      }
+      if (parameter.flags & HONE_PARAMETER_BUFFER) EXPECT_GE(parameter.offset, weights.trained_size());
+      else trained = std::max(trained, parameter.offset + parameter.size);
+    }
+    EXPECT_LE(trained, weights.trained_size());
+    EXPECT_EQ(weights.trained_size() % 16, 0u);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(weights.data()) % 64, 0u);
+    EXPECT_EQ(weights.has_value_head(), value_head);
+    if (value_head) EXPECT_EQ(weights.parameters().back().name, "score.weight");
+  }
+}
+
+TEST(Weights, AreInitialisedBySeedAlone) {
+  nlohmann::json config = llama_config();
+  config.update({{"initializer_range", 0.5}, {"hidden_size", 64}, {"vocab_size", 400}});
+  const auto shape = architecture("llama", config);
+  const auto a = Weights::initialised(shape, 1), again = Weights::initialised(shape, 1), b = Weights::initialised(shape, 2);
+  EXPECT_EQ(a->checksum(), again->checksum());
+  EXPECT_NE(a->checksum(), b->checksum());
+  double sum = 0, square = 0, fourth = 0;
+  const uint64_t n = a->parameters()[0].size;
+  for (uint64_t i = 0; i < n; ++i) {
+    const double x = a->parameter(0)[i] / 0.5;
+    sum += x, square += x * x, fourth += x * x * x * x;
+  }
+  EXPECT_NEAR(sum / n, 0, 4 / std::sqrt(n));
+  EXPECT_NEAR(square / n, 1, 6 / std::sqrt(n));
+  EXPECT_NEAR(fourth / n, 3, 40 / std::sqrt(n));
+  EXPECT_EQ(a->parameters()[1].name, "model.layers.0.input_layernorm.weight");
+  EXPECT_EQ(a->parameter(1)[5], 1.0f);
+  EXPECT_NE(std::memcmp(a->parameter(2), a->parameter(3), 64), 0) << "parameters must differ";
+}
+
+TEST(Weights, CloneAndGrowAValueHeadWithoutChangingANumber) {
+  const auto weights = random_weights(architecture("deepseek_moe", deepseek_config()), 3);
+  const auto copy = weights->clone();
+  EXPECT_EQ(copy->checksum(), weights->checksum());
+  copy->add_value_head();
+  EXPECT_TRUE(copy->has_value_head());
+  EXPECT_FALSE(copy->prepared());
+  for (uint32_t i = 0; i < weights->parameters().size(); ++i)
+    EXPECT_EQ(std::memcmp(copy->parameter(i), weights->parameter(i), weights->parameters()[i].size * sizeof(float)), 0);
+  EXPECT_EQ(copy->value_head()[0], 0.0f);
+  EXPECT_GT(copy->trained_size(), weights->trained_size());
+}
+
+TEST(ModelDirectory, ReadsBackWhatItWrote) {
+  nlohmann::json latent = deepseek_config(), tied = llama_config();
+  latent["q_lora_rank"] = 9;
+  tied["tie_word_embeddings"] = true;
+  tied["model_type"] = "qwen3";
+  const std::pair<const char *, nlohmann::json> cases[] = {{"deepseek_moe", deepseek_config()}, {"deepseek_moe", latent}, {"llama", llama_config()}, {"llama", tied}};
+  for (const auto &[plugin, config] : cases)
+    for (bool value_head : {false, true}) {
+      const Folder folder;
+      const auto weights = random_weights(architecture(plugin, config), 3, value_head);
+      save_model(folder.path, *weights, *tokenizer());
+      const LoadedModel loaded = load_model(folder.path, registry(), host());
+      EXPECT_EQ(loaded.weights->checksum(), weights->checksum());
+      EXPECT_EQ(loaded.weights->has_value_head(), value_head);
+      EXPECT_EQ(loaded.architecture->config(), weights->architecture().config());
+      EXPECT_EQ(loaded.tokenizer->json(), tokenizer()->json());
+    }
+}
+
+TEST(ModelDirectory, IsInHuggingFacesLayout) {
+  const Folder folder;
+  save_model(folder.path, *random_weights(architecture("deepseek_moe", deepseek_config()), 3), *tokenizer());
+  const nlohmann::json config = nlohmann::json::parse(read_file(folder.path / "config.json"));
+  EXPECT_EQ(config["model_type"], "deepseek_v3");
+  EXPECT_EQ(config["architectures"], nlohmann::json::array({"DeepseekV3ForCausalLM"}));
+  EXPECT_TRUE(config["q_lora_rank"].is_null());
+  EXPECT_TRUE(config["rope_scaling"].is_null());
+  EXPECT_EQ(config["eos_token_id"], 1);
+  const Safetensors file(folder.path / "model.safetensors");
+  EXPECT_EQ(file.metadata().at("format"), "pt");
+  EXPECT_EQ(file.require("model.layers.1.mlp.experts.7.down_proj.weight").shape, (std::vector<uint64_t>{24, 12}));
+  EXPECT_EQ(file.require("model.layers.1.mlp.gate.e_score_correction_bias").shape, std::vector<uint64_t>{8});
+  EXPECT_EQ(file.require("model.layers.0.self_attn.kv_a_proj_with_mqa.weight").shape, (std::vector<uint64_t>{16, 24}));
+  EXPECT_FALSE(file.tensors().contains("model.layers.0.mlp.gate.weight"));
+}
+
+// What loading says after one change to a good directory.
+std::string after(const std::function<void(const std::filesystem::path &)> &change, const nlohmann::json &config = llama_config()) {
+  const Folder folder;
+  save_model(folder.path, *random_weights(architecture("llama", config), 3), *tokenizer());
+  change(folder.path);
+  return refusal([&] { load_model(folder.path, registry(), host()); });
+}
+void edit_config(const std::filesystem::path &folder, const nlohmann::json &changes) {
+  nlohmann::json config = nlohmann::json::parse(read_file(folder / "config.json"));
+  config.update(changes);
+  std::ofstream(folder / "config.json") << config;
+}
+void edit_tensors(const std::filesystem::path &folder, const std::string &drop, const std::string &add) {
+  std::vector<std::vector<float>> values;
+  std::vector<TensorToWrite> tensors;
+  {
+    const Safetensors file(folder / "model.safetensors");
+    for (const auto &[name, view] : file.tensors()) {
+      if (name == drop) continue;
+      values.emplace_back(view.bytes / 4);
+      file.read_floats(name, values.back().data(), values.back().size());
+      tensors.push_back({name, "F32", view.shape, nullptr, view.bytes});
+    }
+  }
+  if (!add.empty()) {
+    values.emplace_back(3);
+    tensors.push_back({add, "F32", {3}, nullptr, 12});
+  }
+  for (size_t i = 0; i < tensors.size(); ++i) tensors[i].data = values[i].data();
+  write_safetensors(folder / "model.safetensors", tensors);
+}
+
+TEST(ModelDirectory, SaysWhatIsMissingExtraOrMisshapen) {
+  EXPECT_EQ(after([](const auto &) {}), "");
+  EXPECT_NE(after([](const auto &path) { std::filesystem::remove(path / "config.json"); }).find("has no config.json"), std::string::npos);
+  EXPECT_NE(after([](const auto &path) { std::filesystem::remove(path / "model.safetensors"); }).find("model.safetensors"), std::string::npos);
+  EXPECT_NE(after([](const auto &path) { std::filesystem::remove(path / "tokenizer.json"); }).find("tokenizer.json"), std::string::npos);
+  EXPECT_NE(after([](const auto &path) { std::ofstream(path / "config.json") << "{"; }).find("not a JSON object"), std::string::npos);
+  EXPECT_NE(after([](const auto &path) { edit_config(path, {{"model_type", "mamba"}}); }).find("no model plugin serves model_type \"mamba\""), std::string::npos);
+  EXPECT_NE(after([](const auto &path) { edit_config(path, {{"intermediate_size", 41}}); }).find("has shape [40, 24], but config.json makes it [41, 24]"),
+            std::string::npos);
+  EXPECT_NE(after([](const auto &path) { edit_config(path, {{"num_hidden_layers", 3}}); }).find("lacks the tensor \"model.layers.2.input_layernorm.weight\""),
+            std::string::npos);
+  EXPECT_NE(after([](const auto &path) { edit_config(path, {{"num_hidden_layers", 1}}); }).find("no place for"), std::string::npos);
+  EXPECT_NE(after([](const auto &path) { edit_config(path, {{"vocab_size", 30}}); }).find("tokenizer has 37 tokens"), std::string::npos);
+  EXPECT_NE(after([](const auto &path) { edit_config(path, {{"tie_word_embeddings", true}}); }).find("\"lm_head.weight\" that config.json has no place for"),
+            std::string::npos);
+  EXPECT_NE(after([](const auto &path) { edit_tensors(path, "model.norm.weight", ""); }).find("lacks the tensor \"model.norm.weight\""), std::string::npos);
+  EXPECT_NE(after([](const auto &path) { edit_tensors(path, "", "model.extra"); }).find("\"model.extra\" that config.json has no place for"), std::string::npos);
+  EXPECT_EQ(after([](const auto &path) { edit_tensors(path, "", "model.layers.0.self_attn.rotary_emb.inv_freq"); }), "");
+  EXPECT_EQ(after([](const auto &path) { edit_config(path, {{"num_key_value_heads", 2}, {"rope_scaling", nullptr}, {"some_new_key", 5}}); }), "");
+}
+
+TEST(ModelDirectory, ReadsShards) {
+  const Folder folder;
+  const auto weights = random_weights(architecture("llama", llama_config()), 3);
+  save_model(folder.path, *weights, *tokenizer());
+  {
+    const Safetensors whole(folder.path / "model.safetensors");
+    std::vector<TensorToWrite> shards[2];
+    nlohmann::json map;
+    int next = 0;
+    for (const auto &[name, view] : whole.tensors()) {
+      map[name] = next ? "b.safetensors" : "a.safetensors";
+      shards[next].push_back({name, view.dtype, view.shape, view.data, view.bytes});
+      next = 1 - next;
+    }
+    write_safetensors(folder.path / "a.safetensors", shards[0]);
+    write_safetensors(folder.path / "b.safetensors", shards[1]);
+    std::ofstream(folder.path / "model.safetensors.index.json") << nlohmann::json{{"weight_map", map}};
+  }
+  std::filesystem::remove(folder.path / "model.safetensors");
+  EXPECT_EQ(load_model(folder.path, registry(), host()).weights->checksum(), weights->checksum());
+  std::filesystem::remove(folder.path / "b.safetensors");
+  EXPECT_NE(refusal([&] { load_model(folder.path, registry(), host()); }).find("b.safetensors"), std::string::npos);
+  std::ofstream(folder.path / "model.safetensors.index.json") << R"({"weight_map": {"a": "../../etc/passwd"}})";
+  EXPECT_NE(refusal([&] { load_model(folder.path, registry(), host()); }).find("same folder"), std::string::npos);
+}
+
+TEST(ModelSettings, AreRefusedWithTheirValues) {
+  const auto says = [](const char *plugin, nlohmann::json config, const nlohmann::json &changes) {
+    config.update(changes);
+    return refusal([&] { architecture(plugin, config); });
+  };
+  const auto llama = [&](const nlohmann::json &changes) { return says("llama", llama_config(), changes); };
+  const auto deepseek = [&](const nlohmann::json &changes) { return says("deepseek_moe", deepseek_config(), changes); };
+  EXPECT_EQ(llama(nlohmann::json::object()), "");
+  EXPECT_EQ(deepseek(nlohmann::json::object()), "");
+  EXPECT_NE(llama({{"num_attention_heads", 5}}).find("num_key_value_heads 2 does not divide num_attention_heads 5"), std::string::npos);
+  EXPECT_NE(llama({{"hidden_size", 26}}).find("does not divide hidden_size 26"), std::string::npos);
+  EXPECT_NE(llama({{"head_dim", 7}}).find("even, not 7"), std::string::npos);
+  EXPECT_NE(llama({{"use_sliding_window", true}}).find("use_sliding_window"), std::string::npos);
+  EXPECT_NE(llama({{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2}}}}).find("\"yarn\" is not supported"), std::string::npos);
+  EXPECT_NE(llama({{"rope_scaling", {{"type", "linear"}}}}).find("needs the number \"factor\""), std::string::npos);
+  EXPECT_NE(llama({{"rope_scaling", {{"factor", 2}}}}).find("no \"rope_type\""), std::string::npos);
+  EXPECT_NE(llama({{"rope_scaling", {{"type", "linear"}, {"factor", -2}}}}).find("must be above 0"), std::string::npos);
+  EXPECT_NE(llama({{"hiden_size", 24}}).find("hidden_size"), std::string::npos);
+  EXPECT_NE(llama({{"hidden_size", 0}}).find("hidden_size"), std::string::npos);
+  EXPECT_NE(llama({{"hidden_act", "gelu"}}).find("silu"), std::string::npos);
+  EXPECT_NE(deepseek({{"n_group", 3}}).find("n_group 3 does not divide n_routed_experts 8"), std::string::npos);
+  EXPECT_NE(deepseek({{"topk_group", 5}}).find("topk_group 5 is more than n_group 4"), std::string::npos);
+  EXPECT_NE(deepseek({{"num_experts_per_tok", 5}}).find("num_experts_per_tok 5 is more than the 4"), std::string::npos);
+  EXPECT_NE(deepseek({{"scoring_func", "softmax"}}).find("noaux_tc"), std::string::npos);
+  EXPECT_NE(deepseek({{"topk_method", "group_limited_greedy"}}).find("group_limited_greedy"), std::string::npos);
+  EXPECT_NE(deepseek({{"seq_aux", false}}).find("seq_aux"), std::string::npos);
+  EXPECT_NE(deepseek({{"num_key_value_heads", 1}}).find("must equal num_attention_heads, 3"), std::string::npos);
+  EXPECT_NE(deepseek({{"qk_rope_head_dim", 5}}).find("even, not 5"), std::string::npos);
+}
+
+TEST(ModelSettings, CountTheParametersThatOneTokenUses) {
+  const auto shape = architecture("deepseek_moe", deepseek_config());
+  uint64_t all = 0;
+  for (const ParameterInfo &parameter : shape->parameters()) all += parameter.size;
+  EXPECT_EQ(shape->info().active_parameters, all - uint64_t{2} * 3 * (12 * 24) * (8 - 3));
+}
+
+TEST(ModelSettings, AnImpossiblyLargeModelIsRefusedNotAllocated) {
+  nlohmann::json config = llama_config();
+  config.update({{"hidden_size", 1 << 20}, {"intermediate_size", 1 << 22}, {"vocab_size", 1 << 24}, {"num_attention_heads", 1024}});
+  EXPECT_NE(refusal([&] { Weights(architecture("llama", config), false); }), "");
+}
+
+}  // namespace
+}  // namespace hone::test

@@ -1,0 +1,186 @@
+// tokenizer_test.cpp -- word-level vocabularies: text to ids and back, files in and out, and files that are wrong.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "core/base/failure.h"
+#include "core/text/tokenizer.h"
+
+namespace hone {
+namespace {
+
+const std::vector<std::string> kWords = {"<pad>", "<bos>", "<eos>", "<unk>", "<think>", "</think>", "1", "2", "=", "wait", "ok"};
+const std::vector<std::string> kSpecial = {"<pad>", "<bos>", "<eos>", "<unk>"};
+
+std::unique_ptr<Tokenizer> make() { return Tokenizer::from_words(kWords, kSpecial, "<unk>"); }
+
+class Folder {
+ public:
+  Folder() {
+    static int next = 0;
+    path = std::filesystem::temp_directory_path() / ("hone-tokenizer-" + std::to_string(getpid()) + "-" + std::to_string(next++));
+    std::filesystem::create_directories(path);
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  std::filesystem::path write(const std::string &name, const std::string &text) const {
+    std::ofstream(path / name) << text;
+    return path / name;
+  }
+  std::filesystem::path path;
+};
+
+std::string refusal(const std::string &text, const std::string &config = "") {
+  Folder folder;
+  const auto path = folder.write("tokenizer.json", text);
+  if (!config.empty()) folder.write("tokenizer_config.json", config);
+  try {
+    Tokenizer::from_file(path);
+  } catch (const Failure &failure) {
+    return failure.what();
+  }
+  return "";
+}
+
+nlohmann::json valid() { return nlohmann::json::parse(make()->json()); }
+
+TEST(Tokenizer, SplitsAtAnyWhiteSpace) {
+  EXPECT_EQ(make()->encode("1  2\n=\t ok "), (std::vector<int32_t>{6, 7, 8, 10}));
+  EXPECT_EQ(make()->encode("1\u00a02\u20032\u3000ok"), (std::vector<int32_t>{6, 7, 7, 10}));
+  EXPECT_EQ(make()->encode(""), std::vector<int32_t>{});
+  EXPECT_EQ(make()->encode(" \n"), std::vector<int32_t>{});
+}
+
+TEST(Tokenizer, GivesTheUnknownTokenForOtherWords) {
+  EXPECT_EQ(make()->encode("1 seven 2"), (std::vector<int32_t>{6, 3, 7}));
+  const auto strict = Tokenizer::from_words({"a", "b"}, {}, "");
+  EXPECT_THROW(strict->encode("a c"), Failure);
+}
+
+TEST(Tokenizer, FindsSpecialTokensWithinWords) {
+  EXPECT_EQ(make()->encode("1<eos>2"), (std::vector<int32_t>{6, 2, 7}));
+  EXPECT_EQ(make()->encode("<eos><eos>"), (std::vector<int32_t>{2, 2}));
+  EXPECT_EQ(make()->encode("<eos"), (std::vector<int32_t>{3}));
+  EXPECT_EQ(make()->encode("<think> 1"), (std::vector<int32_t>{4, 6}));
+}
+
+TEST(Tokenizer, PrefersTheLongestSpecialToken) {
+  const auto tokenizer = Tokenizer::from_words({"<a", "<a>", "x"}, {"<a", "<a>"}, "");
+  EXPECT_EQ(tokenizer->encode("<a>x<ax"), (std::vector<int32_t>{1, 2, 0, 2}));
+}
+
+TEST(Tokenizer, KnowsBeginningAndEndAndLeavesSpecialTokensOut) {
+  const auto tokenizer = make();
+  EXPECT_EQ(tokenizer->bos(), 1);
+  EXPECT_EQ(tokenizer->eos(), 2);
+  EXPECT_EQ(tokenizer->encode("1", true), (std::vector<int32_t>{1, 6}));
+  EXPECT_EQ(tokenizer->decode({1, 4, 6, 5, 2}), "<bos> <think> 1 </think> <eos>");
+  EXPECT_EQ(tokenizer->decode({1, 4, 6, 5, 2}, true), "<think> 1 </think>");
+  EXPECT_EQ(tokenizer->decode({-1, 99, 6}), "1");
+  EXPECT_TRUE(tokenizer->is_special(2));
+  EXPECT_FALSE(tokenizer->is_special(6));
+  EXPECT_FALSE(tokenizer->is_special(-1));
+  EXPECT_FALSE(tokenizer->is_special(1000));
+  EXPECT_EQ(tokenizer->token_of(9), "wait");
+  EXPECT_EQ(tokenizer->token_of(99), "");
+  EXPECT_EQ(tokenizer->id_of("wait"), 9);
+  EXPECT_EQ(tokenizer->id_of("Wait"), -1);
+}
+
+TEST(Tokenizer, DecodesWhatItEncodes) {
+  const auto tokenizer = make();
+  std::mt19937 random(1);
+  for (int trial = 0; trial < 200; ++trial) {
+    std::vector<int32_t> ids(random() % 20);
+    for (int32_t &id : ids) id = static_cast<int32_t>(random() % kWords.size());
+    EXPECT_EQ(tokenizer->encode(tokenizer->decode(ids)), ids);
+  }
+}
+
+TEST(Tokenizer, ReadsBackTheFilesThatItWrites) {
+  const auto tokenizer = make();
+  Folder folder;
+  const auto path = folder.write("tokenizer.json", tokenizer->json());
+  folder.write("tokenizer_config.json", tokenizer->config_json());
+  const auto again = Tokenizer::from_file(path);
+  EXPECT_EQ(again->json(), tokenizer->json());
+  EXPECT_EQ(again->config_json(), tokenizer->config_json());
+  EXPECT_EQ(again->size(), kWords.size());
+  EXPECT_EQ(again->eos(), 2);
+  EXPECT_EQ(again->encode("1 <think> 2 what", true), tokenizer->encode("1 <think> 2 what", true));
+}
+
+// The keys that Hugging Face's reader insists on.
+TEST(Tokenizer, WritesWhatHuggingFaceReads) {
+  const nlohmann::json file = valid();
+  for (const char *key : {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder", "model"})
+    EXPECT_TRUE(file.contains(key)) << key;
+  EXPECT_EQ(file["model"]["type"], "WordLevel");
+  EXPECT_EQ(file["model"]["unk_token"], "<unk>");
+  for (const auto &token : file["added_tokens"])
+    for (const char *key : {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}) EXPECT_TRUE(token.contains(key)) << key;
+  EXPECT_EQ(file["post_processor"]["special_tokens"]["<bos>"]["ids"], nlohmann::json::array({1}));
+}
+
+TEST(Tokenizer, TakesNamesFromItsConfiguration) {
+  Folder folder;
+  const auto path = folder.write("tokenizer.json", make()->json());
+  folder.write("tokenizer_config.json", R"({"eos_token": {"content": "ok"}, "bos_token": "wait", "chat_template": "{{ x }}"})");
+  const auto tokenizer = Tokenizer::from_file(path);
+  EXPECT_EQ(tokenizer->eos(), 10);
+  EXPECT_EQ(tokenizer->bos(), 9);
+  EXPECT_EQ(nlohmann::json::parse(tokenizer->config_json())["chat_template"], "{{ x }}");
+}
+
+TEST(Tokenizer, RefusesOtherTypesByName) {
+  nlohmann::json file = valid();
+  file["model"]["type"] = "BPE";
+  EXPECT_NE(refusal(file.dump()).find("model type \"BPE\" is not supported yet"), std::string::npos);
+  file = valid();
+  file["pre_tokenizer"] = {{"type", "ByteLevel"}};
+  EXPECT_NE(refusal(file.dump()).find("pre_tokenizer \"ByteLevel\""), std::string::npos);
+  file = valid();
+  file["normalizer"] = {{"type", "NFC"}};
+  EXPECT_NE(refusal(file.dump()).find("normalizer \"NFC\""), std::string::npos);
+  file = valid();
+  file["post_processor"] = {{"type", "BertProcessing"}};
+  EXPECT_NE(refusal(file.dump()).find("post_processor \"BertProcessing\""), std::string::npos);
+}
+
+TEST(Tokenizer, RefusesDamagedFiles) {
+  EXPECT_NE(refusal("{").find("not JSON"), std::string::npos);
+  EXPECT_NE(refusal("[1]").find("must be a JSON object"), std::string::npos);
+  EXPECT_NE(refusal("{}").find("no \"model\" object"), std::string::npos);
+  const auto changed = [](const char *pointer, const nlohmann::json &value) {
+    nlohmann::json file = valid();
+    file[nlohmann::json::json_pointer(pointer)] = value;
+    return refusal(file.dump());
+  };
+  EXPECT_NE(changed("/model/vocab", nlohmann::json::object()).find("model.vocab"), std::string::npos);
+  EXPECT_NE(changed("/model/vocab/wait", -3).find("id -3"), std::string::npos);
+  EXPECT_NE(changed("/model/vocab/wait", 1e15).find("whole number"), std::string::npos);
+  EXPECT_NE(changed("/model/vocab/wait", 1000000000000).find("outside"), std::string::npos);
+  EXPECT_NE(changed("/model/vocab/wait", "9").find("whole number"), std::string::npos);
+  EXPECT_NE(changed("/model/vocab/wait", 8).find("belongs to both"), std::string::npos);
+  EXPECT_NE(changed("/added_tokens", 3).find("added_tokens must be a list"), std::string::npos);
+  EXPECT_NE(changed("/added_tokens/0/content", "").find("added_tokens has an entry"), std::string::npos);
+  EXPECT_NE(changed("/added_tokens/0/id", 5).find("belongs to both"), std::string::npos);
+  EXPECT_NE(refusal(valid().dump(), R"({"eos_token": "<end>"})").find("eos_token \"<end>\" is not in the vocabulary"), std::string::npos);
+  EXPECT_NE(refusal(valid().dump(), "nonsense").find("tokenizer_config.json: not JSON"), std::string::npos);
+  EXPECT_THROW(Tokenizer::from_file("/nowhere/tokenizer.json"), Failure);
+}
+
+TEST(Tokenizer, RefusesVocabulariesThatCannotWork) {
+  EXPECT_THROW(Tokenizer::from_words({}, {}, ""), Failure);
+  EXPECT_THROW(Tokenizer::from_words({"a", "a"}, {}, ""), Failure);
+  EXPECT_THROW(Tokenizer::from_words({"a b"}, {}, ""), Failure);
+  EXPECT_THROW(Tokenizer::from_words({""}, {}, ""), Failure);
+  EXPECT_THROW(Tokenizer::from_words({"a"}, {"b"}, ""), Failure);
+  EXPECT_THROW(Tokenizer::from_words({"a"}, {}, "b"), Failure);
+}
+
+}  // namespace
+}  // namespace hone
