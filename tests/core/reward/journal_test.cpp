@@ -1,0 +1,149 @@
+// journal_test.cpp -- scores come back to the bit, and a torn end costs only the torn record.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <random>
+
+#include "core/base/failure.h"
+#include "core/base/file.h"
+#include "core/reward/scorer.h"
+
+namespace hone {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Journal : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/hone-journal-XXXXXX";
+    ASSERT_NE(mkdtemp(name), nullptr);
+    folder_ = name;
+    path_ = folder_ / "scores.journal";
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  fs::path folder_, path_;
+};
+
+std::vector<PartScores> scores_of(uint32_t seed) {
+  std::mt19937 random(seed);
+  std::vector<PartScores> parts(1 + seed % 3);
+  for (PartScores &part : parts)
+    for (int i = 0; i < 20; ++i) {
+      const float value = std::bit_cast<float>(uint32_t(random()));
+      part.score.push_back(i == 3 ? std::numeric_limits<float>::quiet_NaN() : i == 4 ? -0.0f : value);
+      part.why.push_back(i == 3 ? "it crashed\n\"so\"" : "");
+    }
+  return parts;
+}
+bool equal(const std::vector<PartScores> &a, const std::vector<PartScores> &b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i)
+    if (a[i].why != b[i].why || a[i].score.size() != b[i].score.size() ||
+        std::memcmp(a[i].score.data(), b[i].score.data(), a[i].score.size() * sizeof(float)) != 0)
+      return false;
+  return true;
+}
+void put(const fs::path &path, const std::string &bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+
+TEST_F(Journal, RemembersScoresToTheBit) {
+  {
+    ScoreJournal journal(path_);
+    for (uint32_t step = 0; step < 10; ++step) journal.append("step " + std::to_string(step), scores_of(step));
+  }
+  ScoreJournal journal(path_);
+  EXPECT_EQ(journal.length(), fs::file_size(path_));
+  std::vector<PartScores> out;
+  for (uint32_t step = 0; step < 10; ++step) {
+    ASSERT_TRUE(journal.find("step " + std::to_string(step), out));
+    EXPECT_TRUE(equal(out, scores_of(step)));
+  }
+  EXPECT_FALSE(journal.find("step 10", out));
+}
+
+TEST_F(Journal, ForgetsWhatFollowsALengthAndGrowsOnFromThere) {
+  ScoreJournal journal(path_);
+  journal.append("step 1", scores_of(1));
+  const uint64_t length = journal.length();
+  journal.append("step 2", scores_of(2));
+  journal.truncate(length);
+  std::vector<PartScores> out;
+  EXPECT_FALSE(journal.find("step 2", out));
+  EXPECT_TRUE(journal.find("step 1", out));
+  journal.append("step 2", scores_of(5));
+  ScoreJournal again(path_);
+  ASSERT_TRUE(again.find("step 2", out));
+  EXPECT_TRUE(equal(out, scores_of(5)));
+  EXPECT_THROW(again.truncate(again.length() + 1), Failure);
+}
+
+TEST_F(Journal, ATornEndCostsOnlyTheTornRecord) {
+  uint64_t first;
+  {
+    ScoreJournal journal(path_);
+    journal.append("step 1", scores_of(1));
+    first = journal.length();
+    journal.append("step 2", scores_of(2));
+  }
+  const std::string whole = read_file(path_);
+  for (size_t size = 0; size < whole.size(); size += 1 + size % 13) {
+    put(path_, whole.substr(0, size));
+    ScoreJournal journal(path_);
+    std::vector<PartScores> out;
+    EXPECT_EQ(journal.find("step 1", out), size >= first) << size;
+    EXPECT_FALSE(journal.find("step 2", out)) << size;
+    EXPECT_EQ(journal.length(), size >= first ? first : 0);
+    journal.append("step 2", scores_of(7));
+    ScoreJournal again(path_);
+    ASSERT_TRUE(again.find("step 2", out)) << size;
+    EXPECT_TRUE(equal(out, scores_of(7)));
+  }
+}
+
+TEST_F(Journal, AnyFlippedBitIsNoticed) {
+  {
+    ScoreJournal journal(path_);
+    journal.append("step 1", scores_of(0));
+  }
+  const std::string whole = read_file(path_);
+  for (size_t i = 0; i < whole.size(); ++i) {
+    std::string bad = whole;
+    bad[i] = char(bad[i] ^ (1 << (i % 8)));
+    put(path_, bad);
+    std::vector<PartScores> out;
+    EXPECT_FALSE(ScoreJournal(path_).find("step 1", out)) << "byte " << i;
+  }
+}
+
+TEST_F(Journal, AFullDiskIsASentenceAndEarlierRecordsStay) {
+  ScoreJournal journal(path_);
+  journal.append("step 1", scores_of(1));
+  const pid_t child = fork();
+  if (child == 0) {
+    signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{journal.length() + 50, journal.length() + 50};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    try {
+      journal.append("step 2", scores_of(2));
+    } catch (const Failure &failure) {
+      _exit(std::string(failure.what()).find("scores.journal") != std::string::npos ? 0 : 2);
+    }
+    _exit(1);
+  }
+  int status;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(fs::file_size(path_), journal.length());
+  std::vector<PartScores> out;
+  EXPECT_TRUE(ScoreJournal(path_).find("step 1", out));
+}
+
+}  // namespace
+}  // namespace hone

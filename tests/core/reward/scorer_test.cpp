@@ -1,0 +1,285 @@
+// scorer_test.cpp -- whatever a reward does, only its own row is lost.
+#include "core/reward/scorer.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <set>
+
+#include "core/base/failure.h"
+#include "core/base/file.h"
+
+namespace hone {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+RewardPart trouble(const std::string &what, const std::string &label = "trouble", const std::string &name = "trouble") {
+  RewardPart part;
+  part.label = label;
+  part.component.kind = "hone.reward/1";
+  part.component.room = "reward";
+  part.component.name = name;
+  part.component.library = HONE_TROUBLE;
+  if (name == "trouble") part.settings = {{"what", what}, {"in_create", "none"}};
+  else part.settings = json::object();
+  return part;
+}
+
+RewardPart lua_part(const std::string &function) {
+  RewardPart part;
+  part.label = "lua " + function;
+  part.script = "/tmp/some.lua";
+  part.function = function;
+  return part;
+}
+
+// Lengths differ, so that a score given to the wrong row is seen.
+std::vector<ScoreRow> rows_of(size_t n, const std::set<size_t> &bad) {
+  std::vector<ScoreRow> rows(n);
+  for (size_t i = 0; i < n; ++i) {
+    rows[i].prompt = "p";
+    rows[i].text = std::string(i % 97, 'x') + (bad.count(i) ? "BAD" : "");
+    rows[i].answer = std::to_string(i);
+    rows[i].columns = json{{"level", i}}.dump();
+    rows[i].ids.assign(i % 5, 7);
+  }
+  return rows;
+}
+
+ScorerSettings settings(uint32_t workers = 2, double deadline = 30) {
+  ScorerSettings out;
+  out.workers = workers;
+  out.deadline = deadline;
+  return out;
+}
+
+void expect_only_these_lost(const PartScores &scores, const std::vector<ScoreRow> &rows, const std::set<size_t> &bad, const std::string &why) {
+  ASSERT_EQ(scores.score.size(), rows.size());
+  ASSERT_EQ(scores.why.size(), rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (bad.count(i)) {
+      EXPECT_TRUE(std::isnan(scores.score[i])) << i;
+      EXPECT_NE(scores.why[i].find(why), std::string::npos) << "row " << i << ": " << scores.why[i];
+    } else {
+      EXPECT_EQ(scores.score[i], float(rows[i].text.size())) << "row " << i << ": " << scores.why[i];
+      EXPECT_EQ(scores.why[i], "");
+    }
+  }
+}
+
+struct Case { const char *what, *why; };
+class Misbehaving : public testing::TestWithParam<Case> {};
+
+TEST_P(Misbehaving, CostsOnlyItsRow) {
+  const std::set<size_t> bad = {0, 41, 199};
+  const auto rows = rows_of(200, bad);
+  Scorer scorer({trouble(GetParam().what)}, settings());
+  expect_only_these_lost(scorer.score(rows).at(0), rows, bad, GetParam().why);
+  // And the next call is served as if nothing had been.
+  const auto good = rows_of(30, {});
+  expect_only_these_lost(scorer.score(good).at(0), good, {}, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Reward, Misbehaving,
+                         testing::Values(Case{"segfault", "signal 11"}, Case{"abort", "signal 6"}, Case{"exit", "exit status 0"},
+                                         Case{"throw_out", "exception"}, Case{"nan", "no score and no reason"}, Case{"inf", "inf"},
+                                         Case{"fail_call", "the whole call failed"}, Case{"fail_silently", "code 77"},
+                                         Case{"overflow", "outside the buffers"}, Case{"underflow", "outside the buffers"},
+                                         Case{"why_overflow", "outside the buffers"}, Case{"why_unterminated", "\xEF\xBF\xBD"},
+                                         Case{"fork_stay", "signal 9"}, Case{"close_all", "exit status"}, Case{"garbage", "cannot be read"}),
+                         [](const auto &info) { return std::string(info.param.what); });
+
+TEST(Scorer, AHangCostsItsRowAndIsKilledAtTheDeadline) {
+  for (const char *what : {"hang", "stop_self"}) {
+    const auto rows = rows_of(20, {13});
+    Scorer scorer({trouble(what)}, settings(2, 2));
+    expect_only_these_lost(scorer.score(rows).at(0), rows, {13}, "within 2 s and was killed");
+  }
+}
+
+TEST(Scorer, AForkedChildThatReturnsDoesNotAnswerForItsWorker) {
+  const auto rows = rows_of(50, {7, 8});
+  Scorer scorer({trouble("fork_return")}, settings());
+  const PartScores scores = scorer.score(rows).at(0);
+  expect_only_these_lost(scores, rows, {}, "");
+}
+
+TEST(Scorer, PrintingDoesNotReachStdout) {
+  const fs::path path = "/tmp/hone-stdout-" + std::to_string(getpid());
+  fflush(stdout);
+  const int saved = dup(1), file = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600);
+  dup2(file, 1);
+  const auto rows = rows_of(10, {3});
+  PartScores scores;
+  {
+    Scorer scorer({trouble("print")}, settings());
+    scores = scorer.score(rows).at(0);
+  }
+  dup2(saved, 1);
+  close(saved);
+  close(file);
+  EXPECT_EQ(read_file(path), "");
+  fs::remove(path);
+  expect_only_these_lost(scores, rows, {}, "");
+}
+
+TEST(Scorer, KeepsPartsApart) {
+  const auto rows = rows_of(60, {5});
+  Scorer scorer({trouble("segfault", "a"), trouble("none", "b"), trouble("nan", "c")}, settings());
+  const auto scores = scorer.score(rows);
+  ASSERT_EQ(scores.size(), 3u);
+  expect_only_these_lost(scores[0], rows, {5}, "signal 11");
+  expect_only_these_lost(scores[1], rows, {}, "");
+  expect_only_these_lost(scores[2], rows, {5}, "no reason");
+}
+
+TEST(Scorer, GivesTheSameScoresForAnyNumberOfWorkersAndInProcess) {
+  const auto rows = rows_of(333, {});
+  ScorerSettings inside = settings();
+  inside.in_process = true;
+  const PartScores expected = Scorer({trouble("none")}, inside).score(rows).at(0);
+  expect_only_these_lost(expected, rows, {}, "");
+  for (uint32_t workers : {1, 2, 5})
+    EXPECT_EQ(Scorer({trouble("none")}, settings(workers)).score(rows).at(0).score, expected.score) << workers;
+}
+
+TEST(Scorer, GivesUpOnARewardThatAlwaysCrashes) {
+  std::set<size_t> all;
+  for (size_t i = 0; i < 300; ++i) all.insert(i);
+  const auto rows = rows_of(300, all);
+  Scorer scorer({trouble("segfault", "a"), trouble("none", "b")}, settings());
+  const auto scores = scorer.score(rows);
+  expect_only_these_lost(scores[0], rows, all, "signal 11");
+  expect_only_these_lost(scores[1], rows, {}, "");
+  EXPECT_LE(scorer.restarts(), 40u);
+}
+
+TEST(Scorer, SaysAtOnceWhichRewardCannotBeOpened) {
+  const auto sentence = [](RewardPart part, double deadline = 30) -> std::string {
+    ScorerSettings s = settings();
+    s.setup_deadline = deadline;
+    try {
+      Scorer scorer({trouble("none", "good"), part}, s);
+    } catch (const Failure &failure) {
+      return failure.what();
+    }
+    return "no failure";
+  };
+  RewardPart part = trouble("none", "second");
+  part.settings["in_create"] = "throw";
+  EXPECT_NE(sentence(part).find("reward second"), std::string::npos);
+  EXPECT_NE(sentence(part).find("it will not start"), std::string::npos);
+  part.settings["in_create"] = "crash";
+  EXPECT_NE(sentence(part).find("signal 11"), std::string::npos) << sentence(part);
+  part.settings["in_create"] = "hang";
+  EXPECT_NE(sentence(part, 2).find("within 2 s"), std::string::npos);
+  part = trouble("none", "second");
+  part.component.library = "/nowhere/none.so";
+  EXPECT_NE(sentence(part).find("none.so"), std::string::npos);
+  EXPECT_NE(sentence(trouble("none", "good")).find("two rewards are called \"good\""), std::string::npos);
+}
+
+TEST(Scorer, LaysResponsesOutAsThePluginsOwnHeaderDoes) {
+  const auto rows = rows_of(50, {});
+  for (bool inside : {false, true}) {
+    ScorerSettings s = settings();
+    s.in_process = inside;
+    expect_only_these_lost(Scorer({trouble("", "x", "newer")}, s).score(rows).at(0), rows, {}, "");
+  }
+}
+
+TEST(Scorer, ServesLuaFunctionsWithTheWholeRow) {
+  const auto rows = rows_of(40, {9});
+  Scorer scorer({lua_part("level"), lua_part("length"), lua_part("raise"), lua_part("crash")}, settings());
+  const auto scores = scorer.score(rows);
+  for (size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(scores[0].score[i], float(i) + 0.5f * float(i % 5));
+  expect_only_these_lost(scores[1], rows, {}, "");
+  expect_only_these_lost(scores[2], rows, {9}, "some.lua:3");
+  expect_only_these_lost(scores[3], rows, {9}, "signal 6");
+}
+
+TEST(Scorer, ALostWorkerBetweenCallsIsReplaced) {
+  Scorer scorer({trouble("none")}, settings(1));
+  const auto rows = rows_of(10, {});
+  scorer.score(rows);
+  // The only child of this process is the worker.
+  const std::string children = read_file("/proc/self/task/" + std::to_string(gettid()) + "/children");
+  const pid_t pid = std::stoi(children);
+  kill(pid, SIGKILL);
+  siginfo_t info{};
+  waitid(P_PID, id_t(pid), &info, WEXITED | WNOWAIT);
+  expect_only_these_lost(scorer.score(rows).at(0), rows, {}, "");
+}
+
+TEST(Scorer, WorkersEndWithTheProcessThatStartedThem) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    Scorer scorer({trouble("hang")}, settings(2, 1000));
+    const std::string children = read_file("/proc/self/task/" + std::to_string(gettid()) + "/children");
+    if (write(ends[1], children.data(), children.size()) < 0) _exit(1);
+    close(ends[1]);
+    scorer.score(rows_of(4, {0, 1, 2, 3}));
+    _exit(0);
+  }
+  close(ends[1]);
+  char text[256];
+  const ssize_t n = read(ends[0], text, sizeof text);
+  ASSERT_GT(n, 0);
+  close(ends[0]);
+  usleep(100'000);  // both are hanging now, or soon
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  int first = 0, second = 0;
+  ASSERT_EQ(std::sscanf(std::string(text, size_t(n)).c_str(), "%d %d", &first, &second), 2);
+  const auto alive = [](int pid) {
+    try {
+      const std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+      return stat.find(") Z ") == std::string::npos;
+    } catch (const Failure &) {
+      return false;
+    }
+  };
+  for (int i = 0; i < 2000 && (alive(first) || alive(second)); ++i) usleep(5000);
+  EXPECT_FALSE(alive(first));
+  EXPECT_FALSE(alive(second));
+}
+
+TEST(Scorer, NothingToScoreIsNoTrouble) {
+  Scorer scorer({trouble("segfault")}, settings());
+  EXPECT_TRUE(scorer.score({}).at(0).score.empty());
+  EXPECT_TRUE(Scorer({}, settings()).score(rows_of(3, {})).empty());
+}
+
+}  // namespace
+}  // namespace hone
+
+// This program is its own worker and its own probe, as hone is.
+int main(int argc, char **argv) {
+  if (argc == 3 && std::string(argv[1]) == "--reward-worker") {
+    hone::WorkerServices services;
+    services.lua = [](const std::string &script, const std::string &function,
+                      const nlohmann::json &) -> std::function<double(const nlohmann::json &)> {
+      return [=](const nlohmann::json &row) -> double {
+        const std::string text = row.at("response");
+        if (function == "level") return row.at("level").get<double>() + 0.5 * row.at("num_tokens").get<double>();
+        const bool bad = text.find("BAD") != text.npos;
+        if (bad && function == "raise") throw hone::Failure(script + ":3: attempt to index a nil value");
+        if (bad && function == "crash") abort();
+        return double(text.size());
+      };
+    };
+    return hone::run_reward_worker(std::atoi(argv[2]), services);
+  }
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
