@@ -81,7 +81,11 @@ std::optional<std::string_view> only_number(std::string_view text) {
   std::optional<std::string_view> only;
   int count = 0;
   each_number(text, [&](std::string_view number) { only = number, ++count; });
-  return count == 1 ? only : std::nullopt;
+  if (count != 1) return std::nullopt;
+  const size_t begin = size_t(only->data() - text.data());
+  for (const std::string_view around : {text.substr(0, begin), text.substr(begin + only->size())})
+    if (around.find_first_of("+-*/^()=<>|") != around.npos) return std::nullopt;  // a formula, not a number among words
+  return only;
 }
 
 }  // namespace math
