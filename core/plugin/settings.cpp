@@ -26,6 +26,10 @@ bool worth_telling(const Setting &s, double bound) {
   return std::isfinite(bound) && (s.type != HONE_INT || std::fabs(bound) < 2147483647.0);
 }
 
+std::string bound_text(double bound) {
+  return std::fabs(bound) < 1e15 && bound == std::floor(bound) ? std::to_string(static_cast<long long>(bound)) : number_text(bound);
+}
+
 // Handles may come alone, in lists and by domain.
 bool made_of_handles(const json &value, int depth = 0) {
   if (value.is_array()) {
@@ -113,9 +117,9 @@ std::string allowed_values(const Setting &s) {
   if (s.type == HONE_INT || s.type == HONE_FLOAT) {
     const std::string noun = s.type == HONE_INT ? "an integer" : "a number";
     const bool low = worth_telling(s, least(s)), high = worth_telling(s, most(s));
-    if (low && high) return noun + " from " + number_text(s.min) + " to " + number_text(s.max);
-    if (low) return noun + " of at least " + number_text(s.min);
-    if (high) return noun + " of at most " + number_text(s.max);
+    if (low && high) return noun + " from " + bound_text(s.min) + " to " + bound_text(s.max);
+    if (low) return noun + " of at least " + bound_text(s.min);
+    if (high) return noun + " of at most " + bound_text(s.max);
     return noun;
   }
   if (s.type == HONE_STRING) return "a string (UTF-8)";

@@ -8,7 +8,11 @@ inline int &counter() {  // an inline function's static: g++ makes it a unique s
 
 class Answer : public hone::Reward {
  public:
-  float score(const hone::Response &) const override { return static_cast<float>(ANSWER); }
+  float score(const hone::Response &) const override {
+    volatile int used = counter();
+    (void)used;
+    return static_cast<float>(ANSWER);
+  }
 };
 
 HONE_PLUGIN("org.example.statics", "1.0.0", hone::component<Answer>(NAME));
