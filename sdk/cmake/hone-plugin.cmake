@@ -25,3 +25,17 @@ function(hone_add_plugin name)
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/hone/${room}s)
   install(TARGETS ${target} LIBRARY DESTINATION lib/hone/${room}s)
 endfunction()
+
+# hone_add_plugin_test(NAME SOURCES files...): a test program of the plugin's own source and its test (hone/testing.hpp), and
+# the target `check`, which builds and runs all tests.
+function(hone_add_plugin_test name)
+  cmake_parse_arguments(test "" "" "SOURCES" ${ARGN})
+  add_executable(${name}_test ${test_SOURCES})
+  target_link_libraries(${name}_test PRIVATE hone::sdk)
+  target_compile_features(${name}_test PRIVATE cxx_std_20)
+  add_test(NAME ${name} COMMAND ${name}_test)
+  if(NOT TARGET check)
+    add_custom_target(check COMMAND ${CMAKE_CTEST_COMMAND} --output-on-failure)
+  endif()
+  add_dependencies(check ${name}_test)
+endfunction()
