@@ -1,5 +1,5 @@
-// main.cpp -- the program `hone`. Two hidden arguments make it its own helper: --probe FILE looks at a plugin library, and
-// --reward-worker FD scores responses for a trainer.
+// main.cpp -- the program `hone`. Hidden arguments make it its own helper: --probe FILE looks at a plugin library, --check-part
+// tries one part of it, and --reward-worker FD scores responses for a trainer.
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -8,13 +8,15 @@
 #include "core/app/verbs.h"
 #include "core/base/failure.h"
 #include "core/base/log.h"
-#include "core/plugin/probe.h"
+#include "core/plugin/registry.h"
+#include "core/plugin/verbs.h"
 #include "core/reward/scorer.h"
 
 int main(int argc, char **argv) {
   using namespace hone;
   try {
     if (argc == 3 && std::strcmp(argv[1], "--probe") == 0) return run_probe(argv[2]);
+    if (argc >= 2 && std::strcmp(argv[1], "--check-part") == 0) return run_check(argc, argv);
     if (argc == 3 && std::strcmp(argv[1], "--reward-worker") == 0) return run_reward_worker(std::atoi(argv[2]), worker_services());
     Arguments arguments;
     int code = 0;
