@@ -48,6 +48,16 @@ void *LuaHost::allocate(void *self, void *block, size_t old_size, size_t size) {
   return moved;
 }
 
+// Once nothing remains, the hook runs at the very next instruction; lua_sethook may be called from anywhere.
+void LuaHost::charge(uint64_t instructions) {
+  if (instructions < remaining_) {
+    remaining_ -= instructions;
+  } else if (remaining_ > 0) {
+    remaining_ = 0;
+    if (running_) lua_sethook(running_, on_count, LUA_MASKCOUNT, 1);
+  }
+}
+
 void LuaHost::on_count(lua_State *L, lua_Debug *) {
   LuaHost &host = of(L);
   host.charge(kHookEvery);
@@ -66,7 +76,7 @@ void LuaHost::raise_limit(lua_State *L) {
 void LuaHost::raise_again_if_limit(lua_State *L, int status) {
   if (limit_sentence_.empty()) {
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-    if (status != LUA_ERRMEM && !(refused_memory_ && std::strcmp(text, "not enough memory") == 0)) return;
+    if (status != LUA_ERRMEM && !(refused_memory_ && std::strstr(text, "not enough memory"))) return;
     const Place at = refused_at_.line ? refused_at_ : place(L);
     limit_sentence_ = (at.line ? at.text() + ": " : std::string()) + "the limit of " + human_bytes(memory_limit_) +
                       " of memory was reached; make less at once";
@@ -155,7 +165,11 @@ void LuaHost::load_text(lua_State *L, const std::string &text, const std::string
   std::string source = text;
   if (source.compare(0, 3, "\xEF\xBB\xBF") == 0) source.erase(0, 3);
   if (source.compare(0, 1, "#") == 0) source.insert(0, "--");
-  if (luaL_loadbufferx(L, source.data(), source.size(), ("@" + name).c_str(), "t") != LUA_OK) lua_error(L);
+  if (luaL_loadbufferx(L, source.data(), source.size(), ("@" + name).c_str(), "t") == LUA_OK) return;
+  if (lua_type(L, -1) == LUA_TSTRING && !names_a_place(lua_tostring(L, -1))) {  // "C stack overflow" of too deep nesting
+    lua_pushfstring(L, "%s: %s", name.c_str(), lua_tostring(L, -1));
+  }
+  lua_error(L);
 }
 
 uint64_t LuaHost::random_bits() {

@@ -27,10 +27,23 @@ class LuaHost {
   // Reads Lua source text (never bytecode) and leaves the compiled function on the stack. name: "tiny/corpus.lua".
   void load_text(lua_State *, const std::string &text, const std::string &name);
 
-  // Counts work that the instruction counter cannot see (long loops inside library functions).
-  void charge(uint64_t instructions) { remaining_ -= instructions < remaining_ ? instructions : remaining_; }
+  // Counts work that the instruction counter cannot see (long loops inside library functions) before it is done. May raise.
+  void spend(lua_State *L, uint64_t instructions) {
+    charge(instructions);
+    if (remaining_ == 0) raise_limit(L);
+  }
+  // A buffer outside of Lua's memory has grown by `more` to `size` bytes: counts it as if it lay within. May raise.
+  void spend_memory(lua_State *L, uint64_t size, uint64_t more) {
+    if (size > memory_limit_ - memory_used_) {
+      refused_memory_ = true;
+      refused_at_ = place(L);
+      luaL_error(L, "not enough memory");
+    }
+    spend(L, more / 16);
+  }
   // After a protected call failed: a limit once hit cannot be caught by the script, so it is raised again. May raise.
   void raise_again_if_limit(lua_State *, int status);
+  bool limit_hit() const { return !limit_sentence_.empty(); }
   void set_running(lua_State *L) { running_ = L; }
 
   // Where the innermost Lua function of this stack is now; line 0 when there is none.
@@ -47,6 +60,7 @@ class LuaHost {
   static void on_count(lua_State *, lua_Debug *);
   static int on_error(lua_State *);
   static int trampoline(lua_State *);
+  void charge(uint64_t instructions);
   [[noreturn]] void raise_limit(lua_State *);
   bool names_a_place(const std::string &message) const;
 

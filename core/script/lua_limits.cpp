@@ -22,9 +22,21 @@ int protected_call(lua_State *L) {
   return finish_pcall(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, finish_pcall), 0);
 }
 
+// Lua calls an error's handler from within the hook, where no further hook runs: a handler sees no limits.
+int handle_unless_limit(lua_State *L) {
+  if (LuaHost::of(L).limit_hit()) return 1;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
 int protected_call_with_handler(lua_State *L) {
   const int arguments = lua_gettop(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, handle_unless_limit, 1);
+  lua_replace(L, 2);
   lua_pushboolean(L, 1);
   lua_pushvalue(L, 1);
   lua_rotate(L, 3, 2);  // function, handler, true, function, arguments...
@@ -68,7 +80,7 @@ int coroutine_resume(lua_State *L) {
 // The hook is copied to a new coroutine, but its count begins anew: that start is paid for here.
 int coroutine_create(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  LuaHost::of(L).charge(LuaHost::kHookEvery);
+  LuaHost::of(L).spend(L, LuaHost::kHookEvery);
   lua_State *coroutine = lua_newthread(L);
   lua_pushvalue(L, 1);
   lua_xmove(L, coroutine, 1);

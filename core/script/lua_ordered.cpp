@@ -75,7 +75,7 @@ void merge_sort(std::vector<T> &items, Less less) {
 }
 
 void charge_sort(lua_State *L, size_t n) {
-  LuaHost::of(L).charge(n * static_cast<size_t>(1 + std::log2(static_cast<double>(n + 1))));
+  LuaHost::of(L).spend(L, n * static_cast<size_t>(1 + std::log2(static_cast<double>(n + 1))));
 }
 
 // Upvalues: the sorted keys, how many were given out. Values are read when their turn comes; removed ones are skipped.
@@ -144,7 +144,7 @@ int next(lua_State *L) {
     }
     ++seen;
   }
-  LuaHost::of(L).charge(seen);
+  LuaHost::of(L).spend(L, seen);
   if (!found) {
     lua_pushnil(L);
     return 1;

@@ -12,7 +12,7 @@ void charge_length(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   const lua_Integer n = luaL_len(L, 1);
   luaL_argcheck(L, n < kMostElements, 1, "too many elements");
-  if (n > 0) LuaHost::of(L).charge(static_cast<uint64_t>(n) / 8);
+  if (n > 0) LuaHost::of(L).spend(L, static_cast<uint64_t>(n) / 8);
 }
 
 int insert(lua_State *L) {
@@ -30,7 +30,7 @@ int move(lua_State *L) {
   if (to >= from) {
     const uint64_t n = static_cast<uint64_t>(to) - static_cast<uint64_t>(from);
     luaL_argcheck(L, n < static_cast<uint64_t>(kMostElements), 3, "too many elements to move");
-    LuaHost::of(L).charge(n);
+    LuaHost::of(L).spend(L, n);
   }
   return original_move(L);
 }

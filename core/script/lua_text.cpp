@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/script/lua_host.h"
+#include "core/script/pattern.h"
 #include "core/script/sandbox.h"
 
 namespace hone {
@@ -94,6 +95,14 @@ void install_text(lua_State *L) {
   lua_setfield(L, -2, "rep");
   lua_pushnil(L);
   lua_setfield(L, -2, "dump");
+  lua_pushcfunction(L, guarded<pattern_find>);
+  lua_setfield(L, -2, "find");
+  lua_pushcfunction(L, guarded<pattern_match>);
+  lua_setfield(L, -2, "match");
+  lua_pushcfunction(L, guarded<pattern_gmatch>);
+  lua_setfield(L, -2, "gmatch");
+  lua_pushcfunction(L, guarded<pattern_gsub>);
+  lua_setfield(L, -2, "gsub");
   // The metatable of texts stays out of reach, so that every text has these methods.
   lua_pushliteral(L, "");
   lua_getmetatable(L, -1);

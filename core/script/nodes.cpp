@@ -32,6 +32,13 @@ void check_label(const std::string &label, const std::string &where) {
   if (!good) throw UsageError(where + ": label " + in_quotes(label) + " must be at most 64 letters, digits, _, - or .");
 }
 
+bool names_field(lua_State *L, int table, const char *name) {
+  lua_pushstring(L, name);
+  const bool there = lua_rawget(L, table) != LUA_TNIL;
+  lua_pop(L, 1);
+  return there;
+}
+
 std::vector<std::string> words_of(const json &list, const std::string &where) {
   std::vector<std::string> words;
   std::set<std::string> seen;
@@ -95,12 +102,19 @@ int Builder::make_model(lua_State *L, const Maker &maker, int settings) {
     }
   } else {
     const ComponentInfo &component = registry.require("model", maker.component);
-    json given = checked(L, settings,
-                         merged(component, {own("name", HONE_STRING, "\"\"", "what tables call the model"),
-                                            own("words", HONE_LIST, "[]", "the vocabulary, in id order: words that white space divides"),
-                                            own("tokenizer", HONE_STRING, "\"\"", "a tokenizer.json, instead of words"),
-                                            own("seed", HONE_INT, "0", "of the first weights, with the pipeline's")}),
-                         what, maker.place);
+    std::vector<Setting> table = merged(component, {own("name", HONE_STRING, "\"\"", "what tables call the model"),
+                                                    own("words", HONE_LIST, "[]", "the vocabulary, in id order: words that white space divides"),
+                                                    own("tokenizer", HONE_STRING, "\"\"", "a tokenizer.json, instead of words"),
+                                                    own("seed", HONE_INT, "0", "of the first weights, with the pipeline's")});
+    // Words say how many there are.
+    bool count_words = false;
+    if (settings && names_field(L, settings, "words") && !names_field(L, settings, "vocab_size"))
+      for (Setting &setting : table)
+        if (setting.name == "vocab_size") {
+          setting.required = false;
+          count_words = true;
+        }
+    json given = checked(L, settings, table, what, maker.place);
     const auto take = [&](const char *name) {
       json value = std::move(given[name]);
       given.erase(name);
@@ -119,6 +133,7 @@ int Builder::make_model(lua_State *L, const Maker &maker, int settings) {
       node.tokenizer = find_path(tokenizer);
       if (node.tokenizer.empty()) throw UsageError(where + ": tokenizer " + in_quotes(tokenizer) + ": no such file in " + pipeline.base_folder);
     }
+    if (count_words) given["vocab_size"] = node.words.size();
     node.config = std::move(given);
   }
   pipeline.models.push_back(std::move(node));
