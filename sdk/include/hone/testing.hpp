@@ -16,7 +16,8 @@
 #include "hone/ext/reward.h"
 #include "hone/plugin.hpp"
 
-namespace hone::testing HONE_HIDDEN {
+namespace hone HONE_HIDDEN {
+namespace testing {
 
 inline int &failures() {
   static int count = 0;
@@ -162,4 +163,5 @@ inline void update(const Component &optimizer, uint64_t step, std::vector<float>
   detail::check(methods.update(optimizer.self(), &how, &span, 1, &err), err);
 }
 
-}  // namespace hone::testing
+}  // namespace testing
+}  // namespace hone

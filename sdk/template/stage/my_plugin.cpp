@@ -1,9 +1,9 @@
 // my_plugin.cpp -- a stage: samples `num_generations` responses to each prompt, `batch_size` prompts in a step, and keeps
 // those that end by themselves.
-#include <algorithm>
-
 #include <hone/json.hpp>
 #include <hone/stage.hpp>
+
+#include <algorithm>
 
 namespace {
 
