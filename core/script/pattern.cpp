@@ -180,7 +180,8 @@ class Matcher {
   const char *repeated_capture(const char *s, int digit) {
     const int i = digit - '1';
     if (i < 0 || i >= captures_ || capture_[i].size == kOpen) luaL_error(L_, "invalid capture index %%%d", i + 1);
-    const size_t size = capture_[i].size == kPosition ? 0 : static_cast<size_t>(capture_[i].size);
+    if (capture_[i].size == kPosition) return nullptr;  // a position has no text to repeat
+    const auto size = static_cast<size_t>(capture_[i].size);
     host_.spend(L_, size / 16);
     if (static_cast<size_t>(end_ - s) < size || std::memcmp(capture_[i].at, s, size) != 0) return nullptr;
     return s + size;
