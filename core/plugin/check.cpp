@@ -98,11 +98,27 @@ void check_create(const ComponentInfo &info, const hone_host &host, Findings &fo
   }
 }
 
-void check_calls(const ComponentInfo &info, const hone_host &host, Findings &found) {
-  found.doing("creating it from its default settings");
+// One setting moved from its default each time, so that each branch of an objective is differentiated: other choices, bools
+// turned, a weight of 0 made 0.1.
+std::vector<std::pair<std::string, json>> variations(const ComponentInfo &info) {
+  std::vector<std::pair<std::string, json>> out;
+  for (const Setting &s : info.settings) {
+    if (s.required || out.size() > 40) continue;
+    const json fallback = json::parse(s.fallback);
+    for (const std::string &choice : s.choices)
+      if (fallback != choice) out.emplace_back(s.name, choice);
+    if (s.type == HONE_BOOL) out.emplace_back(s.name, !fallback.get<bool>());
+    const bool limits = !(s.min == 0 && s.max == 0);
+    if (s.type == HONE_FLOAT && fallback == 0.0 && (!limits || s.max >= 0.1)) out.emplace_back(s.name, 0.1);
+  }
+  return out;
+}
+
+void check_calls(const ComponentInfo &info, const hone_host &host, Findings &found, json settings) {
+  found.doing("creating it");
   std::unique_ptr<Instance> instance;
   try {
-    instance = std::make_unique<Instance>(info, host, defaults(info));
+    instance = std::make_unique<Instance>(info, host, settings);
   } catch (const Failure &refused) {
     return found.note("could not be created here, so its calls were not tried (" + std::string(refused.what()) + ")");
   }
@@ -117,7 +133,7 @@ void check_calls(const ComponentInfo &info, const hone_host &host, Findings &fou
 }  // namespace
 
 void Findings::say(const char *kind, const std::string &sentence) {
-  const std::string line = std::string(kind) + sentence;
+  const std::string line = std::string(kind) + sentence + (with_.empty() ? "" : " (" + with_ + ")");
   if (std::find(said_.begin(), said_.end(), line) != said_.end()) return;
   said_.push_back(line);
   std::string flat = line;
@@ -125,7 +141,7 @@ void Findings::say(const char *kind, const std::string &sentence) {
   write_all(descriptor_, flat + "\n");
 }
 void Findings::doing(const std::string &what) {
-  std::string flat = "d" + what;
+  std::string flat = "d" + what + (with_.empty() ? "" : " " + with_);
   std::replace(flat.begin(), flat.end(), '\n', ' ');
   write_all(descriptor_, flat + "\n");
 }
@@ -152,7 +168,16 @@ int run_check(int argc, char **argv) {
       Pool pool(2);
       const Host host(pool, 1);
       if (part == "create") check_create(component.info, host.abi(), found);
-      else check_calls(component.info, host.abi(), found);
+      if (part != "calls") continue;
+      const json usual = defaults(component.info);
+      check_calls(component.info, host.abi(), found, usual);
+      if (kind != HONE_OBJECTIVE) continue;
+      for (const auto &[setting, value] : variations(component.info)) {
+        found.with("with " + setting + " = " + value.dump());
+        json settings = usual;
+        settings[setting] = value;
+        check_calls(component.info, host.abi(), found, settings);
+      }
     }
     write_all(data, kEnd + "\n");
   } catch (const std::exception &failed) {

@@ -19,10 +19,12 @@ class Findings {
   void doing(const std::string &what);  // told before it is tried, so that a crash has a name
   void problem(const std::string &sentence);
   void note(const std::string &sentence);
+  void with(const std::string &settings) { with_ = settings; }  // joins the sentences that follow: "with beta = 0.1"
 
  private:
   void say(const char *kind, const std::string &sentence);
   int descriptor_;
+  std::string with_;
   std::vector<std::string> said_;
 };
 

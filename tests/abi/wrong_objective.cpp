@@ -5,6 +5,8 @@ namespace {
 
 class Wrong final : public hone::Objective {
  public:
+  float extra = 0;
+  static auto params() { return hone::params(hone::param("extra", &Wrong::extra, "weight of a term that is off", {.min = 0, .max = 1})); }
   void advantages(const hone::Batch &batch, hone_advantages &out) override {
     for (const hone::Group &group : batch.groups())
       for (const hone::Row &row : group.rows)
@@ -29,6 +31,9 @@ class Wrong final : public hone::Objective {
       for (uint32_t t = row.begin; t < row.end; ++t) {
         const double ratio = std::exp(batch->logp[t] - batch->logp_const[t]), A = batch->advantage[t];
         total -= ratio * A / (rows * row.size());
+#ifdef CASE_wrong_when_extra
+        total += extra * batch->logp[t] / (rows * row.size());  // and no derivative of it
+#endif
 #ifdef CASE_wrong_slope
         out.dlogp[t] = static_cast<float>(ratio * A / (rows * row.size()));
 #else

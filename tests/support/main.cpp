@@ -1,6 +1,7 @@
 // main.cpp -- main() of the test programs: the tests, or the hidden arguments with which the host starts itself anew.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -13,6 +14,11 @@ __attribute__((weak)) int run_check(int argc, char **argv);
 int main(int argc, char **argv) {
   if (argc == 3 && std::strcmp(argv[1], "--probe") == 0 && hone::run_probe) return hone::run_probe(argv[2]);
   if (argc >= 3 && std::strcmp(argv[1], "--check-part") == 0 && hone::run_check) return hone::run_check(argc, argv);
+#ifdef __SANITIZE_ADDRESS__
+  // Children that are meant to crash shall die of their signal, as they do without the sanitizer.
+  const char *options = std::getenv("ASAN_OPTIONS");
+  setenv("ASAN_OPTIONS", (std::string(options ? options : "") + ":handle_segv=0:handle_sigbus=0:handle_abort=0").c_str(), 1);
+#endif
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }

@@ -37,7 +37,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"create_exits", "exit code 0 while creating it"}, Case{"create_silent", "says nothing in its hone_error"},
                     Case{"score_past_the_end", "writes past its scores"}, Case{"score_crashes", "crashed (Aborted) while scoring"},
                     Case{"score_infinite", "infinite score"}, Case{"score_by_company", "depends on which others"},
-                    Case{"objective_wrong_slope", "where finite differences give"}, Case{"objective_own_mean", "do not add up"},
+                    Case{"objective_wrong_slope", "where finite differences give"}, Case{"objective_wrong_when_extra", "(with extra = 0.1)"}, Case{"objective_own_mean", "do not add up"},
                     Case{"objective_divides_by_zero", "not finite"}, Case{"objective_past_the_end", "writes past its buffers"},
                     Case{"optimizer_own_state", "other bits the second time"}, Case{"statics_one", "exports unique symbols"}),
     [](const auto &info) { return std::string(info.param.name); });
