@@ -1,0 +1,87 @@
+// score_verb_test.cpp -- `hone score`: one JSON line per row, and a sentence for whatever is wrong with the rows.
+#include "core/reward/score_verb.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/base/failure.h"
+#include "core/plugin/library.h"
+
+namespace hone {
+namespace {
+
+class ScoreVerbTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const OpenedComponent &component : open_library(HONE_TROUBLE).components) registry_.components_.push_back(component.info);
+    verb_.reward = "trouble";
+    verb_.input = "/tmp/hone-rows-" + std::to_string(getpid()) + ".jsonl";
+    verb_.scorer.workers = 2;
+  }
+  void TearDown() override { std::filesystem::remove(verb_.input); }
+  std::string run(const std::string &rows) {
+    std::ofstream(verb_.input, std::ios::binary) << rows;
+    std::ostringstream out;
+    EXPECT_EQ(score_verb(registry_, verb_, out), 0);
+    return out.str();
+  }
+  void refuses(const std::string &rows, const std::string &part) {
+    std::ofstream(verb_.input, std::ios::binary) << rows;
+    std::ostringstream out;
+    try {
+      score_verb(registry_, verb_, out);
+      ADD_FAILURE() << "accepted: " << rows;
+    } catch (const UsageError &error) {
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    }
+    EXPECT_EQ(out.str(), "") << "nothing is printed before all rows are known to be good";
+  }
+  Registry registry_;
+  ScoreVerb verb_;
+};
+
+TEST_F(ScoreVerbTest, PrintsOneLinePerRowInOrder) {
+  verb_.set = {{"what", "segfault"}};
+  const std::string text = run("{\"response\":\"four\",\"answer\":4}\n\n{\"prompt\":\"p\",\"response\":\"BAD\"}\r\n{\"response\":\"\",\"ids\":[1,2]}");
+  std::istringstream lines(text);
+  std::string line;
+  std::vector<nlohmann::json> rows;
+  while (std::getline(lines, line)) rows.push_back(nlohmann::json::parse(line));
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[0], (nlohmann::json{{"score", 4}, {"error", nullptr}}));
+  EXPECT_TRUE(rows[1]["score"].is_null());
+  EXPECT_NE(rows[1]["error"].get<std::string>().find("signal 11"), std::string::npos);
+  EXPECT_EQ(rows[2]["score"], 0);
+}
+
+TEST_F(ScoreVerbTest, SaysWhatIsWrongWithARowAndWhere) {
+  const std::string good = "{\"response\":\"a\"}\n", file = verb_.input.string();
+  refuses(good + good + "{broken\n", file + ":3: not JSON");
+  refuses(good + "[1]\n", ":2: a row must be a JSON object");
+  refuses(good + "{\"prompt\":\"a\",\"text\":\"b\"}\n", ":2: no \"response\"; the row has prompt, text");
+  refuses("{\"response\":\"\xff\"}\n", ":1: invalid UTF-8 at byte 14");
+  refuses("{\"response\":3}\n", "must be text");
+  refuses("{\"response\":\"a\",\"ids\":[1.5]}\n", "1.5");
+  refuses("{\"response\":\"a\",\"ids\":7}\n", "list of token ids");
+  refuses("{\"response\":\"a\",\"truncated\":1}\n", "true or false");
+  refuses("", "holds no rows");
+  refuses("\n \n", "holds no rows");
+  verb_.input = "/tmp/none-of-this-name.jsonl";
+  std::ostringstream out;
+  EXPECT_THROW(score_verb(registry_, verb_, out), UsageError);
+}
+
+TEST_F(ScoreVerbTest, SaysWhatIsWrongWithItsRewardAndSettings) {
+  verb_.set = {{"whta", "nan"}};
+  refuses("{\"response\":\"a\"}\n", "what");
+  verb_.set = {};
+  verb_.reward = "troubel";
+  refuses("{\"response\":\"a\"}\n", "trouble");
+}
+
+}  // namespace
+}  // namespace hone
