@@ -22,7 +22,8 @@ ParameterInfo read_parameter(const hone_parameter &raw, const std::string &compo
   out.name.assign(raw.name.data, raw.name.size);
   const std::string what = component + ": parameter \"" + out.name + "\"";
   if (out.name.empty()) throw Failure(component + " declares a parameter without a name");
-  if (raw.n_dims < 1 || raw.n_dims > 3) throw Failure(what + " has " + std::to_string(raw.n_dims) + " dimensions; 1 to 3 are allowed");
+  if (raw.n_dims < 1 || raw.n_dims > 3)
+    throw Failure(what + " has " + std::to_string(raw.n_dims) + " dimensions; 1 to 3 are allowed");
   out.size = 1;
   for (uint32_t i = 0; i < raw.n_dims; ++i) {
     if (raw.dims[i] == 0) throw Failure(what + " has a dimension of 0");
@@ -79,7 +80,8 @@ Architecture::Architecture(const ComponentInfo &component, const Host &host, con
 
   std::set<std::string> names;
   for (const ParameterInfo &parameter : parameters_)
-    if (!names.insert(parameter.name).second) throw Failure(who + " declares the parameter \"" + parameter.name + "\" twice");
+    if (!names.insert(parameter.name).second)
+      throw Failure(who + " declares the parameter \"" + parameter.name + "\" twice");
   for (const bool buffer : {false, true}) {
     for (ParameterInfo &parameter : parameters_) {
       if (bool(parameter.flags & HONE_PARAMETER_BUFFER) != buffer) continue;
@@ -89,8 +91,10 @@ Architecture::Architecture(const ComponentInfo &component, const Host &host, con
     }
     if (!buffer) trained_size_ = total_size_;
   }
-  if (info_.head >= parameters_.size() || parameters_[info_.head].dims != std::vector<uint32_t>{info_.vocab_size, info_.hidden_size})
-    throw Failure(who + ": its head, parameter " + std::to_string(info_.head) + ", must have the shape [vocab_size, hidden_size] " +
+  if (info_.head >= parameters_.size() ||
+      parameters_[info_.head].dims != std::vector<uint32_t>{info_.vocab_size, info_.hidden_size})
+    throw Failure(who + ": its head, parameter " + std::to_string(info_.head) +
+                  ", must have the shape [vocab_size, hidden_size] " +
                   shape_text({info_.vocab_size, info_.hidden_size}));
   if (info_.max_positions == 0) throw Failure(who + ": max_positions must be at least 1");
 }

@@ -23,11 +23,13 @@ class TensorFiles {
     }
     const nlohmann::json parsed = nlohmann::json::parse(read_file(index), nullptr, false);
     const auto map = parsed.is_object() ? parsed.find("weight_map") : parsed.end();
-    if (!parsed.is_object() || map == parsed.end() || !map->is_object()) throw Failure(index.string() + ": has no \"weight_map\" object");
+    if (!parsed.is_object() || map == parsed.end() || !map->is_object())
+      throw Failure(index.string() + ": has no \"weight_map\" object");
     std::set<std::string> names;
     for (const auto &[tensor, file] : map->items()) {
       if (!file.is_string() || file.get<std::string>().find('/') != std::string::npos)
-        throw Failure(index.string() + ": weight_map[\"" + tensor + "\"] must be the name of a file in the same folder");
+        throw Failure(index.string() + ": weight_map[\"" + tensor +
+                      "\"] must be the name of a file in the same folder");
       names.insert(file.get<std::string>());
     }
     for (const std::string &name : names) open(name);
@@ -43,7 +45,8 @@ class TensorFiles {
   void open(const std::string &name) {
     files_.push_back(std::make_unique<Safetensors>(directory_ / name));
     for (const auto &[tensor, view] : files_.back()->tensors())
-      if (!where_.emplace(tensor, files_.back().get()).second) throw Failure((directory_ / name).string() + ": tensor \"" + tensor + "\" is in another file too");
+      if (!where_.emplace(tensor, files_.back().get()).second)
+        throw Failure((directory_ / name).string() + ": tensor \"" + tensor + "\" is in another file too");
   }
   std::filesystem::path directory_;
   std::vector<std::unique_ptr<Safetensors>> files_;
@@ -61,7 +64,8 @@ std::vector<Piece> pieces_of(const Weights &weights) {
   std::vector<Piece> pieces;
   for (const ParameterInfo &parameter : weights.parameters()) {
     if (!(parameter.flags & HONE_PARAMETER_EXPERTS)) {
-      pieces.push_back({parameter.name, {parameter.dims.begin(), parameter.dims.end()}, parameter.offset, parameter.size});
+      pieces.push_back(
+          {parameter.name, {parameter.dims.begin(), parameter.dims.end()}, parameter.offset, parameter.size});
       continue;
     }
     const size_t at = parameter.name.find("{}");
@@ -83,11 +87,32 @@ std::string shape_words(const std::vector<uint64_t> &shape) {
 
 // Keys that tell of training, generation or bookkeeping, never of the forward pass.
 bool is_bookkeeping(const std::string &key) {
-  static const std::set<std::string> keys = {
-      "architectures", "model_type", "torch_dtype", "dtype", "transformers_version", "use_cache", "bos_token_id", "eos_token_id", "pad_token_id",
-      "attention_dropout", "auto_map", "pretraining_tp", "_name_or_path", "initializer_range", "output_router_logits", "return_dict",
-      "output_hidden_states", "output_attentions", "id2label", "label2id", "problem_type", "is_decoder", "cross_attention_hidden_size",
-      "is_encoder_decoder", "tokenizer_class", "num_labels"};
+  static const std::set<std::string> keys = {"architectures",
+                                             "model_type",
+                                             "torch_dtype",
+                                             "dtype",
+                                             "transformers_version",
+                                             "use_cache",
+                                             "bos_token_id",
+                                             "eos_token_id",
+                                             "pad_token_id",
+                                             "attention_dropout",
+                                             "auto_map",
+                                             "pretraining_tp",
+                                             "_name_or_path",
+                                             "initializer_range",
+                                             "output_router_logits",
+                                             "return_dict",
+                                             "output_hidden_states",
+                                             "output_attentions",
+                                             "id2label",
+                                             "label2id",
+                                             "problem_type",
+                                             "is_decoder",
+                                             "cross_attention_hidden_size",
+                                             "is_encoder_decoder",
+                                             "tokenizer_class",
+                                             "num_labels"};
   return keys.contains(key);
 }
 
@@ -95,20 +120,26 @@ nlohmann::json read_config(const std::filesystem::path &path) {
   const nlohmann::json config = nlohmann::json::parse(read_file(path), nullptr, false);
   if (!config.is_object()) throw Failure(path.string() + ": not a JSON object; is the file damaged?");
   const auto type = config.find("model_type");
-  if (type == config.end() || !type->is_string()) throw Failure(path.string() + ": has no \"model_type\"; it is not a config.json of a model");
+  if (type == config.end() || !type->is_string())
+    throw Failure(path.string() + ": has no \"model_type\"; it is not a config.json of a model");
   return config;
 }
 
 // What the component's settings know of config.json; null means "not given". Other keys are told, unless harmless.
-nlohmann::json known_settings(const ComponentInfo &component, const nlohmann::json &config, const std::filesystem::path &path) {
+nlohmann::json known_settings(const ComponentInfo &component, const nlohmann::json &config,
+                              const std::filesystem::path &path) {
   nlohmann::json given = nlohmann::json::object();
   std::vector<std::string> ignored;
   for (const auto &[key, value] : config.items()) {
-    const bool known = std::any_of(component.settings.begin(), component.settings.end(), [&, &key = key](const Setting &s) { return s.name == key; });
-    if (known && !value.is_null()) given[key] = value;
-    else if (!known && !value.is_null() && !is_bookkeeping(key)) ignored.push_back(key);
+    const bool known = std::any_of(component.settings.begin(), component.settings.end(),
+                                   [&, &key = key](const Setting &s) { return s.name == key; });
+    if (known && !value.is_null())
+      given[key] = value;
+    else if (!known && !value.is_null() && !is_bookkeeping(key))
+      ignored.push_back(key);
   }
-  if (!ignored.empty()) log_warning(path.string() + ": model " + component.name + " does not use " + join(ignored, ", "));
+  if (!ignored.empty())
+    log_warning(path.string() + ": model " + component.name + " does not use " + join(ignored, ", "));
   return given;
 }
 
@@ -126,7 +157,8 @@ void read_weights(Weights &weights, const TensorFiles &files, const std::string 
     }
     const TensorView &view = file->require(piece.name);
     if (view.shape != piece.shape)
-      throw Failure(where + ": tensor \"" + piece.name + "\" has shape " + shape_words(view.shape) + ", but config.json makes it " + shape_words(piece.shape));
+      throw Failure(where + ": tensor \"" + piece.name + "\" has shape " + shape_words(view.shape) +
+                    ", but config.json makes it " + shape_words(piece.shape));
     values.resize(piece.size);
     file->read_floats(piece.name, values.data(), piece.size);
     kernels().copy_in(&stream, weights.data() + piece.offset, values.data(), piece.size * sizeof(float));
@@ -147,22 +179,25 @@ void read_weights(Weights &weights, const TensorFiles &files, const std::string 
 
 }  // namespace
 
-LoadedModel load_model(const std::filesystem::path &directory, const Registry &registry, const Host &host, uint32_t dtype) {
+LoadedModel load_model(const std::filesystem::path &directory, const Registry &registry, const Host &host,
+                       uint32_t dtype) {
   const auto path = directory / "config.json";
   if (!std::filesystem::exists(path))
     throw Failure(directory.string() + " is not a model directory: it has no config.json");
   const nlohmann::json config = read_config(path);
   const std::string type = config["model_type"].get<std::string>();
   const ComponentInfo *component = registry.model_for_type(type);
-  if (!component) throw Failure(path.string() + ": no model plugin serves model_type \"" + type + "\"; see `hone plugins`");
-  const nlohmann::json settings = check_settings(component->settings, known_settings(*component, config, path), path.string() + ": model " + component->name);
+  if (!component)
+    throw Failure(path.string() + ": no model plugin serves model_type \"" + type + "\"; see `hone plugins`");
+  const nlohmann::json settings = check_settings(component->settings, known_settings(*component, config, path),
+                                                 path.string() + ": model " + component->name);
 
   LoadedModel model;
   model.tokenizer = Tokenizer::from_file(directory / "tokenizer.json");
   model.architecture = std::make_shared<const Architecture>(*component, host, settings);
   if (model.tokenizer->size() > model.architecture->info().vocab_size)
-    throw Failure(directory.string() + ": its tokenizer has " + std::to_string(model.tokenizer->size()) + " tokens, but config.json's vocab_size is " +
-                  std::to_string(model.architecture->info().vocab_size));
+    throw Failure(directory.string() + ": its tokenizer has " + std::to_string(model.tokenizer->size()) +
+                  " tokens, but config.json's vocab_size is " + std::to_string(model.architecture->info().vocab_size));
   const TensorFiles files(directory);
   model.weights = std::make_unique<Weights>(model.architecture, files.find("score.weight") != nullptr, dtype);
   read_weights(*model.weights, files, directory.string());

@@ -26,11 +26,13 @@ const hone_kernels *open_kernels(const std::string &device) {
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) throw Failure("cannot open the kernels: " + std::string(dlerror()));
   const auto entry = reinterpret_cast<hone_kernels_entry>(dlsym(library, "hone_kernels_v1"));
-  if (!entry) throw Failure(path.string() + " exports no hone_kernels_v1; it is not a kernel library of this version of hone");
+  if (!entry)
+    throw Failure(path.string() + " exports no hone_kernels_v1; it is not a kernel library of this version of hone");
   const hone_kernels *table = entry();
   if (!table || table->struct_size != sizeof(hone_kernels))
-    throw Failure(path.string() + " has a kernel table of " + std::to_string(table ? table->struct_size : 0) + " bytes, but this program needs " +
-                  std::to_string(sizeof(hone_kernels)) + "; build both from the same sources");
+    throw Failure(path.string() + " has a kernel table of " + std::to_string(table ? table->struct_size : 0) +
+                  " bytes, but this program needs " + std::to_string(sizeof(hone_kernels)) +
+                  "; build both from the same sources");
   return table;
 }
 

@@ -16,7 +16,8 @@
 
 namespace hone {
 
-// Opens libhone_kernels_<device>.so beside the program's libraries ($HONE_KERNELS names another folder). Failure if absent.
+// Opens libhone_kernels_<device>.so beside the program's libraries ($HONE_KERNELS names another folder). Failure if
+// absent.
 const hone_kernels &kernels(const std::string &device = "cpu");
 std::filesystem::path kernel_library(const std::string &device = "cpu");  // the file it is opened from
 
@@ -53,36 +54,37 @@ class Architecture {
   std::string component_;
 };
 
-// One copy of the numbers. The value head (hidden_size weights and no bias; "score.weight" in files), when present, is the
-// last trained parameter.
+// One copy of the numbers. The value head (hidden_size weights and no bias; "score.weight" in files), when present, is
+// the last trained parameter.
 class Weights {
  public:
   Weights(std::shared_ptr<const Architecture>, bool value_head, uint32_t dtype = HONE_F32);
-  static std::unique_ptr<Weights> initialised(std::shared_ptr<const Architecture>, uint64_t seed, bool value_head = false, uint32_t dtype = HONE_F32);
+  static std::unique_ptr<Weights> initialised(std::shared_ptr<const Architecture>, uint64_t seed,
+                                              bool value_head = false, uint32_t dtype = HONE_F32);
   std::unique_ptr<Weights> clone() const;
   ~Weights();
 
   const Architecture &architecture() const { return *architecture_; }
   std::shared_ptr<const Architecture> shared_architecture() const { return architecture_; }
   bool has_value_head() const;
-  float *data();                            // [total] on the device; call changed() after writing
+  float *data();  // [total] on the device; call changed() after writing
   const float *data() const;
-  uint64_t trained_size() const;            // with the value head
+  uint64_t trained_size() const;  // with the value head
   uint64_t total_size() const;
   const std::vector<ParameterInfo> &parameters() const;  // the architecture's, and the value head's
   float *parameter(uint32_t index);
   const float *parameter(uint32_t index) const;
-  const float *value_head() const;          // null without
-  void add_value_head();                    // zero-initialised
+  const float *value_head() const;  // null without
+  void add_value_head();            // zero-initialised
 
-  // The prepared weight of matrix parameter `index` (expert: of expert e; those of one parameter stand one after another),
-  // packed again after changed(). Its N is 0 when the parameter is no matrix. [many] after prepare().
+  // The prepared weight of matrix parameter `index` (expert: of expert e; those of one parameter stand one after
+  // another), packed again after changed(). Its N is 0 when the parameter is no matrix. [many] after prepare().
   const hone_weight &weight(uint32_t index, uint32_t expert = 0) const;
-  void prepare(Pool &) const;               // packs what changed() made stale; cheap when nothing did
+  void prepare(Pool &) const;  // packs what changed() made stale; cheap when nothing did
   void changed();
-  bool prepared() const;                    // nothing changed since prepare()
+  bool prepared() const;  // nothing changed since prepare()
   uint32_t dtype() const;
-  uint64_t checksum() const;                // of all numbers, in order
+  uint64_t checksum() const;  // of all numbers, in order
 
  private:
   struct State;
@@ -96,7 +98,8 @@ struct LoadedModel {
   std::unique_ptr<Weights> weights;
   std::shared_ptr<const Tokenizer> tokenizer;
 };
-LoadedModel load_model(const std::filesystem::path &directory, const Registry &, const Host &, uint32_t dtype = HONE_F32);
+LoadedModel load_model(const std::filesystem::path &directory, const Registry &, const Host &,
+                       uint32_t dtype = HONE_F32);
 // Writes into an existing folder; files are fsynced. Expert parameters become one tensor per expert.
 void save_model(const std::filesystem::path &directory, const Weights &, const Tokenizer &);
 

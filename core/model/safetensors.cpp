@@ -1,4 +1,5 @@
-// safetensors.cpp -- reading trusts nothing that a file says about itself; writing goes beside and is renamed when whole.
+// safetensors.cpp -- reading trusts nothing that a file says about itself; writing goes beside and is renamed when
+// whole.
 #include "core/model/safetensors.h"
 
 #include <fcntl.h>
@@ -24,9 +25,9 @@ static_assert(std::endian::native == std::endian::little, "safetensors are littl
 constexpr uint64_t kMostHeader = 100'000'000;  // as in the format's own library
 
 uint64_t bits_of(const std::string &dtype) {
-  static const std::map<std::string, uint64_t> bits = {{"BOOL", 8}, {"U8", 8},   {"I8", 8},   {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"U16", 16}, {"I16", 16},
-                                                       {"F16", 16}, {"BF16", 16}, {"U32", 32}, {"I32", 32},    {"F32", 32},    {"U64", 64}, {"I64", 64},
-                                                       {"F64", 64}};
+  static const std::map<std::string, uint64_t> bits = {
+      {"BOOL", 8},  {"U8", 8},   {"I8", 8},   {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"U16", 16}, {"I16", 16}, {"F16", 16},
+      {"BF16", 16}, {"U32", 32}, {"I32", 32}, {"F32", 32},    {"U64", 64},    {"I64", 64}, {"F64", 64}};
   const auto found = bits.find(dtype);
   return found == bits.end() ? 0 : found->second;
 }
@@ -53,12 +54,15 @@ struct Map {
 Map map_file(const std::filesystem::path &path) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) throw Failure("cannot open " + path.string() + ": " + std::strerror(errno));
-  struct stat status{};
+  struct stat status {};
   Map map;
   std::string problem;
-  if (fstat(file, &status) != 0) problem = std::strerror(errno);
-  else if (!S_ISREG(status.st_mode)) problem = "it is not a regular file";
-  else if (status.st_size < 8) problem = "it has " + std::to_string(status.st_size) + " bytes, too few for a safetensors file; is it cut short?";
+  if (fstat(file, &status) != 0)
+    problem = std::strerror(errno);
+  else if (!S_ISREG(status.st_mode))
+    problem = "it is not a regular file";
+  else if (status.st_size < 8)
+    problem = "it has " + std::to_string(status.st_size) + " bytes, too few for a safetensors file; is it cut short?";
   if (problem.empty()) {
     map.size = static_cast<size_t>(status.st_size);
     map.data = mmap(nullptr, map.size, PROT_READ, MAP_PRIVATE, file, 0);
@@ -103,8 +107,8 @@ Safetensors::Safetensors(const std::filesystem::path &path) : path_(path) {
   std::memcpy(&header_size, bytes, 8);
   const uint64_t after = guard.map.size - 8;
   if (header_size > after || header_size > kMostHeader)
-    throw Failure(name + ": its header claims " + std::to_string(header_size) + " bytes, but the file has " + std::to_string(after) +
-                  " after the first 8; is it cut short, or not a safetensors file?");
+    throw Failure(name + ": its header claims " + std::to_string(header_size) + " bytes, but the file has " +
+                  std::to_string(after) + " after the first 8; is it cut short, or not a safetensors file?");
   const std::string_view text(reinterpret_cast<const char *>(bytes) + 8, header_size);
   if (const size_t bad = invalid_utf8(text); bad != std::string_view::npos)
     throw Failure(name + ": its header has invalid UTF-8 at byte " + std::to_string(bad));
@@ -120,7 +124,9 @@ Safetensors::Safetensors(const std::filesystem::path &path) : path_(path) {
   std::sort(seen.begin(), seen.end());
   duplicate = std::adjacent_find(seen.begin(), seen.end()) != seen.end();
   if (!header.is_object()) throw Failure(name + ": its header is not a JSON object; is the file damaged?");
-  if (duplicate) throw Failure(name + ": tensor \"" + *std::adjacent_find(seen.begin(), seen.end()) + "\" appears twice in its header");
+  if (duplicate)
+    throw Failure(name + ": tensor \"" + *std::adjacent_find(seen.begin(), seen.end()) +
+                  "\" appears twice in its header");
 
   const uint64_t data_size = after - header_size;
   const uint8_t *data = bytes + 8 + header_size;
@@ -139,8 +145,9 @@ Safetensors::Safetensors(const std::filesystem::path &path) : path_(path) {
       continue;
     }
     const std::string where = name + ": tensor \"" + tensor + "\"";
-    if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string() || !entry.contains("shape") || !entry["shape"].is_array() ||
-        !entry.contains("data_offsets") || !entry["data_offsets"].is_array() || entry["data_offsets"].size() != 2)
+    if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string() || !entry.contains("shape") ||
+        !entry["shape"].is_array() || !entry.contains("data_offsets") || !entry["data_offsets"].is_array() ||
+        entry["data_offsets"].size() != 2)
       throw Failure(where + " needs a dtype, a shape and two data_offsets");
     TensorView view;
     view.dtype = entry["dtype"].get<std::string>();
@@ -149,30 +156,34 @@ Safetensors::Safetensors(const std::filesystem::path &path) : path_(path) {
     uint64_t elements = 1;
     for (const auto &dim : entry["shape"]) {
       view.shape.push_back(whole_number(dim, where + ": a dimension"));
-      if (__builtin_mul_overflow(elements, view.shape.back(), &elements)) throw Failure(where + " has an impossibly large shape " + shape_of(view.shape));
+      if (__builtin_mul_overflow(elements, view.shape.back(), &elements))
+        throw Failure(where + " has an impossibly large shape " + shape_of(view.shape));
     }
-    const uint64_t begin = whole_number(entry["data_offsets"][0], where + ": data_offsets"), end = whole_number(entry["data_offsets"][1], where + ": data_offsets");
+    const uint64_t begin = whole_number(entry["data_offsets"][0], where + ": data_offsets"),
+                   end = whole_number(entry["data_offsets"][1], where + ": data_offsets");
     if (begin > end || end > data_size)
-      throw Failure(where + " claims bytes " + std::to_string(begin) + " .. " + std::to_string(end) + " of " + std::to_string(data_size) +
-                    "; is the file cut short?");
+      throw Failure(where + " claims bytes " + std::to_string(begin) + " .. " + std::to_string(end) + " of " +
+                    std::to_string(data_size) + "; is the file cut short?");
     uint64_t wanted;
     if (__builtin_mul_overflow(elements, bits / 8, &wanted) || wanted != end - begin)
-      throw Failure(where + " of shape " + shape_of(view.shape) + " and dtype " + view.dtype + " does not take the " + std::to_string(end - begin) +
-                    " bytes that it claims");
+      throw Failure(where + " of shape " + shape_of(view.shape) + " and dtype " + view.dtype + " does not take the " +
+                    std::to_string(end - begin) + " bytes that it claims");
     view.data = data + begin;
     view.bytes = end - begin;
     extents.push_back({begin, end, tensor});
     tensors_.emplace(tensor, std::move(view));
   }
-  std::sort(extents.begin(), extents.end(), [](const Extent &a, const Extent &b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+  std::sort(extents.begin(), extents.end(),
+            [](const Extent &a, const Extent &b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
   uint64_t at = 0;
   for (const Extent &extent : extents) {
     if (extent.begin != at)
-      throw Failure(name + ": tensor \"" + extent.tensor + "\" begins at byte " + std::to_string(extent.begin) + " where " + std::to_string(at) +
-                    " was due; tensors must not overlap or leave holes");
+      throw Failure(name + ": tensor \"" + extent.tensor + "\" begins at byte " + std::to_string(extent.begin) +
+                    " where " + std::to_string(at) + " was due; tensors must not overlap or leave holes");
     at = extent.end;
   }
-  if (at != data_size) throw Failure(name + ": its last " + std::to_string(data_size - at) + " bytes belong to no tensor");
+  if (at != data_size)
+    throw Failure(name + ": its last " + std::to_string(data_size - at) + " bytes belong to no tensor");
   guard.armed = false;
   mapped_ = guard.map.data;
   size_ = guard.map.size;
@@ -188,15 +199,19 @@ const TensorView &Safetensors::require(const std::string &name) const {
   std::vector<std::string> names;
   for (const auto &[other, view] : tensors_) names.push_back(other);
   const std::string near = nearest_name(name, names);
-  throw Failure(path_.string() + ": has no tensor \"" + name + "\"" + (near.empty() ? "" : "; the nearest is \"" + near + "\""));
+  throw Failure(path_.string() + ": has no tensor \"" + name + "\"" +
+                (near.empty() ? "" : "; the nearest is \"" + near + "\""));
 }
 
 void Safetensors::read_floats(const std::string &name, float *to, uint64_t elements) const {
   const TensorView &view = require(name);
   const uint64_t size = view.dtype == "F32" ? 4 : view.dtype == "F16" || view.dtype == "BF16" ? 2 : 0;
-  if (!size) throw Failure(path_.string() + ": tensor \"" + name + "\" has dtype " + view.dtype + "; hone reads F32, BF16 and F16 weights");
+  if (!size)
+    throw Failure(path_.string() + ": tensor \"" + name + "\" has dtype " + view.dtype +
+                  "; hone reads F32, BF16 and F16 weights");
   if (view.bytes != elements * size)
-    throw Failure(path_.string() + ": tensor \"" + name + "\" has shape " + shape_of(view.shape) + ", which is not the " + std::to_string(elements) + " numbers wanted");
+    throw Failure(path_.string() + ": tensor \"" + name + "\" has shape " + shape_of(view.shape) +
+                  ", which is not the " + std::to_string(elements) + " numbers wanted");
   if (size == 4) {
     std::memcpy(to, view.data, view.bytes);
     return;
@@ -209,7 +224,8 @@ void Safetensors::read_floats(const std::string &name, float *to, uint64_t eleme
   }
 }
 
-void write_safetensors(const std::filesystem::path &path, const std::vector<TensorToWrite> &tensors, const std::map<std::string, std::string> &metadata) {
+void write_safetensors(const std::filesystem::path &path, const std::vector<TensorToWrite> &tensors,
+                       const std::map<std::string, std::string> &metadata) {
   nlohmann::json header = nlohmann::json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   uint64_t at = 0;

@@ -10,7 +10,7 @@
 namespace hone {
 
 struct TensorView {
-  std::string dtype;              // "F32", "BF16", "F16", "I64", "U64", ...
+  std::string dtype;  // "F32", "BF16", "F16", "I64", "U64", ...
   std::vector<uint64_t> shape;
   const uint8_t *data = nullptr;  // into the mapped file, unaligned
   uint64_t bytes = 0;
@@ -36,7 +36,13 @@ class Safetensors {
   size_t size_ = 0;
 };
 
-struct TensorToWrite { std::string name, dtype; std::vector<uint64_t> shape; const void *data; uint64_t bytes; };
-void write_safetensors(const std::filesystem::path &, const std::vector<TensorToWrite> &, const std::map<std::string, std::string> &metadata = {});
+struct TensorToWrite {
+  std::string name, dtype;
+  std::vector<uint64_t> shape;
+  const void *data;
+  uint64_t bytes;
+};
+void write_safetensors(const std::filesystem::path &, const std::vector<TensorToWrite> &,
+                       const std::map<std::string, std::string> &metadata = {});
 
 }  // namespace hone

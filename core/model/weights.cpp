@@ -36,9 +36,15 @@ struct DeviceMemory {
 
 // Standard normal numbers 2i and 2i + 1 of parameter `index`: Box and Muller's transform of Philox bits, in double.
 void normal_pair(uint64_t seed, uint32_t index, uint64_t i, double out[2]) {
-  const auto bits = random_bits({.seed = seed, .purpose = Purpose::initialise, .stage = index, .step = 0,
-                                 .row = static_cast<uint32_t>(i >> 32), .token = static_cast<uint32_t>(i)});
-  const auto unit = [](uint32_t high, uint32_t low) { return static_cast<double>((uint64_t{high} << 32 | low) >> 11) * 0x1p-53; };
+  const auto bits = random_bits({.seed = seed,
+                                 .purpose = Purpose::initialise,
+                                 .stage = index,
+                                 .step = 0,
+                                 .row = static_cast<uint32_t>(i >> 32),
+                                 .token = static_cast<uint32_t>(i)});
+  const auto unit = [](uint32_t high, uint32_t low) {
+    return static_cast<double>((uint64_t{high} << 32 | low) >> 11) * 0x1p-53;
+  };
   const double radius = std::sqrt(-2 * std::log(1 - unit(bits[0], bits[1])));
   const double angle = 2 * std::numbers::pi * unit(bits[2], bits[3]);
   out[0] = radius * std::cos(angle);
@@ -61,9 +67,9 @@ struct Weights::State {
   uint64_t trained = 0, total = 0;
   std::vector<ParameterInfo> parameters;
   DeviceMemory data, packed;
-  std::vector<hone_weight> weights;      // one for each matrix; an entry with N 0 for other parameters
-  std::vector<uint32_t> first_weight;    // of each parameter
-  std::vector<size_t> packed_at;         // byte offset of each weight's packing
+  std::vector<hone_weight> weights;    // one for each matrix; an entry with N 0 for other parameters
+  std::vector<uint32_t> first_weight;  // of each parameter
+  std::vector<size_t> packed_at;       // byte offset of each weight's packing
 
   float *numbers() { return static_cast<float *>(data.data); }
 
@@ -101,7 +107,8 @@ struct Weights::State {
         continue;
       }
       const bool experts = parameter.dims.size() == 3;
-      const uint32_t count = experts ? parameter.dims[0] : 1, N = parameter.dims[experts], K = parameter.dims[experts + 1];
+      const uint32_t count = experts ? parameter.dims[0] : 1, N = parameter.dims[experts],
+                     K = parameter.dims[experts + 1];
       for (uint32_t e = 0; e < count; ++e) {
         hone_weight weight{};
         weight.dtype = dtype;
@@ -122,17 +129,20 @@ struct Weights::State {
 
 Weights::Weights(std::shared_ptr<const Architecture> architecture, bool value_head, uint32_t dtype)
     : architecture_(std::move(architecture)), state_(std::make_unique<State>()) {
-  if (dtype != HONE_F32 && dtype != HONE_BF16) throw Failure("unknown weight type " + std::to_string(dtype) + "; it is f32 or bf16");
+  if (dtype != HONE_F32 && dtype != HONE_BF16)
+    throw Failure("unknown weight type " + std::to_string(dtype) + "; it is f32 or bf16");
   state_->dtype = dtype;
   state_->value_head = value_head;
   state_->lay_out(*architecture_);
-  state_->data = DeviceMemory(*state_->table, state_->total * sizeof(float), "the weights of model " + architecture_->component());
+  state_->data =
+      DeviceMemory(*state_->table, state_->total * sizeof(float), "the weights of model " + architecture_->component());
   state_->lay_out_packed(*architecture_);
 }
 
 Weights::~Weights() = default;
 
-std::unique_ptr<Weights> Weights::initialised(std::shared_ptr<const Architecture> architecture, uint64_t seed, bool value_head, uint32_t dtype) {
+std::unique_ptr<Weights> Weights::initialised(std::shared_ptr<const Architecture> architecture, uint64_t seed,
+                                              bool value_head, uint32_t dtype) {
   auto weights = std::make_unique<Weights>(std::move(architecture), value_head, dtype);
   State &state = *weights->state_;
   hone_stream stream = Pool::serial_stream();
@@ -169,7 +179,9 @@ uint64_t Weights::total_size() const { return state_->total; }
 const std::vector<ParameterInfo> &Weights::parameters() const { return state_->parameters; }
 float *Weights::parameter(uint32_t index) { return state_->numbers() + state_->parameters[index].offset; }
 const float *Weights::parameter(uint32_t index) const { return state_->numbers() + state_->parameters[index].offset; }
-const float *Weights::value_head() const { return state_->value_head ? state_->numbers() + state_->parameters.back().offset : nullptr; }
+const float *Weights::value_head() const {
+  return state_->value_head ? state_->numbers() + state_->parameters.back().offset : nullptr;
+}
 
 void Weights::add_value_head() {
   if (state_->value_head) return;
@@ -181,13 +193,17 @@ void Weights::add_value_head() {
   std::swap(state_, with_head.state_);
 }
 
-const hone_weight &Weights::weight(uint32_t index, uint32_t expert) const { return state_->weights[state_->first_weight[index] + expert]; }
+const hone_weight &Weights::weight(uint32_t index, uint32_t expert) const {
+  return state_->weights[state_->first_weight[index] + expert];
+}
 
 void Weights::prepare(Pool &pool) const {
   if (!state_->stale) return;
   hone_stream stream = pool.stream();
   for (const hone_weight &weight : state_->weights)
-    if (weight.N) state_->table->pack_weight(&stream, weight.dtype, weight.N, weight.K, weight.data, const_cast<void *>(weight.packed));
+    if (weight.N)
+      state_->table->pack_weight(&stream, weight.dtype, weight.N, weight.K, weight.data,
+                                 const_cast<void *>(weight.packed));
   state_->table->synchronize(&stream);
   state_->stale = false;
 }

@@ -1,4 +1,5 @@
-// arena.h -- memory of one pass, taken from the front and given back all at once; it grows to the largest pass and stays.
+// arena.h -- memory of one pass, taken from the front and given back all at once; it grows to the largest pass and
+// stays.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@ class Arena {
   ~Arena();
   Arena(const Arena &) = delete;
 
-  // Aligned to 64 bytes; what it holds is left from before. Valid until rewind() or restart(). Failure when there is no memory.
+  // Aligned to 64 bytes; what it holds is left from before. Valid until rewind() or restart(). Failure when there is no
+  // memory.
   void *take(uint64_t bytes);
   float *floats(uint64_t n) { return static_cast<float *>(take(n * sizeof(float))); }
   void rewind() { block_ = 0, used_ = 0; }

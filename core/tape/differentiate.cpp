@@ -1,5 +1,5 @@
-// differentiate.cpp -- the backward pass: nodes in reverse, each adding to its inputs' gradients. The order of all additions
-// is the order of the nodes alone, so that recomputed segments give the same bits.
+// differentiate.cpp -- the backward pass: nodes in reverse, each adding to its inputs' gradients. The order of all
+// additions is the order of the nodes alone, so that recomputed segments give the same bits.
 #include "core/base/failure.h"
 #include "core/tape/graph.h"
 
@@ -56,7 +56,8 @@ void Tape::State::differentiate(Node &n) {
   const float *dy = n.gradient;
   switch (n.op) {
     case Operator::embedding:
-      if (float *table = parameter_gradient(n.in[0])) kernels.embedding_backward(s, T, n.columns, info_of(n.in[0]).dims[0], ids, dy, table);
+      if (float *table = parameter_gradient(n.in[0]))
+        kernels.embedding_backward(s, T, n.columns, info_of(n.in[0]).dims[0], ids, dy, table);
       break;
     case Operator::linear:
       differentiate_linear(n);
@@ -64,7 +65,8 @@ void Tape::State::differentiate(Node &n) {
     case Operator::rms_norm: {
       const float *weight = n.in[1] ? parameter_data(n.in[1]) : nullptr;
       float *dweight = n.in[1] ? parameter_gradient(n.in[1]) : nullptr;
-      kernels.rms_norm_backward(s, size_of(n) / n.norm.width, n.norm.width, node(n.in[0]).data, weight, n.norm.inverse, dy, gradient_of(n.in[0]), dweight);
+      kernels.rms_norm_backward(s, size_of(n) / n.norm.width, n.norm.width, node(n.in[0]).data, weight, n.norm.inverse,
+                                dy, gradient_of(n.in[0]), dweight);
       break;
     }
     case Operator::add: {
@@ -82,12 +84,14 @@ void Tape::State::differentiate(Node &n) {
       kernels.add_scaled(s, size_of(n), dy, n.scale.factor, gradient_of(n.in[0]));
       break;
     case Operator::swiglu:
-      kernels.swiglu_backward(s, size_of(n), node(n.in[0]).data, node(n.in[1]).data, dy, gradient_of(n.in[0]), gradient_of(n.in[1]));
+      kernels.swiglu_backward(s, size_of(n), node(n.in[0]).data, node(n.in[1]).data, dy, gradient_of(n.in[0]),
+                              gradient_of(n.in[1]));
       break;
     case Operator::slice: {
       const auto &[heads, begin, size] = n.slice;
       const uint32_t columns = node(n.in[0]).columns;
-      kernels.copy_heads(s, T, heads, size, dy, n.columns, size, gradient_of(n.in[0]) + begin, columns, columns / heads, 1);
+      kernels.copy_heads(s, T, heads, size, dy, n.columns, size, gradient_of(n.in[0]) + begin, columns, columns / heads,
+                         1);
       break;
     }
     case Operator::join:
@@ -95,15 +99,16 @@ void Tape::State::differentiate(Node &n) {
       break;
     case Operator::rope: {
       const float *table = ropes.table(stream, n.rope.table, positions, weights->architecture().info().max_positions);
-      kernels.rope(s, T, n.rope.heads, n.columns / n.rope.heads, n.rope.begin, n.rope.size, static_cast<int>(n.rope.interleaved), position, table, -1,
-                   n.gradient);
+      kernels.rope(s, T, n.rope.heads, n.columns / n.rope.heads, n.rope.begin, n.rope.size,
+                   static_cast<int>(n.rope.interleaved), position, table, -1, n.gradient);
       contribute(n.in[0], n);
       break;
     }
     case Operator::attention: {
       const hone_model_info &info = weights->architecture().info();
-      kernels.attention_backward(s, R, row_start, n.attention.heads, n.attention.kv_heads, info.key_size, info.value_size, n.attention.scale,
-                                 node(n.in[0]).data, node(n.in[1]).data, node(n.in[2]).data, n.data, n.attention.lse, dy, gradient_of(n.in[0]),
+      kernels.attention_backward(s, R, row_start, n.attention.heads, n.attention.kv_heads, info.key_size,
+                                 info.value_size, n.attention.scale, node(n.in[0]).data, node(n.in[1]).data,
+                                 node(n.in[2]).data, n.data, n.attention.lse, dy, gradient_of(n.in[0]),
                                  gradient_of(n.in[1]), gradient_of(n.in[2]));
       break;
     }
@@ -122,9 +127,12 @@ void Tape::State::differentiate(Node &n) {
 void Tape::State::differentiate_linear(Node &n) {
   const Node &x = node(n.in[0]);
   const float *dy = n.gradient;
-  kernels.matmul_backward_input(&stream, T, dy, n.columns, &weights->weight(index_of(n.in[1])), gradient_of(n.in[0]), x.columns);
-  if (float *dw = parameter_gradient(n.in[1])) kernels.matmul_backward_weight(&stream, T, n.columns, x.columns, x.data, x.columns, dy, n.columns, dw);
-  if (float *db = n.in[2] ? parameter_gradient(n.in[2]) : nullptr) kernels.add_bias_backward(&stream, T, n.columns, dy, db);
+  kernels.matmul_backward_input(&stream, T, dy, n.columns, &weights->weight(index_of(n.in[1])), gradient_of(n.in[0]),
+                                x.columns);
+  if (float *dw = parameter_gradient(n.in[1]))
+    kernels.matmul_backward_weight(&stream, T, n.columns, x.columns, x.data, x.columns, dy, n.columns, dw);
+  if (float *db = n.in[2] ? parameter_gradient(n.in[2]) : nullptr)
+    kernels.add_bias_backward(&stream, T, n.columns, dy, db);
 }
 
 void Tape::State::differentiate_join(Node &n) {
@@ -134,7 +142,8 @@ void Tape::State::differentiate_join(Node &n) {
   const float *dy = n.gradient;
   kernels.copy_heads(&stream, T, a_heads, a_size, dy, n.columns, size, gradient_of(n.in[0]), a.columns, a_size, 1);
   if (b_heads == a_heads)
-    kernels.copy_heads(&stream, T, a_heads, b_size, dy + a_size, n.columns, size, gradient_of(n.in[1]), b.columns, b_size, 1);
+    kernels.copy_heads(&stream, T, a_heads, b_size, dy + a_size, n.columns, size, gradient_of(n.in[1]), b.columns,
+                       b_size, 1);
   else
     kernels.sum_heads(&stream, T, a_heads, b_size, dy + a_size, n.columns, size, gradient_of(n.in[1]), b.columns);
 }
@@ -144,7 +153,8 @@ void Tape::State::differentiate_route(Node &n) {
   float *dlogits = gradient_of(n.in[0]);
   if (n.gradient) kernels.route_backward(&stream, &route.args, route.scores, route.index, n.data, n.gradient, dlogits);
   if (route.alpha != 0 && auxiliary_scale != 0)
-    kernels.sequence_balance(&stream, &route.args, R, row_start, route.scores, route.index, route.alpha, auxiliary_scale, nullptr, dlogits);
+    kernels.sequence_balance(&stream, &route.args, R, row_start, route.scores, route.index, route.alpha,
+                             auxiliary_scale, nullptr, dlogits);
 }
 
 void Tape::State::differentiate_experts(Node &n) {
@@ -153,7 +163,8 @@ void Tape::State::differentiate_experts(Node &n) {
   const uint64_t rows = uint64_t{T} * k;
   const uint32_t *offsets = route.route.offsets, *place = route.route.place;
   const auto &saved = n.experts;
-  const hone_weight *gate = &weights->weight(index_of(n.in[2])), *up = &weights->weight(index_of(n.in[3])), *down = &weights->weight(index_of(n.in[4]));
+  const hone_weight *gate = &weights->weight(index_of(n.in[2])), *up = &weights->weight(index_of(n.in[3])),
+                    *down = &weights->weight(index_of(n.in[4]));
 
   float *d_down = borrow(rows * C), *d_weight = borrow(rows);
   kernels.combine_backward(&stream, T, k, C, place, route.data, saved.down, n.gradient, d_down, d_weight);
@@ -165,15 +176,18 @@ void Tape::State::differentiate_experts(Node &n) {
   }
   float *d_hidden = borrow_zeroes(rows * F);
   kernels.expert_matmul_backward_input(&stream, E, offsets, d_down, down, d_hidden);
-  if (float *dw = parameter_gradient(n.in[4])) kernels.expert_matmul_backward_weight(&stream, E, offsets, C, F, saved.hidden, d_down, dw);
+  if (float *dw = parameter_gradient(n.in[4]))
+    kernels.expert_matmul_backward_weight(&stream, E, offsets, C, F, saved.hidden, d_down, dw);
   float *d_gate = borrow_zeroes(rows * F), *d_up = borrow_zeroes(rows * F);
   kernels.swiglu_backward(&stream, rows * F, saved.gate, saved.up, d_hidden, d_gate, d_up);
   float *d_x = d_down;
   kernels.fill(&stream, d_x, rows * C, 0);
   kernels.expert_matmul_backward_input(&stream, E, offsets, d_gate, gate, d_x);
   kernels.expert_matmul_backward_input(&stream, E, offsets, d_up, up, d_x);
-  if (float *dw = parameter_gradient(n.in[2])) kernels.expert_matmul_backward_weight(&stream, E, offsets, F, C, saved.x, d_gate, dw);
-  if (float *dw = parameter_gradient(n.in[3])) kernels.expert_matmul_backward_weight(&stream, E, offsets, F, C, saved.x, d_up, dw);
+  if (float *dw = parameter_gradient(n.in[2]))
+    kernels.expert_matmul_backward_weight(&stream, E, offsets, F, C, saved.x, d_gate, dw);
+  if (float *dw = parameter_gradient(n.in[3]))
+    kernels.expert_matmul_backward_weight(&stream, E, offsets, F, C, saved.x, d_up, dw);
   kernels.gather_rows_backward(&stream, T, k, C, place, d_x, gradient_of(n.in[0]));
   give_back(d_down, rows * C);
   for (float *data : {d_hidden, d_gate, d_up}) give_back(data, rows * F);
@@ -214,7 +228,8 @@ void Tape::State::backward() {
       const bool own_loss = n.op == Operator::route && n.route.alpha != 0 && auxiliary_scale != 0;
       if (!n.gradient && !own_loss) continue;
       differentiate(n);
-      if (n.gradient && !(keep_boundaries_only && n.kept)) give_back(n.gradient, n.op == Operator::route ? uint64_t{T} * n.route.args.k : size_of(n));
+      if (n.gradient && !(keep_boundaries_only && n.kept))
+        give_back(n.gradient, n.op == Operator::route ? uint64_t{T} * n.route.args.k : size_of(n));
       n.gradient = nullptr;
     }
   }

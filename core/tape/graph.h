@@ -1,8 +1,10 @@
-// graph.h -- what one pass leaves behind: its operators in order, with all that is needed to run each again or backwards.
+// graph.h -- what one pass leaves behind: its operators in order, with all that is needed to run each again or
+// backwards.
 //
 // A tensor handle is 1 + the index of the node that made it, or kParameter | a parameter's index.
-// A segment is what lies between two boundaries. Where a pass keeps boundaries only (checkpointing, or nothing recorded),
-// the memory of a segment is given back when the next begins; boundaries' values live in `kept` for the whole pass.
+// A segment is what lies between two boundaries. Where a pass keeps boundaries only (checkpointing, or nothing
+// recorded), the memory of a segment is given back when the next begins; boundaries' values live in `kept` for the
+// whole pass.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +20,21 @@ namespace hone {
 constexpr hone_tensor kParameter = 0x80000000u;
 constexpr uint32_t kMostInputs = 16;  // of a custom operator
 
-enum class Operator : uint8_t { embedding, linear, rms_norm, add, scale, swiglu, slice, join, rope, attention, route, experts, custom };
+enum class Operator : uint8_t {
+  embedding,
+  linear,
+  rms_norm,
+  add,
+  scale,
+  swiglu,
+  slice,
+  join,
+  rope,
+  attention,
+  route,
+  experts,
+  custom
+};
 
 struct Node {
   Operator op;
@@ -28,21 +44,50 @@ struct Node {
   hone_tensor in[5] = {};
   float *data = nullptr, *gradient = nullptr;  // of a route: chosen weights [T, k] and their gradient
   union {
-    struct { uint32_t width; float epsilon; float *inverse; } norm;
-    struct { float factor; } scale;
-    struct { uint32_t heads, begin, size; } slice;
-    struct { uint32_t a_heads, b_heads; } join;
-    struct { uint32_t heads, begin, size, interleaved, table; } rope;
-    struct { uint32_t heads, kv_heads, layer; float scale; float *lse; } attention;
-    struct { hone_route_args args; float alpha; uint32_t layer; float *scores; int32_t *index; uint32_t *order, *place, *offsets; } route;
-    struct { float *x, *gate, *up, *hidden, *down; } experts;  // all by expert, T * k rows
-    struct { uint32_t first_input, n_inputs; hone_custom op; } custom;
+    struct {
+      uint32_t width;
+      float epsilon;
+      float *inverse;
+    } norm;
+    struct {
+      float factor;
+    } scale;
+    struct {
+      uint32_t heads, begin, size;
+    } slice;
+    struct {
+      uint32_t a_heads, b_heads;
+    } join;
+    struct {
+      uint32_t heads, begin, size, interleaved, table;
+    } rope;
+    struct {
+      uint32_t heads, kv_heads, layer;
+      float scale;
+      float *lse;
+    } attention;
+    struct {
+      hone_route_args args;
+      float alpha;
+      uint32_t layer;
+      float *scores;
+      int32_t *index;
+      uint32_t *order, *place, *offsets;
+    } route;
+    struct {
+      float *x, *gate, *up, *hidden, *down;
+    } experts;  // all by expert, T * k rows
+    struct {
+      uint32_t first_input, n_inputs;
+      hone_custom op;
+    } custom;
   };
   explicit Node(Operator made_by) : op(made_by), custom{} {}
 };
 
 struct Tape::State {
-  State(const hone_kernels &table, const hone_stream &work) : kernels(table), stream(work), kept(table), scratch(table), ropes(table) {
+  State(const hone_kernels &table, const hone_stream &work)
+      : kernels(table), stream(work), kept(table), scratch(table), ropes(table) {
     free_gradients.reserve(64);
   }
 
@@ -58,23 +103,26 @@ struct Tape::State {
   int32_t *ids = nullptr;
   uint32_t *position = nullptr, *row_start = nullptr;
   hone_cached_rows cached_rows{};
-  KvCache *cache = nullptr;             // null: packed
+  KvCache *cache = nullptr;  // null: packed
   bool record = false, keep_boundaries_only = false, replaying = false;
   std::vector<Node> nodes;
   std::vector<hone_tensor> custom_inputs;
   std::vector<uint32_t> segment_start;  // first node of each segment
   uint32_t attention_calls = 0, route_calls = 0;
   hone_tensor hidden = 0;
-  std::string error;                    // the first; empty: none
+  std::string error;  // the first; empty: none
   double auxiliary_loss = 0;
-  std::vector<uint64_t> counts;         // [routed_layers][experts]
+  std::vector<uint64_t> counts;  // [routed_layers][experts]
   const Architecture *counted = nullptr;
   std::vector<uint32_t> host_offsets, host_positions;
 
   // Backward.
-  float *gradient = nullptr;            // of all trained parameters
+  float *gradient = nullptr;  // of all trained parameters
   float auxiliary_scale = 0;
-  struct FreeGradient { uint64_t floats; float *data; };
+  struct FreeGradient {
+    uint64_t floats;
+    float *data;
+  };
   std::vector<FreeGradient> free_gradients;
 
   Node &node(hone_tensor tensor) { return nodes[tensor - 1]; }

@@ -15,14 +15,18 @@ struct Head::State {
   hone_stream stream;
   Arena arena, sampling;
 
-  State(const hone_kernels &table, const hone_stream &work) : kernels(table), stream(work), arena(table), sampling(table) {}
+  State(const hone_kernels &table, const hone_stream &work)
+      : kernels(table), stream(work), arena(table), sampling(table) {}
 
   static const hone_weight &head(const Weights &weights) {
-    if (!weights.prepared()) throw Failure("model " + weights.architecture().component() + ": its weights were changed after they were last prepared");
+    if (!weights.prepared())
+      throw Failure("model " + weights.architecture().component() +
+                    ": its weights were changed after they were last prepared");
     return weights.weight(weights.architecture().info().head);
   }
   static const float *value_weights(const Weights &weights) {
-    if (!weights.has_value_head()) throw Failure("model " + weights.architecture().component() + " has no value head; it cannot give values");
+    if (!weights.has_value_head())
+      throw Failure("model " + weights.architecture().component() + " has no value head; it cannot give values");
     return weights.value_head();
   }
   uint32_t chunk(uint32_t V) const {
@@ -33,10 +37,11 @@ struct Head::State {
     const hone_weight &weight = head(weights);
     kernels.matmul(&stream, n, hidden, weight.K, &weight, logits, weight.N, 0);
   }
-  void check(const Weights &weights, const float *wants_kl, const Weights *reference, const float *reference_hidden, uint32_t n, const int32_t *target,
-             float temperature) const {
+  void check(const Weights &weights, const float *wants_kl, const Weights *reference, const float *reference_hidden,
+             uint32_t n, const int32_t *target, float temperature) const {
     const uint32_t V = weights.architecture().info().vocab_size;
-    if (!(temperature > 0)) throw Failure("log-probabilities need a temperature above 0, not " + std::to_string(temperature));
+    if (!(temperature > 0))
+      throw Failure("log-probabilities need a temperature above 0, not " + std::to_string(temperature));
     for (uint32_t i = 0; i < n; ++i)
       if (target[i] < 0 || static_cast<uint32_t>(target[i]) >= V)
         throw Failure("token id " + std::to_string(target[i]) + " is outside the vocabulary of " + std::to_string(V));
@@ -51,8 +56,8 @@ struct Head::State {
 Head::Head(const hone_kernels &kernels, const hone_stream &stream) : state_(std::make_unique<State>(kernels, stream)) {}
 Head::~Head() = default;
 
-void Head::forward(const Weights &weights, uint32_t n, const float *hidden, const int32_t *target, float temperature, HeadOutputs out,
-                   const Weights *reference, const float *reference_hidden) {
+void Head::forward(const Weights &weights, uint32_t n, const float *hidden, const int32_t *target, float temperature,
+                   HeadOutputs out, const Weights *reference, const float *reference_hidden) {
   State &state = *state_;
   state.check(weights, out.kl, reference, reference_hidden, n, target, temperature);
   const uint32_t V = state.head(weights).N, C = state.head(weights).K, chunk = std::min(n, state.chunk(V));
@@ -64,7 +69,8 @@ void Head::forward(const Weights &weights, uint32_t n, const float *hidden, cons
     const uint32_t size = std::min(chunk, n - begin);
     const float *x = hidden + uint64_t{begin} * C;
     state.logits_of(weights, size, x, logits);
-    state.kernels.logprob(stream, size, V, logits, temperature, target + begin, out.logp + begin, lse, out.entropy ? out.entropy + begin : nullptr);
+    state.kernels.logprob(stream, size, V, logits, temperature, target + begin, out.logp + begin, lse,
+                          out.entropy ? out.entropy + begin : nullptr);
     if (out.value) state.kernels.value_head(stream, size, C, x, state.value_weights(weights), out.value + begin);
     if (out.kl) {
       state.logits_of(*reference, size, reference_hidden + uint64_t{begin} * state.head(*reference).K, other);
@@ -74,9 +80,9 @@ void Head::forward(const Weights &weights, uint32_t n, const float *hidden, cons
   state.kernels.synchronize(stream);
 }
 
-void Head::backward(const Weights &weights, uint32_t n, const float *hidden, const int32_t *target, float temperature, const float *dlogp,
-                    const float *dentropy, const float *dvalue, const float *dkl, float *d_hidden, float *gradient, const Weights *reference,
-                    const float *reference_hidden) {
+void Head::backward(const Weights &weights, uint32_t n, const float *hidden, const int32_t *target, float temperature,
+                    const float *dlogp, const float *dentropy, const float *dvalue, const float *dkl, float *d_hidden,
+                    float *gradient, const Weights *reference, const float *reference_hidden) {
   State &state = *state_;
   state.check(weights, dkl, reference, reference_hidden, n, target, temperature);
   const hone_weight &weight = state.head(weights);
@@ -85,8 +91,10 @@ void Head::backward(const Weights &weights, uint32_t n, const float *hidden, con
   hone_stream *stream = &state.stream;
   state.arena.restart();
   const auto floats = [&](uint64_t count) { return state.arena.floats(count); };
-  float *logits = floats(uint64_t{chunk} * V), *lse = floats(chunk), *logp = floats(chunk), *entropy = dentropy ? floats(chunk) : nullptr;
-  float *other = dkl ? floats(uint64_t{chunk} * V) : nullptr, *from_kl = dkl ? floats(uint64_t{chunk} * V) : nullptr, *kl = dkl ? floats(chunk) : nullptr;
+  float *logits = floats(uint64_t{chunk} * V), *lse = floats(chunk), *logp = floats(chunk),
+        *entropy = dentropy ? floats(chunk) : nullptr;
+  float *other = dkl ? floats(uint64_t{chunk} * V) : nullptr, *from_kl = dkl ? floats(uint64_t{chunk} * V) : nullptr,
+        *kl = dkl ? floats(chunk) : nullptr;
   for (uint32_t begin = 0; begin < n; begin += chunk) {
     const uint32_t size = std::min(chunk, n - begin);
     const float *x = hidden + uint64_t{begin} * C;
@@ -110,7 +118,8 @@ void Head::backward(const Weights &weights, uint32_t n, const float *hidden, con
     }
     if (dvalue) {
       const float *value = state.value_weights(weights);
-      state.kernels.value_head_backward(stream, size, C, x, value, dvalue + begin, dx, gradient + weights.parameters().back().offset);
+      state.kernels.value_head_backward(stream, size, C, x, value, dvalue + begin, dx,
+                                        gradient + weights.parameters().back().offset);
     }
   }
   state.kernels.synchronize(stream);

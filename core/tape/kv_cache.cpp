@@ -21,15 +21,16 @@ struct KvCache::State {
 
 KvCache::KvCache(const hone_kernels &kernels, const hone_model_info &info, uint32_t pages, uint32_t page_tokens)
     : state_(std::make_unique<State>(kernels)) {
-  if (page_tokens == 0 || page_tokens % 16) throw Failure("a cache page holds a multiple of 16 tokens, not " + std::to_string(page_tokens));
+  if (page_tokens == 0 || page_tokens % 16)
+    throw Failure("a cache page holds a multiple of 16 tokens, not " + std::to_string(page_tokens));
   if (pages == 0) throw Failure("a cache needs at least one page; raise the memory given to it");
   state_->shape = {page_tokens, info.kv_heads, info.key_size, info.value_size};
   const uint64_t bytes = uint64_t{pages} * kernels.kv_page_bytes(&state_->shape);
   for (uint32_t layer = 0; layer < info.attention_layers; ++layer) {
     void *data = kernels.allocate(bytes);
     if (!data)
-      throw Failure("out of memory: the cache needs " + human_bytes(bytes * info.attention_layers) + " for " + std::to_string(pages) +
-                    " pages; give it fewer");
+      throw Failure("out of memory: the cache needs " + human_bytes(bytes * info.attention_layers) + " for " +
+                    std::to_string(pages) + " pages; give it fewer");
     state_->layers.push_back(data);
   }
   state_->references.assign(pages, 0);
@@ -52,17 +53,20 @@ uint32_t KvCache::take() {
 }
 
 void KvCache::share(uint32_t page) {
-  if (page >= pages() || state_->references[page] == 0) throw Failure("cache page " + std::to_string(page) + " is not in use and cannot be shared");
+  if (page >= pages() || state_->references[page] == 0)
+    throw Failure("cache page " + std::to_string(page) + " is not in use and cannot be shared");
   ++state_->references[page];
 }
 
 void KvCache::release(uint32_t page) {
-  if (page >= pages() || state_->references[page] == 0) throw Failure("cache page " + std::to_string(page) + " is released twice");
+  if (page >= pages() || state_->references[page] == 0)
+    throw Failure("cache page " + std::to_string(page) + " is released twice");
   if (--state_->references[page] == 0) state_->free.push_back(page);
 }
 
 void KvCache::copy_page(hone_stream &stream, uint32_t to, uint32_t from) {
-  if (to >= pages() || from >= pages()) throw Failure("cache page " + std::to_string(std::max(to, from)) + " does not exist");
+  if (to >= pages() || from >= pages())
+    throw Failure("cache page " + std::to_string(std::max(to, from)) + " does not exist");
   for (void *layer : state_->layers) state_->kernels.copy_page(&stream, &state_->shape, layer, to, from);
 }
 

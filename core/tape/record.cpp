@@ -1,5 +1,8 @@
-// record.cpp -- the calls a model composes its pass with: each checks its shapes, notes the operator and runs it at once.
+// record.cpp -- the calls a model composes its pass with: each checks its shapes, notes the operator and runs it at
+// once.
+#include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 #include "core/base/failure.h"
 #include "core/model/layout.h"
@@ -17,12 +20,13 @@ class Recorder {
   Recorder(State &state, const char *call) : state_(state), call_(call) {}
 
   [[noreturn]] void refuse(const std::string &why) const { throw Failure(std::string(call_) + ": " + why); }
-  void require(bool holds, const std::string &why) const {
+  void require(bool holds, const char *why) const {  // longer sentences are built only where they are needed
     if (!holds) refuse(why);
   }
 
   const Node &value(hone_tensor tensor, const char *name) const {
-    if (State::is_parameter(tensor) && tensor) refuse(std::string(name) + " is a parameter, but must be a value of this pass");
+    if (State::is_parameter(tensor) && tensor)
+      refuse(std::string(name) + " is a parameter, but must be a value of this pass");
     const Node &node = any(tensor, name);
     if (node.op == Operator::route) refuse(std::string(name) + " is a route, which only experts() takes");
     return node;
@@ -31,20 +35,21 @@ class Recorder {
     if (tensor == 0 || tensor > state_.nodes.size()) refuse(std::string(name) + " is no tensor of this pass");
     const Node &node = state_.node(tensor);
     if (node.segment != state_.segment_start.size() - 1 && !node.kept)
-      refuse(std::string(name) + " was made before the last boundary(), beyond which only the boundary's own tensor may be used");
+      refuse(std::string(name) +
+             " was made before the last boundary(), beyond which only the boundary's own tensor may be used");
     return node;
   }
   const ParameterInfo &parameter(hone_tensor tensor, const char *name) const {
     if (!State::is_parameter(tensor)) refuse(std::string(name) + " must be a parameter");
     return state_.info_of(tensor);
   }
-  // `value 4 x 16` style checks, each with both numbers.
-  void equal(uint64_t found, uint64_t wanted, const std::string &what) const {
-    if (found != wanted) refuse(what + " must be " + number(wanted) + ", but it is " + number(found));
+  void equal(uint64_t found, uint64_t wanted, const char *what) const {
+    if (found != wanted) refuse(std::string(what) + " must be " + number(wanted) + ", but it is " + number(found));
   }
-  void shape(const ParameterInfo &parameter, const std::vector<uint32_t> &wanted) const {
-    if (parameter.dims != wanted)
-      refuse("\"" + parameter.name + "\" must have the shape " + shape_text(wanted) + " here, but it is declared as " + shape_text(parameter.dims));
+  void shape(const ParameterInfo &parameter, std::initializer_list<uint32_t> wanted) const {
+    if (!std::equal(wanted.begin(), wanted.end(), parameter.dims.begin(), parameter.dims.end()))
+      refuse("\"" + parameter.name + "\" must have the shape " + shape_text(wanted) + " here, but it is declared as " +
+             shape_text(parameter.dims));
   }
 
   hone_tensor finish(Node &&node) {
@@ -82,7 +87,8 @@ uint32_t tokens(void *ctx) { return static_cast<State *>(ctx)->T; }
 hone_tensor parameter(void *ctx, uint32_t index) {
   return guarded(ctx, "parameter", [&](State &state, Recorder &check) -> hone_tensor {
     const size_t declared = state.weights->architecture().parameters().size();
-    if (index >= declared) check.refuse("index " + number(index) + " is not among the " + number(declared) + " declared parameters");
+    if (index >= declared)
+      check.refuse("index " + number(index) + " is not among the " + number(declared) + " declared parameters");
     return kParameter | index;
   });
 }
@@ -92,8 +98,9 @@ hone_tensor embedding(void *ctx, hone_tensor table) {
     const ParameterInfo &parameter = check.parameter(table, "table");
     check.equal(parameter.dims.size(), 2, "the table's number of dimensions");
     if (state.least_id < 0 || static_cast<uint32_t>(state.largest_id) >= parameter.dims[0])
-      check.refuse("token id " + std::to_string(state.least_id < 0 ? state.least_id : state.largest_id) + " is outside the table \"" +
-                   parameter.name + "\" of " + number(parameter.dims[0]) + " rows; does the tokenizer belong to this model?");
+      check.refuse("token id " + std::to_string(state.least_id < 0 ? state.least_id : state.largest_id) +
+                   " is outside the table \"" + parameter.name + "\" of " + number(parameter.dims[0]) +
+                   " rows; does the tokenizer belong to this model?");
     Node node(Operator::embedding);
     node.columns = parameter.dims[1];
     node.in[0] = table;
@@ -106,9 +113,11 @@ hone_tensor linear(void *ctx, hone_tensor x, hone_tensor weight, hone_tensor bia
     const Node &input = check.value(x, "x");
     const ParameterInfo &matrix = check.parameter(weight, "weight");
     if (matrix.dims.size() != 2 || matrix.dims[1] != input.columns)
-      check.refuse("x has " + number(input.columns) + " columns, but \"" + matrix.name + "\" is " + shape_text(matrix.dims));
+      check.refuse("x has " + number(input.columns) + " columns, but \"" + matrix.name + "\" is " +
+                   shape_text(matrix.dims));
     if (!state.weights->weight(State::index_of(weight)).N)
-      check.refuse("\"" + matrix.name + "\" has the shape of an embedding that is not the head, and cannot be multiplied with");
+      check.refuse("\"" + matrix.name +
+                   "\" has the shape of an embedding that is not the head, and cannot be multiplied with");
     if (bias) check.shape(check.parameter(bias, "bias"), {matrix.dims[0]});
     Node node(Operator::linear);
     node.columns = matrix.dims[0];
@@ -120,7 +129,8 @@ hone_tensor linear(void *ctx, hone_tensor x, hone_tensor weight, hone_tensor bia
 hone_tensor rms_norm(void *ctx, hone_tensor x, hone_tensor weight, uint32_t width, float epsilon) {
   return guarded(ctx, "rms_norm", [&](State &, Recorder &check) {
     const Node &input = check.value(x, "x");
-    check.require(width > 0 && input.columns % width == 0, "a width of " + number(width) + " does not divide x's " + number(input.columns) + " columns");
+    if (!(width > 0 && input.columns % width == 0))
+      check.refuse("a width of " + number(width) + " does not divide x's " + number(input.columns) + " columns");
     check.require(epsilon >= 0, "epsilon must not be negative");
     if (weight) check.shape(check.parameter(weight, "weight"), {width});
     Node node(Operator::rms_norm);
@@ -142,7 +152,9 @@ hone_tensor elementwise(void *ctx, const char *name, Operator op, hone_tensor a,
   });
 }
 hone_tensor add(void *ctx, hone_tensor a, hone_tensor b) { return elementwise(ctx, "add", Operator::add, a, b); }
-hone_tensor swiglu(void *ctx, hone_tensor gate, hone_tensor up) { return elementwise(ctx, "swiglu", Operator::swiglu, gate, up); }
+hone_tensor swiglu(void *ctx, hone_tensor gate, hone_tensor up) {
+  return elementwise(ctx, "swiglu", Operator::swiglu, gate, up);
+}
 
 hone_tensor scale(void *ctx, hone_tensor a, float factor) {
   return guarded(ctx, "scale", [&](State &, Recorder &check) {
@@ -157,10 +169,12 @@ hone_tensor scale(void *ctx, hone_tensor a, float factor) {
 hone_tensor slice(void *ctx, hone_tensor x, uint32_t heads, uint32_t begin, uint32_t size) {
   return guarded(ctx, "slice", [&](State &, Recorder &check) {
     const Node &input = check.value(x, "x");
-    check.require(heads > 0 && input.columns % heads == 0, number(heads) + " heads do not divide x's " + number(input.columns) + " columns");
+    if (!(heads > 0 && input.columns % heads == 0))
+      check.refuse(number(heads) + " heads do not divide x's " + number(input.columns) + " columns");
     const uint32_t width = input.columns / heads;
-    check.require(size > 0 && begin <= width && size <= width - begin,
-                  "columns " + number(begin) + " .. " + number(uint64_t{begin} + size) + " are not within a head of " + number(width));
+    if (!(size > 0 && begin <= width && size <= width - begin))
+      check.refuse("columns " + number(begin) + " .. " + number(uint64_t{begin} + size) + " are not within a head of " +
+                   number(width));
     Node node(Operator::slice);
     node.columns = heads * size;
     node.in[0] = x;
@@ -172,9 +186,12 @@ hone_tensor slice(void *ctx, hone_tensor x, uint32_t heads, uint32_t begin, uint
 hone_tensor join(void *ctx, hone_tensor a, uint32_t a_heads, hone_tensor b, uint32_t b_heads) {
   return guarded(ctx, "join", [&](State &, Recorder &check) {
     const Node &first = check.value(a, "a"), &second = check.value(b, "b");
-    check.require(a_heads > 0 && first.columns % a_heads == 0, number(a_heads) + " heads do not divide a's " + number(first.columns) + " columns");
-    check.require(b_heads == a_heads || b_heads == 1, "b's heads must be as many as a's, " + number(a_heads) + ", or 1, but are " + number(b_heads));
-    check.require(second.columns % b_heads == 0, number(b_heads) + " heads do not divide b's " + number(second.columns) + " columns");
+    if (!(a_heads > 0 && first.columns % a_heads == 0))
+      check.refuse(number(a_heads) + " heads do not divide a's " + number(first.columns) + " columns");
+    if (!(b_heads == a_heads || b_heads == 1))
+      check.refuse("b's heads must be as many as a's, " + number(a_heads) + ", or 1, but are " + number(b_heads));
+    if (!(second.columns % b_heads == 0))
+      check.refuse(number(b_heads) + " heads do not divide b's " + number(second.columns) + " columns");
     Node node(Operator::join);
     node.columns = first.columns + second.columns / b_heads * a_heads;
     node.in[0] = a, node.in[1] = b;
@@ -186,12 +203,13 @@ hone_tensor join(void *ctx, hone_tensor a, uint32_t a_heads, hone_tensor b, uint
 hone_tensor rope(void *ctx, hone_tensor x, const hone_rope_shape *shape) {
   return guarded(ctx, "rope", [&](State &state, Recorder &check) {
     const Node &input = check.value(x, "x");
-    check.require(shape->heads > 0 && input.columns % shape->heads == 0,
-                  number(shape->heads) + " heads do not divide x's " + number(input.columns) + " columns");
+    if (!(shape->heads > 0 && input.columns % shape->heads == 0))
+      check.refuse(number(shape->heads) + " heads do not divide x's " + number(input.columns) + " columns");
     const uint32_t width = input.columns / shape->heads;
-    check.require(shape->size > 0 && shape->size % 2 == 0 && shape->begin <= width && shape->size <= width - shape->begin,
-                  "the rotated columns " + number(shape->begin) + " .. " + number(uint64_t{shape->begin} + shape->size) +
-                      " must be an even number within a head of " + number(width));
+    if (!(shape->size > 0 && shape->size % 2 == 0 && shape->begin <= width && shape->size <= width - shape->begin))
+      check.refuse("the rotated columns " + number(shape->begin) + " .. " +
+                   number(uint64_t{shape->begin} + shape->size) + " must be an even number within a head of " +
+                   number(width));
     check.require(shape->inverse_frequency != nullptr, "inverse_frequency is missing");
     Node node(Operator::rope);
     node.columns = input.columns;
@@ -204,13 +222,16 @@ hone_tensor rope(void *ctx, hone_tensor x, const hone_rope_shape *shape) {
 hone_tensor attention(void *ctx, hone_tensor q, hone_tensor k, hone_tensor v, const hone_attention_shape *shape) {
   return guarded(ctx, "attention", [&](State &state, Recorder &check) {
     const hone_model_info &info = state.weights->architecture().info();
-    check.require(shape->heads > 0 && shape->kv_heads > 0 && shape->heads % shape->kv_heads == 0,
-                  number(shape->kv_heads) + " kv heads do not divide " + number(shape->heads) + " heads");
+    if (!(shape->heads > 0 && shape->kv_heads > 0 && shape->heads % shape->kv_heads == 0))
+      check.refuse(number(shape->kv_heads) + " kv heads do not divide " + number(shape->heads) + " heads");
     check.equal(shape->kv_heads, info.kv_heads, "kv_heads, as info() says,");
     check.equal(check.value(q, "q").columns, uint64_t{shape->heads} * info.key_size, "q's columns, heads * key_size,");
-    check.equal(check.value(k, "k").columns, uint64_t{shape->kv_heads} * info.key_size, "k's columns, kv_heads * key_size,");
-    check.equal(check.value(v, "v").columns, uint64_t{shape->kv_heads} * info.value_size, "v's columns, kv_heads * value_size,");
-    check.require(state.attention_calls < info.attention_layers, "info() tells of " + number(info.attention_layers) + " attention layers; this is one more");
+    check.equal(check.value(k, "k").columns, uint64_t{shape->kv_heads} * info.key_size,
+                "k's columns, kv_heads * key_size,");
+    check.equal(check.value(v, "v").columns, uint64_t{shape->kv_heads} * info.value_size,
+                "v's columns, kv_heads * value_size,");
+    if (!(state.attention_calls < info.attention_layers))
+      check.refuse("info() tells of " + number(info.attention_layers) + " attention layers; this is one more");
     Node node(Operator::attention);
     node.columns = shape->heads * info.value_size;
     node.in[0] = q, node.in[1] = k, node.in[2] = v;
@@ -225,18 +246,24 @@ hone_tensor route(void *ctx, hone_tensor logits, hone_tensor bias, const hone_ro
     const uint32_t experts = check.value(logits, "logits").columns;
     check.equal(experts, info.experts, "the logits' columns, info()'s experts,");
     check.equal(shape->experts_per_token, info.experts_per_token, "experts_per_token, as info() says,");
-    check.require(shape->groups > 0 && experts % shape->groups == 0, number(shape->groups) + " groups do not divide " + number(experts) + " experts");
-    check.require(shape->groups_kept > 0 && shape->groups_kept <= shape->groups,
-                  "groups_kept must be 1 .. " + number(shape->groups) + ", but it is " + number(shape->groups_kept));
-    check.require(shape->experts_per_token > 0 && shape->experts_per_token <= experts / shape->groups * shape->groups_kept,
-                  number(shape->experts_per_token) + " experts cannot be chosen from " + number(experts / shape->groups * shape->groups_kept));
-    check.require(shape->gate == HONE_GATE_SIGMOID || shape->gate == HONE_GATE_SOFTMAX, "gate " + number(shape->gate) + " is unknown");
-    check.require(state.route_calls < info.routed_layers, "info() tells of " + number(info.routed_layers) + " routed layers; this is one more");
+    if (!(shape->groups > 0 && experts % shape->groups == 0))
+      check.refuse(number(shape->groups) + " groups do not divide " + number(experts) + " experts");
+    if (!(shape->groups_kept > 0 && shape->groups_kept <= shape->groups))
+      check.refuse("groups_kept must be 1 .. " + number(shape->groups) + ", but it is " + number(shape->groups_kept));
+    if (!(shape->experts_per_token > 0 && shape->experts_per_token <= experts / shape->groups * shape->groups_kept))
+      check.refuse(number(shape->experts_per_token) + " experts cannot be chosen from " +
+                   number(experts / shape->groups * shape->groups_kept));
+    if (!(shape->gate == HONE_GATE_SIGMOID || shape->gate == HONE_GATE_SOFTMAX))
+      check.refuse("gate " + number(shape->gate) + " is unknown");
+    if (!(state.route_calls < info.routed_layers))
+      check.refuse("info() tells of " + number(info.routed_layers) + " routed layers; this is one more");
     if (bias) check.shape(check.parameter(bias, "bias"), {experts});
     Node node(Operator::route);
     node.in[0] = logits, node.in[1] = bias;
     node.route = {};
-    node.route.args = {state.T, experts, shape->experts_per_token, shape->groups, shape->groups_kept, shape->gate, shape->normalise, shape->scaling};
+    node.route.args = {
+        state.T,          experts,       shape->experts_per_token, shape->groups, shape->groups_kept, shape->gate,
+        shape->normalise, shape->scaling};
     node.route.alpha = shape->sequence_loss;
     node.route.layer = state.route_calls++;
     return check.finish(std::move(node));
@@ -249,14 +276,14 @@ hone_tensor experts(void *ctx, hone_tensor x, hone_tensor route, hone_tensor gat
     check.require(chosen.op == Operator::route, "route must be what route() gave");
     const uint32_t E = chosen.route.args.E, C = input.columns;
     const ParameterInfo &gates = check.parameter(gate, "gate");
-    check.equal(gates.dims.size(), 3, "the number of dimensions of \"" + gates.name + "\"");
+    if (gates.dims.size() != 3) check.refuse("\"" + gates.name + "\" must have 3 dimensions");
     const uint32_t F = gates.dims[1];
     check.shape(gates, {E, F, C});
     check.shape(check.parameter(up, "up"), {E, F, C});
     check.shape(check.parameter(down, "down"), {E, C, F});
     for (hone_tensor matrix : {gate, up, down})
-      check.require(check.parameter(matrix, "weight").flags & HONE_PARAMETER_EXPERTS,
-                    "\"" + check.parameter(matrix, "weight").name + "\" must be declared with HONE_PARAMETER_EXPERTS");
+      if (!(check.parameter(matrix, "weight").flags & HONE_PARAMETER_EXPERTS))
+        check.refuse("\"" + check.parameter(matrix, "weight").name + "\" must be declared with HONE_PARAMETER_EXPERTS");
     Node node(Operator::experts);
     node.columns = C;
     node.in[0] = x, node.in[1] = route, node.in[2] = gate, node.in[3] = up, node.in[4] = down;
@@ -267,11 +294,13 @@ hone_tensor experts(void *ctx, hone_tensor x, hone_tensor route, hone_tensor gat
 
 hone_tensor custom(void *ctx, const hone_tensor *inputs, uint32_t n_inputs, const hone_custom *op) {
   return guarded(ctx, "custom", [&](State &state, Recorder &check) {
-    check.require(n_inputs <= kMostInputs, number(n_inputs) + " inputs are more than the " + number(kMostInputs) + " allowed");
+    if (!(n_inputs <= kMostInputs))
+      check.refuse(number(n_inputs) + " inputs are more than the " + number(kMostInputs) + " allowed");
     Node node(Operator::custom);
     node.custom.op = {};
     std::memcpy(&node.custom.op, op, std::min<size_t>(op->struct_size, sizeof(hone_custom)));
-    check.require(node.custom.op.forward && node.custom.op.backward && node.custom.op.columns > 0, "it needs forward, backward and columns");
+    check.require(node.custom.op.forward && node.custom.op.backward && node.custom.op.columns > 0,
+                  "it needs forward, backward and columns");
     for (uint32_t i = 0; i < n_inputs; ++i)
       if (!State::is_parameter(inputs[i])) check.value(inputs[i], "an input");
     node.columns = node.custom.op.columns;
@@ -303,8 +332,24 @@ hone_tensor boundary(void *ctx, hone_tensor x) {
 }  // namespace
 
 const hone_tape &recorder() {
-  static const hone_tape table = {sizeof(hone_tape), nullptr, tokens, parameter, embedding, linear, rms_norm, add, scale, swiglu, slice, join,
-                                  rope, attention, route, experts, custom, boundary};
+  static const hone_tape table = {sizeof(hone_tape),
+                                  nullptr,
+                                  tokens,
+                                  parameter,
+                                  embedding,
+                                  linear,
+                                  rms_norm,
+                                  add,
+                                  scale,
+                                  swiglu,
+                                  slice,
+                                  join,
+                                  rope,
+                                  attention,
+                                  route,
+                                  experts,
+                                  custom,
+                                  boundary};
   return table;
 }
 

@@ -21,7 +21,8 @@ void Tape::State::run(Node &n) {
     case Operator::rms_norm: {
       const uint64_t groups = size_of(n) / n.norm.width;
       n.norm.inverse = scratch.floats(groups);
-      kernels.rms_norm(s, groups, n.norm.width, x, n.in[1] ? parameter_data(n.in[1]) : nullptr, n.norm.epsilon, y, n.norm.inverse);
+      kernels.rms_norm(s, groups, n.norm.width, x, n.in[1] ? parameter_data(n.in[1]) : nullptr, n.norm.epsilon, y,
+                       n.norm.inverse);
       break;
     }
     case Operator::add:
@@ -43,26 +44,30 @@ void Tape::State::run(Node &n) {
     case Operator::join: {
       const auto &[a_heads, b_heads] = n.join;
       const Node &b = node(n.in[1]);
-      const uint32_t a_columns = node(n.in[0]).columns, a_size = a_columns / a_heads, b_size = b.columns / b_heads, size = a_size + b_size;
+      const uint32_t a_columns = node(n.in[0]).columns, a_size = a_columns / a_heads, b_size = b.columns / b_heads,
+                     size = a_size + b_size;
       kernels.copy_heads(s, T, a_heads, a_size, x, a_columns, a_size, y, n.columns, size, 0);
-      kernels.copy_heads(s, T, a_heads, b_size, b.data, b.columns, b_heads == a_heads ? b_size : 0, y + a_size, n.columns, size, 0);
+      kernels.copy_heads(s, T, a_heads, b_size, b.data, b.columns, b_heads == a_heads ? b_size : 0, y + a_size,
+                         n.columns, size, 0);
       break;
     }
     case Operator::rope: {
       const float *table = ropes.table(stream, n.rope.table, positions, weights->architecture().info().max_positions);
       kernels.copy(s, y, x, size_of(n));
-      kernels.rope(s, T, n.rope.heads, n.columns / n.rope.heads, n.rope.begin, n.rope.size, static_cast<int>(n.rope.interleaved), position, table, 1, y);
+      kernels.rope(s, T, n.rope.heads, n.columns / n.rope.heads, n.rope.begin, n.rope.size,
+                   static_cast<int>(n.rope.interleaved), position, table, 1, y);
       break;
     }
     case Operator::attention: {
       const float *k = node(n.in[1]).data, *v = node(n.in[2]).data;
       if (cache) {
-        kernels.attention_cached(s, &cached_rows, &cache->shape(), n.attention.heads, n.attention.scale, x, k, v, cache->layer(n.attention.layer), y);
+        kernels.attention_cached(s, &cached_rows, &cache->shape(), n.attention.heads, n.attention.scale, x, k, v,
+                                 cache->layer(n.attention.layer), y);
       } else {
         const hone_model_info &info = weights->architecture().info();
         n.attention.lse = scratch.floats(uint64_t{T} * n.attention.heads);
-        kernels.attention(s, R, row_start, n.attention.heads, n.attention.kv_heads, info.key_size, info.value_size, n.attention.scale, x, k, v, y,
-                          n.attention.lse);
+        kernels.attention(s, R, row_start, n.attention.heads, n.attention.kv_heads, info.key_size, info.value_size,
+                          n.attention.scale, x, k, v, y, n.attention.lse);
       }
       break;
     }
@@ -82,14 +87,16 @@ void Tape::State::run_route(Node &n) {
   route.place = static_cast<uint32_t *>(scratch.take(choices * sizeof(uint32_t)));
   route.offsets = static_cast<uint32_t *>(scratch.take((route.args.E + 1) * sizeof(uint32_t)));
   n.data = scratch.floats(choices);
-  kernels.route(&stream, &route.args, node(n.in[0]).data, n.in[1] ? parameter_data(n.in[1]) : nullptr, route.scores, route.index, n.data);
+  kernels.route(&stream, &route.args, node(n.in[0]).data, n.in[1] ? parameter_data(n.in[1]) : nullptr, route.scores,
+                route.index, n.data);
   kernels.dispatch(&stream, T, route.args.k, route.args.E, route.index, route.order, route.place, route.offsets);
   if (replaying) return;
   kernels.copy_out(&stream, host_offsets.data(), route.offsets, (route.args.E + 1) * sizeof(uint32_t));
   uint64_t *count = counts.data() + uint64_t{route.layer} * route.args.E;
   for (uint32_t e = 0; e < route.args.E; ++e) count[e] += host_offsets[e + 1] - host_offsets[e];
   if (record && route.alpha != 0)
-    kernels.sequence_balance(&stream, &route.args, R, row_start, route.scores, route.index, route.alpha, 0, &auxiliary_loss, nullptr);
+    kernels.sequence_balance(&stream, &route.args, R, row_start, route.scores, route.index, route.alpha, 0,
+                             &auxiliary_loss, nullptr);
 }
 
 void Tape::State::run_experts(Node &n) {
@@ -98,7 +105,8 @@ void Tape::State::run_experts(Node &n) {
   const uint64_t rows = uint64_t{T} * k;
   auto &saved = n.experts;
   n.data = scratch.floats(size_of(n));
-  saved = {scratch.floats(rows * C), scratch.floats(rows * F), scratch.floats(rows * F), scratch.floats(rows * F), scratch.floats(rows * C)};
+  saved = {scratch.floats(rows * C), scratch.floats(rows * F), scratch.floats(rows * F), scratch.floats(rows * F),
+           scratch.floats(rows * C)};
   const uint32_t *offsets = route.route.offsets;
   kernels.gather_rows(&stream, static_cast<uint32_t>(rows), C, k, route.route.order, x.data, saved.x);
   kernels.expert_matmul(&stream, E, offsets, saved.x, &weights->weight(index_of(n.in[2])), saved.gate);

@@ -20,7 +20,8 @@ Tape::Tape(const hone_kernels &kernels, const hone_stream &stream) : state_(std:
 Tape::~Tape() = default;
 
 // Checks the tokens, lays them and their positions down, and forgets the pass before.
-void Tape::State::begin(const Weights &pass_weights, const PackedTokens &tokens, std::span<const uint32_t> first_position) {
+void Tape::State::begin(const Weights &pass_weights, const PackedTokens &tokens,
+                        std::span<const uint32_t> first_position) {
   const Architecture &architecture = pass_weights.architecture();
   const hone_model_info &info = architecture.info();
   const auto refuse = [&](const std::string &why) { throw Failure("model " + architecture.component() + ": " + why); };
@@ -28,9 +29,11 @@ void Tape::State::begin(const Weights &pass_weights, const PackedTokens &tokens,
   record = false;
   hidden = 0;
   if (!pass_weights.prepared()) refuse("its weights were changed after they were last prepared");
-  if (tokens.row_start.size() < 2 || tokens.row_start.front() != 0 || tokens.row_start.back() != tokens.ids.size() || tokens.ids.empty())
+  if (tokens.row_start.size() < 2 || tokens.row_start.front() != 0 || tokens.row_start.back() != tokens.ids.size() ||
+      tokens.ids.empty())
     refuse("a pass needs at least one row and one token, with row_start from 0 to the number of tokens");
-  if (tokens.ids.size() > UINT32_MAX / 2) refuse("a pass of " + std::to_string(tokens.ids.size()) + " tokens is too large");
+  if (tokens.ids.size() > UINT32_MAX / 2)
+    refuse("a pass of " + std::to_string(tokens.ids.size()) + " tokens is too large");
 
   kept.restart();
   scratch.restart();
@@ -56,8 +59,9 @@ void Tape::State::begin(const Weights &pass_weights, const PackedTokens &tokens,
     const uint32_t first = first_position.empty() ? 0 : first_position[r];
     const uint64_t last = uint64_t{first} + (end - begin);
     if (last > info.max_positions)
-      refuse("row " + std::to_string(r) + " has " + std::to_string(last) + " tokens, but the model's last position is " +
-             std::to_string(info.max_positions) + "; shorten it, or raise max_position_embeddings");
+      refuse("row " + std::to_string(r) + " has " + std::to_string(last) +
+             " tokens, but the model's last position is " + std::to_string(info.max_positions) +
+             "; shorten it, or raise max_position_embeddings");
     for (uint32_t t = begin; t < end; ++t) host_positions[t] = first + (t - begin);
     positions = std::max(positions, static_cast<uint32_t>(last));
   }
@@ -95,10 +99,12 @@ const float *Tape::State::compose(const Weights &pass_weights) {
   if (node(result).segment + 1 != segment_start.size() && !node(result).kept)
     refuse("forward() ends with a tensor from before the last boundary()");
   if (attention_calls != info.attention_layers || route_calls != info.routed_layers)
-    refuse("info() tells of " + std::to_string(info.attention_layers) + " attention and " + std::to_string(info.routed_layers) +
-           " routed layers, but forward() ran " + std::to_string(attention_calls) + " and " + std::to_string(route_calls));
+    refuse("info() tells of " + std::to_string(info.attention_layers) + " attention and " +
+           std::to_string(info.routed_layers) + " routed layers, but forward() ran " + std::to_string(attention_calls) +
+           " and " + std::to_string(route_calls));
   hidden = result;
-  if (const int32_t problem = kernels.synchronize(&stream)) refuse("the device failed with code " + std::to_string(problem));
+  if (const int32_t problem = kernels.synchronize(&stream))
+    refuse("the device failed with code " + std::to_string(problem));
   return node(result).data;
 }
 
@@ -110,14 +116,18 @@ const float *Tape::forward(const Weights &weights, const PackedTokens &tokens, b
   return state_->compose(weights);
 }
 
-const float *Tape::forward_cached(const Weights &weights, const PackedTokens &tokens, std::span<const uint32_t> first_position,
-                                  std::span<const uint32_t> page_table, uint32_t max_pages, KvCache &cache) {
+const float *Tape::forward_cached(const Weights &weights, const PackedTokens &tokens,
+                                  std::span<const uint32_t> first_position, std::span<const uint32_t> page_table,
+                                  uint32_t max_pages, KvCache &cache) {
   State &state = *state_;
   const hone_model_info &info = weights.architecture().info();
-  const auto refuse = [&](const std::string &why) { throw Failure("model " + weights.architecture().component() + ": " + why); };
+  const auto refuse = [&](const std::string &why) {
+    throw Failure("model " + weights.architecture().component() + ": " + why);
+  };
   const size_t rows = tokens.row_start.empty() ? 0 : tokens.row_start.size() - 1;
   if (first_position.size() != rows || page_table.size() != rows * max_pages)
-    refuse("a cached pass of " + std::to_string(rows) + " rows needs a first position and " + std::to_string(max_pages) + " pages for each");
+    refuse("a cached pass of " + std::to_string(rows) + " rows needs a first position and " +
+           std::to_string(max_pages) + " pages for each");
   const hone_kv_page_shape &shape = cache.shape();
   if (shape.kv_heads != info.kv_heads || shape.key_size != info.key_size || shape.value_size != info.value_size)
     refuse("the cache was made for another model");
@@ -125,14 +135,18 @@ const float *Tape::forward_cached(const Weights &weights, const PackedTokens &to
   for (size_t r = 0; r < rows; ++r) {
     const uint64_t end = uint64_t{first_position[r]} + (tokens.row_start[r + 1] - tokens.row_start[r]);
     const uint64_t pages = (end + shape.page_tokens - 1) / shape.page_tokens;
-    if (pages > max_pages) refuse("row " + std::to_string(r) + " needs " + std::to_string(pages) + " cache pages, but has room for " + std::to_string(max_pages));
+    if (pages > max_pages)
+      refuse("row " + std::to_string(r) + " needs " + std::to_string(pages) + " cache pages, but has room for " +
+             std::to_string(max_pages));
     for (uint64_t i = 0; i < pages; ++i)
       if (page_table[r * max_pages + i] >= cache.pages())
-        refuse("row " + std::to_string(r) + " names cache page " + std::to_string(page_table[r * max_pages + i]) + " of " + std::to_string(cache.pages()));
+        refuse("row " + std::to_string(r) + " names cache page " + std::to_string(page_table[r * max_pages + i]) +
+               " of " + std::to_string(cache.pages()));
   }
   state.cache = &cache;
   state.keep_boundaries_only = true;
-  state.cached_rows = {state.R, max_pages, state.row_start, on_device(state, first_position), on_device(state, page_table)};
+  state.cached_rows = {state.R, max_pages, state.row_start, on_device(state, first_position),
+                       on_device(state, page_table)};
   return state.compose(weights);
 }
 
@@ -145,7 +159,8 @@ void Tape::backward(const float *d_hidden, float *gradient, float auxiliary_scal
   float *top = state.gradient_of(state.hidden);
   state.kernels.copy(&state.stream, top, d_hidden, state.size_of(state.node(state.hidden)));
   state.backward();
-  if (const int32_t problem = state.kernels.synchronize(&state.stream)) throw Failure("the device failed with code " + std::to_string(problem));
+  if (const int32_t problem = state.kernels.synchronize(&state.stream))
+    throw Failure("the device failed with code " + std::to_string(problem));
 }
 
 double Tape::auxiliary_loss() const { return state_->auxiliary_loss; }

@@ -13,7 +13,8 @@
 
 namespace hone {
 
-// The KV cache's pages for all attention layers of one model. Pages are counted; a prompt's pages can be shared by rows.
+// The KV cache's pages for all attention layers of one model. Pages are counted; a prompt's pages can be shared by
+// rows.
 class KvCache {
  public:
   KvCache(const hone_kernels &, const hone_model_info &, uint32_t pages, uint32_t page_tokens = 32);
@@ -21,11 +22,11 @@ class KvCache {
   uint32_t page_tokens() const;
   uint32_t pages() const;
   uint32_t free_pages() const;
-  uint32_t take();                   // a free page with one reference; Failure when none is left
-  void share(uint32_t page);         // one more reference
-  void release(uint32_t page);       // one fewer; free at zero
+  uint32_t take();              // a free page with one reference; Failure when none is left
+  void share(uint32_t page);    // one more reference
+  void release(uint32_t page);  // one fewer; free at zero
   void copy_page(hone_stream &, uint32_t to, uint32_t from);  // in all layers
-  void *layer(uint32_t attention_layer);  // kernels' `pages`
+  void *layer(uint32_t attention_layer);                      // kernels' `pages`
   const hone_kv_page_shape &shape() const;
 
  private:
@@ -35,8 +36,8 @@ class KvCache {
 
 // Sequences packed one after another, without padding: row r owns tokens row_start[r] .. row_start[r+1].
 struct PackedTokens {
-  std::span<const int32_t> ids;          // [T]
-  std::span<const uint32_t> row_start;   // [R + 1]
+  std::span<const int32_t> ids;         // [T]
+  std::span<const uint32_t> row_start;  // [R + 1]
 };
 
 class Tape {
@@ -54,12 +55,13 @@ class Tape {
   void backward(const float *d_hidden, float *gradient, float auxiliary_scale = 0);
   double auxiliary_loss() const;  // of the last recorded pass: sum over routed layers and sequences, unscaled
 
-  // Cached pass: row r's new tokens start at first_position[r]; page_table[r * max_pages + i] as in hone_cached_rows, with
-  // room for the new tokens already taken. Same bits as forward() gives for the same tokens.
+  // Cached pass: row r's new tokens start at first_position[r]; page_table[r * max_pages + i] as in hone_cached_rows,
+  // with room for the new tokens already taken. Same bits as forward() gives for the same tokens.
   const float *forward_cached(const Weights &, const PackedTokens &, std::span<const uint32_t> first_position,
                               std::span<const uint32_t> page_table, uint32_t max_pages, KvCache &);
 
-  // Expert choices counted in all passes since the last reset, or since another model was run: [routed_layers][experts].
+  // Expert choices counted in all passes since the last reset, or since another model was run:
+  // [routed_layers][experts].
   std::span<const uint64_t> expert_counts() const;
   void reset_expert_counts();
   size_t arena_bytes() const;
@@ -71,7 +73,9 @@ class Tape {
 };
 
 // The head, in chunks of tokens so that whole logits are never kept. hidden [n, C] rows are gathered by the caller.
-struct HeadOutputs { float *logp, *entropy, *value, *kl; };  // [n] each; entropy, value and kl may be null
+struct HeadOutputs {
+  float *logp, *entropy, *value, *kl;
+};  // [n] each; entropy, value and kl may be null
 class Head {
  public:
   Head(const hone_kernels &, const hone_stream &);
@@ -79,11 +83,11 @@ class Head {
   // targets [n]; temperature divides the logits. reference_hidden with reference weights only for kl.
   void forward(const Weights &, uint32_t n, const float *hidden, const int32_t *target, float temperature, HeadOutputs,
                const Weights *reference = nullptr, const float *reference_hidden = nullptr);
-  // Recomputes the logits; d_hidden [n, C] += ; the head's and value head's gradients += into gradient. d_* [n], may be null
-  // but dlogp.
-  void backward(const Weights &, uint32_t n, const float *hidden, const int32_t *target, float temperature, const float *dlogp,
-                const float *dentropy, const float *dvalue, const float *dkl, float *d_hidden, float *gradient,
-                const Weights *reference = nullptr, const float *reference_hidden = nullptr);
+  // Recomputes the logits; d_hidden [n, C] += ; the head's and value head's gradients += into gradient. d_* [n], may be
+  // null but dlogp.
+  void backward(const Weights &, uint32_t n, const float *hidden, const int32_t *target, float temperature,
+                const float *dlogp, const float *dentropy, const float *dvalue, const float *dkl, float *d_hidden,
+                float *gradient, const Weights *reference = nullptr, const float *reference_hidden = nullptr);
   // Logits of a few rows, for sampling: [n, V], valid until the next call.
   const float *logits(const Weights &, uint32_t n, const float *hidden);
 

@@ -51,7 +51,8 @@ std::vector<nlohmann::json> read_rows(const std::string &path) {
       throw Failure(where + "not JSON: " + plain_reason(e.what()));
     }
     if (!row.is_object())
-      throw Failure(where + "a row must be a JSON object such as {\"prompt\": \"...\"}, but this is " + std::string(row.type_name()));
+      throw Failure(where + "a row must be a JSON object such as {\"prompt\": \"...\"}, but this is " +
+                    std::string(row.type_name()));
     rows.push_back(std::move(row));
   }
   if (rows.empty()) throw Failure(name + ": no rows; it needs one JSON object per line");
@@ -60,7 +61,8 @@ std::vector<nlohmann::json> read_rows(const std::string &path) {
 
 std::string column_text(const nlohmann::json &row, const std::string &column, const std::string &where) {
   const auto found = row.find(column);
-  if (found == row.end()) throw Failure(where + ": row has no column \"" + column + "\" (it has: " + keys_of(row) + ")");
+  if (found == row.end())
+    throw Failure(where + ": row has no column \"" + column + "\" (it has: " + keys_of(row) + ")");
   if (found->is_string()) return found->get<std::string>();
   if (found->is_number_integer() || found->is_boolean()) return found->dump();
   if (found->is_number_float()) return number_text(found->get<double>());

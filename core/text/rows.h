@@ -12,7 +12,8 @@ namespace hone {
 // "FILE:7: invalid UTF-8 at byte 12". path "-" reads stdin.
 std::vector<nlohmann::json> read_rows(const std::string &path);
 
-// The text of a column, or Failure 'FILE:7: row has no column "prompt" (it has: question, answer)'. Numbers become text.
+// The text of a column, or Failure 'FILE:7: row has no column "prompt" (it has: question, answer)'. Numbers become
+// text.
 std::string column_text(const nlohmann::json &row, const std::string &column, const std::string &where);
 
 }  // namespace hone

@@ -28,7 +28,8 @@ std::unique_ptr<Tokenizer> Tokenizer::from_file(const std::filesystem::path &pat
   const auto type = model->find("type");
   const std::string name = type != model->end() && type->is_string() ? type->get<std::string>() : "(missing)";
   if (name != "WordLevel")
-    throw Failure(path.string() + ": tokenizer model type \"" + name + "\" is not supported yet; hone reads \"WordLevel\"");
+    throw Failure(path.string() + ": tokenizer model type \"" + name +
+                  "\" is not supported yet; hone reads \"WordLevel\"");
 
   nlohmann::json config = nlohmann::json::object();
   const auto config_path = path.parent_path() / "tokenizer_config.json";
@@ -36,8 +37,8 @@ std::unique_ptr<Tokenizer> Tokenizer::from_file(const std::filesystem::path &pat
   return std::make_unique<WordLevel>(file, text, config, path.string());
 }
 
-std::unique_ptr<Tokenizer> Tokenizer::from_words(const std::vector<std::string> &words, const std::vector<std::string> &special,
-                                                 const std::string &unknown) {
+std::unique_ptr<Tokenizer> Tokenizer::from_words(const std::vector<std::string> &words,
+                                                 const std::vector<std::string> &special, const std::string &unknown) {
   const nlohmann::json file = WordLevel::describe(words, special, unknown);
   return std::make_unique<WordLevel>(file, file.dump(1) + "\n", nlohmann::json::object(), "the vocabulary");
 }

@@ -10,8 +10,8 @@
 
 namespace hone {
 
-// Added tokens are found first, the leftmost and longest, wherever they stand in the text; what lies between is split at
-// Unicode white space, and each piece is one token or the unknown one. As Hugging Face's library does it.
+// Added tokens are found first, the leftmost and longest, wherever they stand in the text; what lies between is split
+// at Unicode white space, and each piece is one token or the unknown one. As Hugging Face's library does it.
 class WordLevel final : public Tokenizer {
  public:
   // file: the parsed tokenizer.json; text: the same as written; where: begins every Failure.
@@ -27,7 +27,9 @@ class WordLevel final : public Tokenizer {
   uint32_t size() const override { return static_cast<uint32_t>(token_.size()); }
   int32_t bos() const override { return bos_; }
   int32_t eos() const override { return eos_; }
-  bool is_special(int32_t id) const override { return id >= 0 && static_cast<size_t>(id) < special_.size() && special_[id]; }
+  bool is_special(int32_t id) const override {
+    return id >= 0 && static_cast<size_t>(id) < special_.size() && special_[id];
+  }
   std::string json() const override { return text_; }
   std::string config_json() const override { return config_text_; }
 
@@ -41,7 +43,8 @@ class WordLevel final : public Tokenizer {
   void read_vocabulary(const nlohmann::json &model, const std::string &where);
   void read_added(const nlohmann::json &file, const std::string &where);
   void read_template(const nlohmann::json &file, const std::string &where);
-  int32_t named_token(const nlohmann::json &config, const char *key, const std::vector<std::string> &usual, const std::string &where) const;
+  int32_t named_token(const nlohmann::json &config, const char *key, const std::vector<std::string> &usual,
+                      const std::string &where) const;
   void encode_piece(std::string_view piece, int pass, std::vector<int32_t> &ids) const;
   void encode_words(std::string_view piece, std::vector<int32_t> &ids) const;
   const Added *match(std::string_view piece, size_t at, bool normalized) const;
@@ -50,8 +53,8 @@ class WordLevel final : public Tokenizer {
   std::vector<std::string> token_;
   std::vector<bool> special_, used_;
   std::unordered_map<std::string, int32_t> id_;
-  std::vector<Added> added_;                 // the longest first
-  std::vector<int32_t> before_, after_;      // what the post-processor puts around a text
+  std::vector<Added> added_;             // the longest first
+  std::vector<int32_t> before_, after_;  // what the post-processor puts around a text
   int32_t unknown_ = -1, bos_ = -1, eos_ = -1;
 };
 

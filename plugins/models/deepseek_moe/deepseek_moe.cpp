@@ -1,9 +1,9 @@
-// deepseek_moe.cpp -- DeepSeek-V2 (arXiv 2405.04434) and DeepSeek-V3 (2412.19437): multi-head latent attention (MLA) with a
-// decoupled rotary key shared by all heads, and mixture-of-experts layers of shared and routed experts. In V3 the experts are
-// balanced by a bias on the choice (section 2.1.2), beside an optional small sequence-wise loss (eq. 17-20).
-#include <hone/model.hpp>
-
+// deepseek_moe.cpp -- DeepSeek-V2 (arXiv 2405.04434) and DeepSeek-V3 (2412.19437): multi-head latent attention (MLA)
+// with a decoupled rotary key shared by all heads, and mixture-of-experts layers of shared and routed experts. In V3
+// the experts are balanced by a bias on the choice (section 2.1.2), beside an optional small sequence-wise loss (eq.
+// 17-20).
 #include <algorithm>
+#include <hone/model.hpp>
 
 #include "../shared/rope.hpp"
 
@@ -16,13 +16,17 @@ class DeepseekMoe final : public hone::Model {
  public:
   static constexpr const char *model_types[] = {"deepseek_v3", "deepseek_v2", nullptr};
   static constexpr const char *architectures[] = {"DeepseekV3ForCausalLM", "DeepseekV2ForCausalLM", nullptr};
-  static constexpr const char *null_settings[] = {"q_lora_rank", "rope_scaling", "n_routed_experts", "n_shared_experts", nullptr};
+  static constexpr const char *null_settings[] = {"q_lora_rank", "rope_scaling", "n_routed_experts", "n_shared_experts",
+                                                  nullptr};
 
   std::string model_type = "deepseek_v3", scoring_func = "sigmoid", topk_method = "noaux_tc", hidden_act = "silu";
-  uint32_t vocab_size = 129280, hidden_size = 7168, intermediate_size = 18432, moe_intermediate_size = 2048, num_hidden_layers = 61;
-  uint32_t num_attention_heads = 128, num_key_value_heads = 0, n_shared_experts = 1, n_routed_experts = 256, num_experts_per_tok = 8;
+  uint32_t vocab_size = 129280, hidden_size = 7168, intermediate_size = 18432, moe_intermediate_size = 2048,
+           num_hidden_layers = 61;
+  uint32_t num_attention_heads = 128, num_key_value_heads = 0, n_shared_experts = 1, n_routed_experts = 256,
+           num_experts_per_tok = 8;
   uint32_t n_group = 8, topk_group = 4, first_k_dense_replace = 3, moe_layer_freq = 1;
-  uint32_t kv_lora_rank = 512, q_lora_rank = 0, qk_rope_head_dim = 64, v_head_dim = 128, qk_nope_head_dim = 128, max_position_embeddings = 4096;
+  uint32_t kv_lora_rank = 512, q_lora_rank = 0, qk_rope_head_dim = 64, v_head_dim = 128, qk_nope_head_dim = 128,
+           max_position_embeddings = 4096;
   double routed_scaling_factor = 2.5, rope_theta = 10000, rms_norm_eps = 1e-6, initializer_range = 0.02;
   double bias_update_speed = 0.001, aux_loss_alpha = 0;
   hone::JsonTable rope_scaling;
@@ -35,34 +39,48 @@ class DeepseekMoe final : public hone::Model {
         param("model_type", &M::model_type, "the family", {.choices = {"deepseek_v3", "deepseek_v2"}}),
         param("vocab_size", &M::vocab_size, "tokens in the vocabulary", {.min = 1, .max = 1 << 24}),
         param("hidden_size", &M::hidden_size, "width of the residual stream", {.min = 1, .max = 1 << 20}),
-        param("intermediate_size", &M::intermediate_size, "width of a dense layer's SwiGLU network", {.min = 1, .max = 1 << 22}),
+        param("intermediate_size", &M::intermediate_size, "width of a dense layer's SwiGLU network",
+              {.min = 1, .max = 1 << 22}),
         param("moe_intermediate_size", &M::moe_intermediate_size, "width of one expert", {.min = 1, .max = 1 << 20}),
         param("num_hidden_layers", &M::num_hidden_layers, "blocks", {.min = 1, .max = 4096}),
         param("num_attention_heads", &M::num_attention_heads, "heads", {.min = 1, .max = 1 << 14}),
-        param("num_key_value_heads", &M::num_key_value_heads, "as many as heads, or 0 for that: MLA expands its keys", {.min = 0, .max = 1 << 14}),
+        param("num_key_value_heads", &M::num_key_value_heads, "as many as heads, or 0 for that: MLA expands its keys",
+              {.min = 0, .max = 1 << 14}),
         param("n_shared_experts", &M::n_shared_experts, "experts that every token uses", {.min = 0, .max = 1024}),
-        param("n_routed_experts", &M::n_routed_experts, "experts to choose from; 0: every layer is dense", {.min = 0, .max = 1 << 16}),
-        param("num_experts_per_tok", &M::num_experts_per_tok, "routed experts that one token uses", {.min = 1, .max = 1 << 10}),
+        param("n_routed_experts", &M::n_routed_experts, "experts to choose from; 0: every layer is dense",
+              {.min = 0, .max = 1 << 16}),
+        param("num_experts_per_tok", &M::num_experts_per_tok, "routed experts that one token uses",
+              {.min = 1, .max = 1 << 10}),
         param("n_group", &M::n_group, "groups of experts", {.min = 1, .max = 1 << 16}),
         param("topk_group", &M::topk_group, "groups that one token may choose from", {.min = 1, .max = 1 << 16}),
-        param("first_k_dense_replace", &M::first_k_dense_replace, "first layers that are dense", {.min = 0, .max = 4096}),
-        param("moe_layer_freq", &M::moe_layer_freq, "of the others, every how many-th has experts", {.min = 1, .max = 4096}),
-        param("kv_lora_rank", &M::kv_lora_rank, "width of the latent from which keys and values are made", {.min = 1, .max = 1 << 16}),
-        param("q_lora_rank", &M::q_lora_rank, "width of the latent from which queries are made; 0: none", {.min = 0, .max = 1 << 16}),
+        param("first_k_dense_replace", &M::first_k_dense_replace, "first layers that are dense",
+              {.min = 0, .max = 4096}),
+        param("moe_layer_freq", &M::moe_layer_freq, "of the others, every how many-th has experts",
+              {.min = 1, .max = 4096}),
+        param("kv_lora_rank", &M::kv_lora_rank, "width of the latent from which keys and values are made",
+              {.min = 1, .max = 1 << 16}),
+        param("q_lora_rank", &M::q_lora_rank, "width of the latent from which queries are made; 0: none",
+              {.min = 0, .max = 1 << 16}),
         param("qk_rope_head_dim", &M::qk_rope_head_dim, "rotated part of a head", {.min = 2, .max = 1 << 14}),
-        param("qk_nope_head_dim", &M::qk_nope_head_dim, "part of a head that is not rotated", {.min = 1, .max = 1 << 14}),
+        param("qk_nope_head_dim", &M::qk_nope_head_dim, "part of a head that is not rotated",
+              {.min = 1, .max = 1 << 14}),
         param("v_head_dim", &M::v_head_dim, "width of a head's values", {.min = 1, .max = 1 << 14}),
-        param("max_position_embeddings", &M::max_position_embeddings, "most tokens in a sequence", {.min = 1, .max = 1 << 26}),
-        param("scoring_func", &M::scoring_func, "how the router's logits become scores", {.choices = {"sigmoid", "softmax"}}),
-        param("topk_method", &M::topk_method, "noaux_tc: V3's biased choice, limited to groups; greedy: the highest scores",
+        param("max_position_embeddings", &M::max_position_embeddings, "most tokens in a sequence",
+              {.min = 1, .max = 1 << 26}),
+        param("scoring_func", &M::scoring_func, "how the router's logits become scores",
+              {.choices = {"sigmoid", "softmax"}}),
+        param("topk_method", &M::topk_method,
+              "noaux_tc: V3's biased choice, limited to groups; greedy: the highest scores",
               {.choices = {"noaux_tc", "greedy", "group_limited_greedy"}}),
         param("norm_topk_prob", &M::norm_topk_prob, "whether the chosen scores are divided by their sum"),
         param("routed_scaling_factor", &M::routed_scaling_factor, "multiplies the routed experts' weights", {.min = 0}),
-        param("bias_update_speed", &M::bias_update_speed, "how far the choice's bias moves in one step to balance the experts", {.min = 0, .max = 1}),
+        param("bias_update_speed", &M::bias_update_speed,
+              "how far the choice's bias moves in one step to balance the experts", {.min = 0, .max = 1}),
         param("aux_loss_alpha", &M::aux_loss_alpha, "weight of the sequence-wise balance loss; 0: none", {.min = 0}),
         param("seq_aux", &M::seq_aux, "whether that loss is per sequence; must be true where it is used"),
         param("rope_theta", &M::rope_theta, "base of the rotary frequencies", {.min = 1e-3}),
-        param("rope_scaling", &M::rope_scaling, "how positions are stretched: linear, llama3 or yarn, with its numbers; {}: not at all"),
+        param("rope_scaling", &M::rope_scaling,
+              "how positions are stretched: linear, llama3 or yarn, with its numbers; {}: not at all"),
         param("rms_norm_eps", &M::rms_norm_eps, "added to the mean square", {.min = 0, .max = 1}),
         param("initializer_range", &M::initializer_range, "standard deviation of fresh weights", {.min = 0, .max = 10}),
         param("hidden_act", &M::hidden_act, "the gate's activation", {.choices = {"silu"}}),
@@ -77,7 +95,8 @@ class DeepseekMoe final : public hone::Model {
     parameters.deviation = static_cast<float>(initializer_range);
     embedding_ = parameters.matrix("model.embed_tokens.weight", vocab_size, hidden_size);
     for (uint32_t i = 0; i < num_hidden_layers; ++i) {
-      const std::string at = "model.layers." + std::to_string(i) + ".", attention = at + "self_attn.", mlp = at + "mlp.";
+      const std::string at = "model.layers." + std::to_string(i) + ".", attention = at + "self_attn.",
+                        mlp = at + "mlp.";
       Layer layer;
       layer.input_norm = parameters.vector(at + "input_layernorm.weight", hidden_size);
       if (q_lora_rank) {
@@ -87,19 +106,26 @@ class DeepseekMoe final : public hone::Model {
       } else {
         layer.q = linear(parameters, attention + "q_proj", q_size, hidden_size, false);
       }
-      layer.kv_a = linear(parameters, attention + "kv_a_proj_with_mqa", kv_lora_rank + qk_rope_head_dim, hidden_size, attention_bias);
+      layer.kv_a = linear(parameters, attention + "kv_a_proj_with_mqa", kv_lora_rank + qk_rope_head_dim, hidden_size,
+                          attention_bias);
       layer.kv_norm = parameters.vector(attention + "kv_a_layernorm.weight", kv_lora_rank);
-      layer.kv_b = linear(parameters, attention + "kv_b_proj", heads * (qk_nope_head_dim + v_head_dim), kv_lora_rank, false);
+      layer.kv_b =
+          linear(parameters, attention + "kv_b_proj", heads * (qk_nope_head_dim + v_head_dim), kv_lora_rank, false);
       layer.o = linear(parameters, attention + "o_proj", hidden_size, heads * v_head_dim, attention_bias);
       layer.post_norm = parameters.vector(at + "post_attention_layernorm.weight", hidden_size);
       if (has_experts(i)) {
         layer.routed = true;
         layer.router = parameters.matrix(mlp + "gate.weight", n_routed_experts, hidden_size);
-        if (topk_method == "noaux_tc") layer.balance = parameters.buffer(mlp + "gate.e_score_correction_bias", n_routed_experts);
-        layer.expert_gate = parameters.experts(mlp + "experts.{}.gate_proj.weight", n_routed_experts, moe_intermediate_size, hidden_size);
-        layer.expert_up = parameters.experts(mlp + "experts.{}.up_proj.weight", n_routed_experts, moe_intermediate_size, hidden_size);
-        layer.expert_down = parameters.experts(mlp + "experts.{}.down_proj.weight", n_routed_experts, hidden_size, moe_intermediate_size);
-        if (n_shared_experts) layer.network = network(parameters, mlp + "shared_experts.", n_shared_experts * moe_intermediate_size);
+        if (topk_method == "noaux_tc")
+          layer.balance = parameters.buffer(mlp + "gate.e_score_correction_bias", n_routed_experts);
+        layer.expert_gate = parameters.experts(mlp + "experts.{}.gate_proj.weight", n_routed_experts,
+                                               moe_intermediate_size, hidden_size);
+        layer.expert_up =
+            parameters.experts(mlp + "experts.{}.up_proj.weight", n_routed_experts, moe_intermediate_size, hidden_size);
+        layer.expert_down = parameters.experts(mlp + "experts.{}.down_proj.weight", n_routed_experts, hidden_size,
+                                               moe_intermediate_size);
+        if (n_shared_experts)
+          layer.network = network(parameters, mlp + "shared_experts.", n_shared_experts * moe_intermediate_size);
         for (Parameter p : {layer.expert_gate, layer.expert_up, layer.expert_down})
           unused_ += parameters.elements(p) / n_routed_experts * (n_routed_experts - num_experts_per_tok);
         ++routed_layers_;
@@ -167,7 +193,9 @@ class DeepseekMoe final : public hone::Model {
   };
   struct Network {  // SwiGLU
     Linear gate, up, down;
-    Tensor operator()(const hone::Tape &tape, Tensor x) const { return down(tape, tape.swiglu(gate(tape, x), up(tape, x))); }
+    Tensor operator()(const hone::Tape &tape, Tensor x) const {
+      return down(tape, tape.swiglu(gate(tape, x), up(tape, x)));
+    }
   };
   struct Layer {
     Parameter input_norm, q_norm, kv_norm, post_norm;
@@ -178,24 +206,32 @@ class DeepseekMoe final : public hone::Model {
   };
 
   uint32_t key_size() const { return qk_nope_head_dim + qk_rope_head_dim; }
-  bool has_experts(uint32_t layer) const { return n_routed_experts && layer >= first_k_dense_replace && layer % moe_layer_freq == 0; }
+  bool has_experts(uint32_t layer) const {
+    return n_routed_experts && layer >= first_k_dense_replace && layer % moe_layer_freq == 0;
+  }
 
   void check() {
     const auto text = [](auto n) { return std::to_string(n); };
     if (num_key_value_heads && num_key_value_heads != num_attention_heads)
-      throw hone::Error("num_key_value_heads must equal num_attention_heads, " + text(num_attention_heads) + ", because MLA expands its keys");
+      throw hone::Error("num_key_value_heads must equal num_attention_heads, " + text(num_attention_heads) +
+                        ", because MLA expands its keys");
     if (topk_method == "group_limited_greedy" && n_group > 1)
-      throw hone::Error("topk_method \"group_limited_greedy\" with " + text(n_group) + " groups is not supported; use noaux_tc, or greedy with one group");
+      throw hone::Error("topk_method \"group_limited_greedy\" with " + text(n_group) +
+                        " groups is not supported; use noaux_tc, or greedy with one group");
     if (topk_method == "noaux_tc" && scoring_func != "sigmoid")
       throw hone::Error("topk_method \"noaux_tc\" goes with scoring_func \"sigmoid\", not \"" + scoring_func + "\"");
     if (topk_method != "noaux_tc") n_group = topk_group = 1;
     if (!n_routed_experts) return;
-    if (n_routed_experts % n_group) throw hone::Error("n_group " + text(n_group) + " does not divide n_routed_experts " + text(n_routed_experts));
-    if (topk_group > n_group) throw hone::Error("topk_group " + text(topk_group) + " is more than n_group " + text(n_group));
+    if (n_routed_experts % n_group)
+      throw hone::Error("n_group " + text(n_group) + " does not divide n_routed_experts " + text(n_routed_experts));
+    if (topk_group > n_group)
+      throw hone::Error("topk_group " + text(topk_group) + " is more than n_group " + text(n_group));
     if (num_experts_per_tok > n_routed_experts / n_group * topk_group)
-      throw hone::Error("num_experts_per_tok " + text(num_experts_per_tok) + " is more than the " + text(n_routed_experts / n_group * topk_group) +
+      throw hone::Error("num_experts_per_tok " + text(num_experts_per_tok) + " is more than the " +
+                        text(n_routed_experts / n_group * topk_group) +
                         " experts of the groups that a token may choose from");
-    if (aux_loss_alpha > 0 && !seq_aux) throw hone::Error("aux_loss_alpha is given but seq_aux is false; the loss is per sequence only");
+    if (aux_loss_alpha > 0 && !seq_aux)
+      throw hone::Error("aux_loss_alpha is given but seq_aux is false; the loss is per sequence only");
   }
 
   static Linear linear(hone::Parameters &parameters, const std::string &name, uint32_t out, uint32_t in, bool bias) {
@@ -214,12 +250,15 @@ class DeepseekMoe final : public hone::Model {
   Tensor attention(const hone::Tape &tape, const Layer &layer, Tensor x) const {
     const uint32_t heads = num_attention_heads;
     const float latent_epsilon = 1e-6f;  // of the latents' norms, whatever rms_norm_eps is: as in the published code
-    const Tensor latent_q = q_lora_rank ? tape.rms_norm(layer.q_a(tape, x), layer.q_norm, q_lora_rank, latent_epsilon) : x;
+    const Tensor latent_q =
+        q_lora_rank ? tape.rms_norm(layer.q_a(tape, x), layer.q_norm, q_lora_rank, latent_epsilon) : x;
     const Tensor q = tape.rope(layer.q(tape, latent_q), rope_.shape(heads, qk_nope_head_dim, true));
 
     const Tensor compressed = layer.kv_a(tape, x);
-    const Tensor latent = tape.rms_norm(tape.slice(compressed, 1, 0, kv_lora_rank), layer.kv_norm, kv_lora_rank, latent_epsilon);
-    const Tensor rotated = tape.rope(tape.slice(compressed, 1, kv_lora_rank, qk_rope_head_dim), rope_.shape(1, 0, true));
+    const Tensor latent =
+        tape.rms_norm(tape.slice(compressed, 1, 0, kv_lora_rank), layer.kv_norm, kv_lora_rank, latent_epsilon);
+    const Tensor rotated =
+        tape.rope(tape.slice(compressed, 1, kv_lora_rank, qk_rope_head_dim), rope_.shape(1, 0, true));
     const Tensor expanded = layer.kv_b(tape, latent);
     const Tensor k = tape.join(tape.slice(expanded, heads, 0, qk_nope_head_dim), heads, rotated, 1);
     const Tensor v = tape.slice(expanded, heads, qk_nope_head_dim, v_head_dim);
@@ -252,4 +291,5 @@ class DeepseekMoe final : public hone::Model {
 }  // namespace
 
 HONE_PLUGIN("hone.models.deepseek_moe", "1.0.0",
-            hone::component<DeepseekMoe>("deepseek_moe", "DeepSeek-V2 and V3: latent attention, shared and routed experts"));
+            hone::component<DeepseekMoe>("deepseek_moe",
+                                         "DeepSeek-V2 and V3: latent attention, shared and routed experts"));

@@ -1,8 +1,7 @@
 // llama.cpp -- dense decoders: Llama (arXiv 2302.13971), Qwen2 (2407.10671) and Qwen3 (2505.09388).
 // Pre-norm blocks of grouped-query attention with rotary positions and of a SwiGLU network; RMSNorm throughout.
-#include <hone/model.hpp>
-
 #include <algorithm>
+#include <hone/model.hpp>
 
 #include "../shared/rope.hpp"
 
@@ -18,7 +17,8 @@ class Llama final : public hone::Model {
   static constexpr const char *null_settings[] = {"num_key_value_heads", "head_dim", "rope_scaling", nullptr};
 
   std::string model_type = "llama", hidden_act = "silu";
-  uint32_t vocab_size = 32000, hidden_size = 4096, intermediate_size = 11008, num_hidden_layers = 32, num_attention_heads = 32;
+  uint32_t vocab_size = 32000, hidden_size = 4096, intermediate_size = 11008, num_hidden_layers = 32,
+           num_attention_heads = 32;
   uint32_t num_key_value_heads = 0, head_dim = 0, max_position_embeddings = 2048;
   double rope_theta = 10000, rms_norm_eps = 1e-6, initializer_range = 0.02;
   hone::JsonTable rope_scaling;
@@ -27,35 +27,45 @@ class Llama final : public hone::Model {
   static auto params() {
     using hone::param;
     return hone::params(
-        param("model_type", &Llama::model_type, "the family: qwen2 adds biases to q, k and v; qwen3 norms q and k", {.choices = {"llama", "qwen2", "qwen3"}}),
+        param("model_type", &Llama::model_type, "the family: qwen2 adds biases to q, k and v; qwen3 norms q and k",
+              {.choices = {"llama", "qwen2", "qwen3"}}),
         param("vocab_size", &Llama::vocab_size, "tokens in the vocabulary", {.min = 1, .max = 1 << 24}),
         param("hidden_size", &Llama::hidden_size, "width of the residual stream", {.min = 1, .max = 1 << 20}),
-        param("intermediate_size", &Llama::intermediate_size, "width of the SwiGLU network", {.min = 1, .max = 1 << 22}),
+        param("intermediate_size", &Llama::intermediate_size, "width of the SwiGLU network",
+              {.min = 1, .max = 1 << 22}),
         param("num_hidden_layers", &Llama::num_hidden_layers, "blocks", {.min = 1, .max = 4096}),
         param("num_attention_heads", &Llama::num_attention_heads, "query heads", {.min = 1, .max = 1 << 14}),
-        param("num_key_value_heads", &Llama::num_key_value_heads, "key and value heads; 0: as many as query heads", {.min = 0, .max = 1 << 14}),
-        param("head_dim", &Llama::head_dim, "width of a head; 0: hidden_size / num_attention_heads", {.min = 0, .max = 1 << 14}),
-        param("max_position_embeddings", &Llama::max_position_embeddings, "most tokens in a sequence", {.min = 1, .max = 1 << 26}),
+        param("num_key_value_heads", &Llama::num_key_value_heads, "key and value heads; 0: as many as query heads",
+              {.min = 0, .max = 1 << 14}),
+        param("head_dim", &Llama::head_dim, "width of a head; 0: hidden_size / num_attention_heads",
+              {.min = 0, .max = 1 << 14}),
+        param("max_position_embeddings", &Llama::max_position_embeddings, "most tokens in a sequence",
+              {.min = 1, .max = 1 << 26}),
         param("rope_theta", &Llama::rope_theta, "base of the rotary frequencies", {.min = 1e-3}),
-        param("rope_scaling", &Llama::rope_scaling, "how positions are stretched: linear or llama3, with its numbers; {}: not at all"),
+        param("rope_scaling", &Llama::rope_scaling,
+              "how positions are stretched: linear or llama3, with its numbers; {}: not at all"),
         param("rms_norm_eps", &Llama::rms_norm_eps, "added to the mean square", {.min = 0, .max = 1}),
-        param("initializer_range", &Llama::initializer_range, "standard deviation of fresh weights", {.min = 0, .max = 10}),
+        param("initializer_range", &Llama::initializer_range, "standard deviation of fresh weights",
+              {.min = 0, .max = 10}),
         param("hidden_act", &Llama::hidden_act, "the gate's activation", {.choices = {"silu"}}),
         param("tie_word_embeddings", &Llama::tie_word_embeddings, "whether the embedding is the head too"),
         param("attention_bias", &Llama::attention_bias, "whether q, k, v and o have biases (llama, qwen3)"),
         param("mlp_bias", &Llama::mlp_bias, "whether the SwiGLU network has biases (llama)"),
-        param("use_sliding_window", &Llama::use_sliding_window, "attention to the last tokens only: not supported, must be false"));
+        param("use_sliding_window", &Llama::use_sliding_window,
+              "attention to the last tokens only: not supported, must be false"));
   }
 
   void declare(hone::Parameters &parameters) override {
-    if (use_sliding_window) throw hone::Error("use_sliding_window is true, but this model attends to all tokens; set it to false");
+    if (use_sliding_window)
+      throw hone::Error("use_sliding_window is true, but this model attends to all tokens; set it to false");
     if (num_key_value_heads == 0) num_key_value_heads = num_attention_heads;
     if (num_attention_heads % num_key_value_heads)
-      throw hone::Error("num_key_value_heads " + std::to_string(num_key_value_heads) + " does not divide num_attention_heads " + std::to_string(num_attention_heads));
+      throw hone::Error("num_key_value_heads " + std::to_string(num_key_value_heads) +
+                        " does not divide num_attention_heads " + std::to_string(num_attention_heads));
     if (head_dim == 0) {
       if (hidden_size % num_attention_heads)
-        throw hone::Error("num_attention_heads " + std::to_string(num_attention_heads) + " does not divide hidden_size " + std::to_string(hidden_size) +
-                          "; give head_dim");
+        throw hone::Error("num_attention_heads " + std::to_string(num_attention_heads) +
+                          " does not divide hidden_size " + std::to_string(hidden_size) + "; give head_dim");
       head_dim = hidden_size / num_attention_heads;
     }
     rope_ = hone::make_rope(head_dim, rope_theta, rope_scaling.text, false);
@@ -149,4 +159,5 @@ class Llama final : public hone::Model {
 
 }  // namespace
 
-HONE_PLUGIN("hone.models.llama", "1.0.0", hone::component<Llama>("llama", "dense decoders of the Llama, Qwen2 and Qwen3 families"));
+HONE_PLUGIN("hone.models.llama", "1.0.0",
+            hone::component<Llama>("llama", "dense decoders of the Llama, Qwen2 and Qwen3 families"));

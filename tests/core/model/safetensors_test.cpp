@@ -1,4 +1,6 @@
 // safetensors_test.cpp -- round trips, and headers written to do harm.
+#include "core/model/safetensors.h"
+
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -9,12 +11,13 @@
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
-#include "core/model/safetensors.h"
 
 namespace hone {
 namespace {
 
-std::filesystem::path scratch() { return std::filesystem::temp_directory_path() / ("hone-safetensors-" + std::to_string(getpid())); }
+std::filesystem::path scratch() {
+  return std::filesystem::temp_directory_path() / ("hone-safetensors-" + std::to_string(getpid()));
+}
 
 std::string file_of(const std::string &header, size_t data, uint64_t claimed = UINT64_MAX) {
   const uint64_t size = claimed == UINT64_MAX ? header.size() : claimed;
@@ -42,7 +45,10 @@ std::string entry(const std::string &dtype, const std::string &shape, const std:
 TEST(Safetensors, ReadsBackWhatItWrote) {
   const std::vector<float> a = {1, -2.5f, 3e-40f, 4, 5, INFINITY};
   const std::vector<uint64_t> b = {1, UINT64_MAX};
-  write_safetensors(scratch(), {{"z.weight", "F32", {2, 3}, a.data(), 24}, {"a \"quoted\"", "U64", {2}, b.data(), 16}, {"empty", "F32", {0, 4}, nullptr, 0}},
+  write_safetensors(scratch(),
+                    {{"z.weight", "F32", {2, 3}, a.data(), 24},
+                     {"a \"quoted\"", "U64", {2}, b.data(), 16},
+                     {"empty", "F32", {0, 4}, nullptr, 0}},
                     {{"format", "pt"}});
   {
     const Safetensors file(scratch());
@@ -66,7 +72,8 @@ TEST(Safetensors, ReadsBackWhatItWrote) {
 }
 
 TEST(Safetensors, ReadsHalfPrecisionExactly) {
-  const std::vector<uint16_t> half = {0x3C00, 0xC000, 0x0001, 0x8001, 0x7BFF, 0x7C00, 0x0000, 0x8000}, brain = {0x3F80, 0xC040, 0x0001, 0x7F80};
+  const std::vector<uint16_t> half = {0x3C00, 0xC000, 0x0001, 0x8001, 0x7BFF, 0x7C00, 0x0000, 0x8000},
+                              brain = {0x3F80, 0xC040, 0x0001, 0x7F80};
   write_safetensors(scratch(), {{"half", "F16", {8}, half.data(), 16}, {"brain", "BF16", {4}, brain.data(), 8}});
   const Safetensors file(scratch());
   float values[8];
@@ -90,7 +97,9 @@ TEST(Safetensors, RefusesHostileHeaders) {
   EXPECT_NE(refusal(file_of("{\"a\":", 0)).find("not a JSON object"), std::string::npos);
   EXPECT_NE(refusal(file_of("{\"\xFF\": 1}", 0)).find("invalid UTF-8"), std::string::npos);
   EXPECT_NE(refusal(file_of(std::string(300000, '['), 0)).find("not a JSON object"), std::string::npos);
-  EXPECT_NE(refusal(file_of("{\"a\":" + std::string(100000, '[') + std::string(100000, ']') + "}", 0)).find("needs a dtype"), std::string::npos);
+  EXPECT_NE(
+      refusal(file_of("{\"a\":" + std::string(100000, '[') + std::string(100000, ']') + "}", 0)).find("needs a dtype"),
+      std::string::npos);
   EXPECT_NE(refusal(file_of("{\"a\":1}", 0)).find("needs a dtype"), std::string::npos);
   const auto one = [](const std::string &dtype, const std::string &shape, const std::string &offsets, size_t data) {
     return refusal(file_of("{\"a\":" + entry(dtype, shape, offsets) + "}", data));
@@ -110,7 +119,9 @@ TEST(Safetensors, RefusesHostileHeaders) {
   EXPECT_NE(one("F32", "[2]", "[0,8]", 9).find("last 1 bytes belong to no tensor"), std::string::npos);
   const auto two = [](const std::string &first, const std::string &second, const char *names) {
     const bool same = std::string(names) == "same";
-    return refusal(file_of("{\"a\":" + entry("F32", "[2]", first) + ",\"" + (same ? "a" : "b") + "\":" + entry("F32", "[2]", second) + "}", 16));
+    return refusal(file_of(
+        "{\"a\":" + entry("F32", "[2]", first) + ",\"" + (same ? "a" : "b") + "\":" + entry("F32", "[2]", second) + "}",
+        16));
   };
   EXPECT_EQ(two("[0,8]", "[8,16]", "apart"), "");
   EXPECT_NE(two("[0,8]", "[4,12]", "apart").find("must not overlap"), std::string::npos);
@@ -124,7 +135,8 @@ TEST(Safetensors, RefusesHostileHeaders) {
 // Every cut and many single-byte damages of a good file are either refused or read within its bytes (sanitizers watch).
 TEST(Safetensors, NeverReadsBeyondADamagedFile) {
   const std::vector<float> a(12, 1);
-  write_safetensors(scratch(), {{"a", "F32", {3, 2}, a.data(), 24}, {"b", "F32", {6}, a.data(), 24}}, {{"format", "pt"}});
+  write_safetensors(scratch(), {{"a", "F32", {3, 2}, a.data(), 24}, {"b", "F32", {6}, a.data(), 24}},
+                    {{"format", "pt"}});
   const std::string good = read_file(scratch());
   std::mt19937 random(1);
   for (size_t size = 0; size < good.size(); size += 3) EXPECT_NE(refusal(good.substr(0, size)), "") << size;

@@ -60,8 +60,10 @@ TEST(Weights, LieAlignedTrainedOnesFirst) {
         EXPECT_FALSE(taken[parameter.offset + i]) << parameter.name;
         taken[parameter.offset + i] = true;
       }
-      if (parameter.flags & HONE_PARAMETER_BUFFER) EXPECT_GE(parameter.offset, weights.trained_size());
-      else trained = std::max(trained, parameter.offset + parameter.size);
+      if (parameter.flags & HONE_PARAMETER_BUFFER)
+        EXPECT_GE(parameter.offset, weights.trained_size());
+      else
+        trained = std::max(trained, parameter.offset + parameter.size);
     }
     EXPECT_LE(trained, weights.trained_size());
     EXPECT_EQ(weights.trained_size() % 16, 0u);
@@ -75,7 +77,8 @@ TEST(Weights, AreInitialisedBySeedAlone) {
   nlohmann::json config = llama_config();
   config.update({{"initializer_range", 0.5}, {"hidden_size", 64}, {"vocab_size", 400}});
   const auto shape = architecture("llama", config);
-  const auto a = Weights::initialised(shape, 1), again = Weights::initialised(shape, 1), b = Weights::initialised(shape, 2);
+  const auto a = Weights::initialised(shape, 1), again = Weights::initialised(shape, 1),
+             b = Weights::initialised(shape, 2);
   EXPECT_EQ(a->checksum(), again->checksum());
   EXPECT_NE(a->checksum(), b->checksum());
   double sum = 0, square = 0, fourth = 0;
@@ -110,7 +113,8 @@ TEST(ModelDirectory, ReadsBackWhatItWrote) {
   latent["q_lora_rank"] = 9;
   tied["tie_word_embeddings"] = true;
   tied["model_type"] = "qwen3";
-  const std::pair<const char *, nlohmann::json> cases[] = {{"deepseek_moe", deepseek_config()}, {"deepseek_moe", latent}, {"llama", llama_config()}, {"llama", tied}};
+  const std::pair<const char *, nlohmann::json> cases[] = {
+      {"deepseek_moe", deepseek_config()}, {"deepseek_moe", latent}, {"llama", llama_config()}, {"llama", tied}};
   for (const auto &[plugin, config] : cases)
     for (bool value_head : {false, true}) {
       const Folder folder;
@@ -142,7 +146,8 @@ TEST(ModelDirectory, IsInHuggingFacesLayout) {
 }
 
 // What loading says after one change to a good directory.
-std::string after(const std::function<void(const std::filesystem::path &)> &change, const nlohmann::json &config = llama_config()) {
+std::string after(const std::function<void(const std::filesystem::path &)> &change,
+                  const nlohmann::json &config = llama_config()) {
   const Folder folder;
   save_model(folder.path, *random_weights(architecture("llama", config), 3), *tokenizer());
   change(folder.path);
@@ -175,23 +180,53 @@ void edit_tensors(const std::filesystem::path &folder, const std::string &drop, 
 
 TEST(ModelDirectory, SaysWhatIsMissingExtraOrMisshapen) {
   EXPECT_EQ(after([](const auto &) {}), "");
-  EXPECT_NE(after([](const auto &path) { std::filesystem::remove(path / "config.json"); }).find("has no config.json"), std::string::npos);
-  EXPECT_NE(after([](const auto &path) { std::filesystem::remove(path / "model.safetensors"); }).find("model.safetensors"), std::string::npos);
-  EXPECT_NE(after([](const auto &path) { std::filesystem::remove(path / "tokenizer.json"); }).find("tokenizer.json"), std::string::npos);
-  EXPECT_NE(after([](const auto &path) { std::ofstream(path / "config.json") << "{"; }).find("not a JSON object"), std::string::npos);
-  EXPECT_NE(after([](const auto &path) { edit_config(path, {{"model_type", "mamba"}}); }).find("no model plugin serves model_type \"mamba\""), std::string::npos);
-  EXPECT_NE(after([](const auto &path) { edit_config(path, {{"intermediate_size", 41}}); }).find("has shape [40, 24], but config.json makes it [41, 24]"),
+  EXPECT_NE(after([](const auto &path) { std::filesystem::remove(path / "config.json"); }).find("has no config.json"),
             std::string::npos);
-  EXPECT_NE(after([](const auto &path) { edit_config(path, {{"num_hidden_layers", 3}}); }).find("lacks the tensor \"model.layers.2.input_layernorm.weight\""),
+  EXPECT_NE(
+      after([](const auto &path) { std::filesystem::remove(path / "model.safetensors"); }).find("model.safetensors"),
+      std::string::npos);
+  EXPECT_NE(after([](const auto &path) { std::filesystem::remove(path / "tokenizer.json"); }).find("tokenizer.json"),
             std::string::npos);
-  EXPECT_NE(after([](const auto &path) { edit_config(path, {{"num_hidden_layers", 1}}); }).find("no place for"), std::string::npos);
-  EXPECT_NE(after([](const auto &path) { edit_config(path, {{"vocab_size", 30}}); }).find("tokenizer has 37 tokens"), std::string::npos);
-  EXPECT_NE(after([](const auto &path) { edit_config(path, {{"tie_word_embeddings", true}}); }).find("\"lm_head.weight\" that config.json has no place for"),
+  EXPECT_NE(after([](const auto &path) { std::ofstream(path / "config.json") << "{"; }).find("not a JSON object"),
             std::string::npos);
-  EXPECT_NE(after([](const auto &path) { edit_tensors(path, "model.norm.weight", ""); }).find("lacks the tensor \"model.norm.weight\""), std::string::npos);
-  EXPECT_NE(after([](const auto &path) { edit_tensors(path, "", "model.extra"); }).find("\"model.extra\" that config.json has no place for"), std::string::npos);
-  EXPECT_EQ(after([](const auto &path) { edit_tensors(path, "", "model.layers.0.self_attn.rotary_emb.inv_freq"); }), "");
-  EXPECT_EQ(after([](const auto &path) { edit_config(path, {{"num_key_value_heads", 2}, {"rope_scaling", nullptr}, {"some_new_key", 5}}); }), "");
+  EXPECT_NE(after([](const auto &path) {
+              edit_config(path, {{"model_type", "mamba"}});
+            }).find("no model plugin serves model_type \"mamba\""),
+            std::string::npos);
+  EXPECT_NE(after([](const auto &path) {
+              edit_config(path, {{"intermediate_size", 41}});
+            }).find("has shape [40, 24], but config.json makes it [41, 24]"),
+            std::string::npos);
+  EXPECT_NE(after([](const auto &path) {
+              edit_config(path, {{"num_hidden_layers", 3}});
+            }).find("lacks the tensor \"model.layers.2.input_layernorm.weight\""),
+            std::string::npos);
+  EXPECT_NE(after([](const auto &path) {
+              edit_config(path, {{"num_hidden_layers", 1}});
+            }).find("no place for"),
+            std::string::npos);
+  EXPECT_NE(after([](const auto &path) {
+              edit_config(path, {{"vocab_size", 30}});
+            }).find("tokenizer has 37 tokens"),
+            std::string::npos);
+  EXPECT_NE(after([](const auto &path) {
+              edit_config(path, {{"tie_word_embeddings", true}});
+            }).find("\"lm_head.weight\" that config.json has no place for"),
+            std::string::npos);
+  EXPECT_NE(after([](const auto &path) {
+              edit_tensors(path, "model.norm.weight", "");
+            }).find("lacks the tensor \"model.norm.weight\""),
+            std::string::npos);
+  EXPECT_NE(after([](const auto &path) {
+              edit_tensors(path, "", "model.extra");
+            }).find("\"model.extra\" that config.json has no place for"),
+            std::string::npos);
+  EXPECT_EQ(after([](const auto &path) { edit_tensors(path, "", "model.layers.0.self_attn.rotary_emb.inv_freq"); }),
+            "");
+  EXPECT_EQ(after([](const auto &path) {
+              edit_config(path, {{"num_key_value_heads", 2}, {"rope_scaling", nullptr}, {"some_new_key", 5}});
+            }),
+            "");
 }
 
 TEST(ModelDirectory, ReadsShards) {
@@ -229,11 +264,13 @@ TEST(ModelSettings, AreRefusedWithTheirValues) {
   const auto deepseek = [&](const nlohmann::json &changes) { return says("deepseek_moe", deepseek_config(), changes); };
   EXPECT_EQ(llama(nlohmann::json::object()), "");
   EXPECT_EQ(deepseek(nlohmann::json::object()), "");
-  EXPECT_NE(llama({{"num_attention_heads", 5}}).find("num_key_value_heads 2 does not divide num_attention_heads 5"), std::string::npos);
+  EXPECT_NE(llama({{"num_attention_heads", 5}}).find("num_key_value_heads 2 does not divide num_attention_heads 5"),
+            std::string::npos);
   EXPECT_NE(llama({{"hidden_size", 26}}).find("does not divide hidden_size 26"), std::string::npos);
   EXPECT_NE(llama({{"head_dim", 7}}).find("even, not 7"), std::string::npos);
   EXPECT_NE(llama({{"use_sliding_window", true}}).find("use_sliding_window"), std::string::npos);
-  EXPECT_NE(llama({{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2}}}}).find("\"yarn\" is not supported"), std::string::npos);
+  EXPECT_NE(llama({{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2}}}}).find("\"yarn\" is not supported"),
+            std::string::npos);
   EXPECT_NE(llama({{"rope_scaling", {{"type", "linear"}}}}).find("needs the number \"factor\""), std::string::npos);
   EXPECT_NE(llama({{"rope_scaling", {{"factor", 2}}}}).find("no \"rope_type\""), std::string::npos);
   EXPECT_NE(llama({{"rope_scaling", {{"type", "linear"}, {"factor", -2}}}}).find("must be above 0"), std::string::npos);
@@ -259,7 +296,10 @@ TEST(ModelSettings, CountTheParametersThatOneTokenUses) {
 
 TEST(ModelSettings, AnImpossiblyLargeModelIsRefusedNotAllocated) {
   nlohmann::json config = llama_config();
-  config.update({{"hidden_size", 1 << 20}, {"intermediate_size", 1 << 22}, {"vocab_size", 1 << 24}, {"num_attention_heads", 1024}});
+  config.update({{"hidden_size", 1 << 20},
+                 {"intermediate_size", 1 << 22},
+                 {"vocab_size", 1 << 24},
+                 {"num_attention_heads", 1024}});
   EXPECT_NE(refusal([&] { Weights(architecture("llama", config), false); }), "");
 }
 

@@ -43,13 +43,15 @@ TEST(Head, GivesTheSameGradientBitsOnOneThreadAndTwo) {
   config["vocab_size"] = 5003;
   const auto weights = random_weights(architecture("llama", config), 1, true);
   const uint32_t n = 700, C = 24;
-  const std::vector<float> hidden = random_floats(n * C, 2), dlogp = random_floats(n, 4), dentropy = random_floats(n, 5), dvalue = random_floats(n, 6);
+  const std::vector<float> hidden = random_floats(n * C, 2), dlogp = random_floats(n, 4),
+                           dentropy = random_floats(n, 5), dvalue = random_floats(n, 6);
   const std::vector<int32_t> target = random_rows({n}, 5003, 3).ids;
   std::vector<std::vector<float>> gradients, d_hiddens;
   for (const hone_stream &stream : {Pool::serial_stream(), pool().stream()}) {
     Head head(kernels(), stream);
     std::vector<float> gradient(weights->trained_size()), d_hidden(n * C);
-    head.backward(*weights, n, hidden.data(), target.data(), 0.7f, dlogp.data(), dentropy.data(), dvalue.data(), nullptr, d_hidden.data(), gradient.data());
+    head.backward(*weights, n, hidden.data(), target.data(), 0.7f, dlogp.data(), dentropy.data(), dvalue.data(),
+                  nullptr, d_hidden.data(), gradient.data());
     gradients.push_back(gradient);
     d_hiddens.push_back(d_hidden);
   }
@@ -71,7 +73,8 @@ TEST(Head, RefusesWhatItCannotAnswer) {
     return "";
   };
   EXPECT_EQ(says(1, 1, {out, nullptr, nullptr, nullptr}), "");
-  EXPECT_NE(says(37, 1, {out, nullptr, nullptr, nullptr}).find("token id 37 is outside the vocabulary of 37"), std::string::npos);
+  EXPECT_NE(says(37, 1, {out, nullptr, nullptr, nullptr}).find("token id 37 is outside the vocabulary of 37"),
+            std::string::npos);
   EXPECT_NE(says(1, 0, {out, nullptr, nullptr, nullptr}).find("temperature above 0"), std::string::npos);
   EXPECT_NE(says(1, 1, {out, nullptr, out + 1, nullptr}).find("no value head"), std::string::npos);
   EXPECT_NE(says(1, 1, {out, nullptr, nullptr, out + 1}).find("reference"), std::string::npos);

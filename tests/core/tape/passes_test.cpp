@@ -24,7 +24,8 @@ std::vector<Named> models() {
   return {{"llama", llama_config()}, {"llama", wide}, {"deepseek_moe", deepseek_config()}, {"deepseek_moe", latent}};
 }
 
-std::vector<float> forward(const Weights &weights, const Rows &rows, const hone_stream &stream = Pool::serial_stream()) {
+std::vector<float> forward(const Weights &weights, const Rows &rows,
+                           const hone_stream &stream = Pool::serial_stream()) {
   Tape tape(kernels(), stream);
   const float *hidden = tape.forward(weights, rows.packed(), false);
   return {hidden, hidden + uint64_t{rows.tokens()} * weights.architecture().info().hidden_size};
@@ -35,7 +36,8 @@ struct Gradients {
   std::vector<uint64_t> counts;
   double auxiliary;
 };
-Gradients differentiate(const Weights &weights, const Rows &rows, const hone_stream &stream, bool checkpointing, Tape *reused = nullptr) {
+Gradients differentiate(const Weights &weights, const Rows &rows, const hone_stream &stream, bool checkpointing,
+                        Tape *reused = nullptr) {
   Tape own(kernels(), stream);
   Tape &tape = reused ? *reused : own;
   tape.reset_expert_counts();
@@ -50,7 +52,8 @@ Gradients differentiate(const Weights &weights, const Rows &rows, const hone_str
 
 void expect_same_bits(const std::vector<float> &a, const std::vector<float> &b, const std::string &what) {
   ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) ASSERT_EQ(std::memcmp(&a[i], &b[i], sizeof(float)), 0) << what << ": " << a[i] << " and " << b[i] << " at " << i;
+  for (size_t i = 0; i < a.size(); ++i)
+    ASSERT_EQ(std::memcmp(&a[i], &b[i], sizeof(float)), 0) << what << ": " << a[i] << " and " << b[i] << " at " << i;
 }
 
 TEST(Passes, GiveARowTheSameBitsWhateverItsCompany) {
@@ -63,7 +66,8 @@ TEST(Passes, GiveARowTheSameBitsWhateverItsCompany) {
       Rows alone;
       alone.add(all.row(r));
       const std::vector<float> apart = forward(*weights, alone);
-      expect_same_bits(apart, {together.begin() + all.row_start[r] * C, together.begin() + all.row_start[r + 1] * C}, model.plugin);
+      expect_same_bits(apart, {together.begin() + all.row_start[r] * C, together.begin() + all.row_start[r + 1] * C},
+                       model.plugin);
     }
   }
 }
@@ -108,8 +112,9 @@ TEST(Passes, GiveTheSameBitsPackedAndCachedOverRandomCuts) {
         for (size_t i = 0; i < which.size(); ++i) {
           const uint32_t r = which[i], size = pass.row_start[i + 1] - pass.row_start[i];
           const float *wanted = packed.data() + (all.row_start[r] + done[r]) * C;
-          expect_same_bits({hidden + pass.row_start[i] * C, hidden + pass.row_start[i + 1] * C}, {wanted, wanted + size * C},
-                           std::string(model.plugin) + " row " + std::to_string(r) + " from " + std::to_string(done[r]));
+          expect_same_bits(
+              {hidden + pass.row_start[i] * C, hidden + pass.row_start[i + 1] * C}, {wanted, wanted + size * C},
+              std::string(model.plugin) + " row " + std::to_string(r) + " from " + std::to_string(done[r]));
           done[r] += size;
         }
       }
@@ -121,7 +126,8 @@ TEST(Passes, GiveTheSameBitsOnOneThreadAndTwo) {
   for (const Named &model : models()) {
     const auto weights = random_weights(architecture(model.plugin, model.config), 1);
     const Rows rows = random_rows(std::vector<uint32_t>(12, 100), 37, 4);
-    const Gradients one = differentiate(*weights, rows, Pool::serial_stream(), false), two = differentiate(*weights, rows, pool().stream(), false);
+    const Gradients one = differentiate(*weights, rows, Pool::serial_stream(), false),
+                    two = differentiate(*weights, rows, pool().stream(), false);
     expect_same_bits(one.hidden, two.hidden, "hidden");
     expect_same_bits(one.gradient, two.gradient, "gradient");
     EXPECT_EQ(one.counts, two.counts);
@@ -156,7 +162,8 @@ TEST(Passes, AddGradientsOfUnitsInOrderToWhatIsThere) {
     tape.forward(*weights, rows.packed(), true);
     tape.backward(d_hidden.data(), twice.data(), 0.5f);
   }
-  for (size_t i = 0; i < twice.size(); ++i) ASSERT_NEAR(twice[i], 2 * alone.gradient[i], 1e-3 + 1e-4 * std::abs(alone.gradient[i]));
+  for (size_t i = 0; i < twice.size(); ++i)
+    ASSERT_NEAR(twice[i], 2 * alone.gradient[i], 1e-3 + 1e-4 * std::abs(alone.gradient[i]));
 }
 
 TEST(Passes, ReuseTheArenaFromPassToPass) {
@@ -178,7 +185,8 @@ TEST(Passes, RunOnManyThreadsAtOnceOverSharedWeights) {
   const Gradients wanted = differentiate(*weights, rows, Pool::serial_stream(), false);
   std::vector<std::thread> threads;
   std::vector<Gradients> found(4);
-  for (size_t i = 0; i < found.size(); ++i) threads.emplace_back([&, i] { found[i] = differentiate(*weights, rows, Pool::serial_stream(), i % 2); });
+  for (size_t i = 0; i < found.size(); ++i)
+    threads.emplace_back([&, i] { found[i] = differentiate(*weights, rows, Pool::serial_stream(), i % 2); });
   for (std::thread &thread : threads) thread.join();
   for (const Gradients &one : found) expect_same_bits(one.gradient, wanted.gradient, "gradient");
 }
@@ -213,11 +221,13 @@ TEST(Passes, RefuseTokensThatDoNotFit) {
   EXPECT_NE(run(rows).find("at least one row"), std::string::npos);
   rows.add({1, 37});
   EXPECT_EQ(run(rows),
-            "model llama: embedding: token id 37 is outside the table \"model.embed_tokens.weight\" of 37 rows; does the tokenizer belong to this model?");
+            "model llama: embedding: token id 37 is outside the table \"model.embed_tokens.weight\" of 37 rows; does "
+            "the tokenizer belong to this model?");
   rows = {};
   rows.add({1, -1});
   EXPECT_NE(run(rows).find("token id -1"), std::string::npos);
-  EXPECT_NE(run(random_rows({129}, 37, 1)).find("row 0 has 129 tokens, but the model's last position is 128"), std::string::npos);
+  EXPECT_NE(run(random_rows({129}, 37, 1)).find("row 0 has 129 tokens, but the model's last position is 128"),
+            std::string::npos);
   rows = random_rows({4, 4}, 37, 1);
   rows.row_start = {0, 9, 8};
   EXPECT_NE(run(rows).find("row_start"), std::string::npos);
@@ -271,7 +281,8 @@ TEST(KvCache, CountsReferencesAndRefusesMisuse) {
   EXPECT_NE(refusal([&] { cache.share(a); }).find("not in use"), std::string::npos);
   EXPECT_EQ(cache.take(), a);
   EXPECT_NE(a, b);
-  EXPECT_NE(refusal([&] { KvCache(kernels(), weights->architecture().info(), 2, 20); }).find("multiple of 16"), std::string::npos);
+  EXPECT_NE(refusal([&] { KvCache(kernels(), weights->architecture().info(), 2, 20); }).find("multiple of 16"),
+            std::string::npos);
 }
 
 }  // namespace

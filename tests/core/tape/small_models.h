@@ -32,8 +32,8 @@ inline std::shared_ptr<const Architecture> architecture(const std::string &name,
 }
 
 // Every number random, norms and biases too, so that no gradient is zero by accident.
-inline std::unique_ptr<Weights> random_weights(std::shared_ptr<const Architecture> architecture, uint32_t seed, bool value_head = false,
-                                               uint32_t dtype = HONE_F32) {
+inline std::unique_ptr<Weights> random_weights(std::shared_ptr<const Architecture> architecture, uint32_t seed,
+                                               bool value_head = false, uint32_t dtype = HONE_F32) {
   auto weights = std::make_unique<Weights>(std::move(architecture), value_head, dtype);
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
@@ -49,14 +49,29 @@ inline std::unique_ptr<Weights> random_weights(std::shared_ptr<const Architectur
 }
 
 inline nlohmann::json llama_config() {
-  return {{"vocab_size", 37},        {"hidden_size", 24},          {"intermediate_size", 40},        {"num_hidden_layers", 2},
-          {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"max_position_embeddings", 128}};
+  return {
+      {"vocab_size", 37},         {"hidden_size", 24},        {"intermediate_size", 40},       {"num_hidden_layers", 2},
+      {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"max_position_embeddings", 128}};
 }
 inline nlohmann::json deepseek_config() {
-  return {{"vocab_size", 37},        {"hidden_size", 24},       {"intermediate_size", 40},    {"moe_intermediate_size", 12}, {"num_hidden_layers", 3},
-          {"num_attention_heads", 3}, {"n_shared_experts", 1},   {"n_routed_experts", 8},      {"num_experts_per_tok", 3},    {"n_group", 4},
-          {"topk_group", 2},          {"first_k_dense_replace", 1}, {"kv_lora_rank", 10},      {"qk_rope_head_dim", 6},       {"qk_nope_head_dim", 5},
-          {"v_head_dim", 7},          {"max_position_embeddings", 128}, {"aux_loss_alpha", 0.3}};
+  return {{"vocab_size", 37},
+          {"hidden_size", 24},
+          {"intermediate_size", 40},
+          {"moe_intermediate_size", 12},
+          {"num_hidden_layers", 3},
+          {"num_attention_heads", 3},
+          {"n_shared_experts", 1},
+          {"n_routed_experts", 8},
+          {"num_experts_per_tok", 3},
+          {"n_group", 4},
+          {"topk_group", 2},
+          {"first_k_dense_replace", 1},
+          {"kv_lora_rank", 10},
+          {"qk_rope_head_dim", 6},
+          {"qk_nope_head_dim", 5},
+          {"v_head_dim", 7},
+          {"max_position_embeddings", 128},
+          {"aux_loss_alpha", 0.3}};
 }
 
 // Rows packed one after another.

@@ -1,4 +1,6 @@
 // rows_test.cpp -- JSON lines: what is read, and what each kind of broken line says.
+#include "core/text/rows.h"
+
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -6,13 +8,13 @@
 #include <fstream>
 
 #include "core/base/failure.h"
-#include "core/text/rows.h"
 
 namespace hone {
 namespace {
 
 struct File {
-  explicit File(const std::string &text) : path(std::filesystem::temp_directory_path() / ("hone-rows-" + std::to_string(getpid()) + ".jsonl")) {
+  explicit File(const std::string &text)
+      : path(std::filesystem::temp_directory_path() / ("hone-rows-" + std::to_string(getpid()) + ".jsonl")) {
     std::ofstream(path) << text;
   }
   ~File() { std::filesystem::remove(path); }
@@ -49,7 +51,8 @@ TEST(Rows, NamesTheLineOfWhatItRefuses) {
 }
 
 TEST(Rows, TurnsColumnsIntoText) {
-  const nlohmann::json row = {{"question", "?"}, {"answer", 42}, {"ratio", 0.5}, {"flag", true}, {"list", {1}}, {"none", nullptr}};
+  const nlohmann::json row = {{"question", "?"}, {"answer", 42}, {"ratio", 0.5},
+                              {"flag", true},    {"list", {1}},  {"none", nullptr}};
   EXPECT_EQ(column_text(row, "question", "f:7"), "?");
   EXPECT_EQ(column_text(row, "answer", "f:7"), "42");
   EXPECT_EQ(column_text(row, "ratio", "f:7"), "0.5");

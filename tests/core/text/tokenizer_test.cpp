@@ -1,4 +1,6 @@
 // tokenizer_test.cpp -- word-level vocabularies: text to ids and back, files in and out, and files that are wrong.
+#include "core/text/tokenizer.h"
+
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -8,12 +10,12 @@
 #include <random>
 
 #include "core/base/failure.h"
-#include "core/text/tokenizer.h"
 
 namespace hone {
 namespace {
 
-const std::vector<std::string> kWords = {"<pad>", "<bos>", "<eos>", "<unk>", "<think>", "</think>", "1", "2", "=", "wait", "ok"};
+const std::vector<std::string> kWords = {"<pad>", "<bos>", "<eos>", "<unk>", "<think>", "</think>",
+                                         "1",     "2",     "=",     "wait",  "ok"};
 const std::vector<std::string> kSpecial = {"<pad>", "<bos>", "<eos>", "<unk>"};
 
 std::unique_ptr<Tokenizer> make() { return Tokenizer::from_words(kWords, kSpecial, "<unk>"); }
@@ -22,7 +24,8 @@ class Folder {
  public:
   Folder() {
     static int next = 0;
-    path = std::filesystem::temp_directory_path() / ("hone-tokenizer-" + std::to_string(getpid()) + "-" + std::to_string(next++));
+    path = std::filesystem::temp_directory_path() /
+           ("hone-tokenizer-" + std::to_string(getpid()) + "-" + std::to_string(next++));
     std::filesystem::create_directories(path);
   }
   ~Folder() { std::filesystem::remove_all(path); }
@@ -116,19 +119,22 @@ TEST(Tokenizer, ReadsBackTheFilesThatItWrites) {
 // The keys that Hugging Face's reader insists on.
 TEST(Tokenizer, WritesWhatHuggingFaceReads) {
   const nlohmann::json file = valid();
-  for (const char *key : {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder", "model"})
+  for (const char *key : {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
+                          "post_processor", "decoder", "model"})
     EXPECT_TRUE(file.contains(key)) << key;
   EXPECT_EQ(file["model"]["type"], "WordLevel");
   EXPECT_EQ(file["model"]["unk_token"], "<unk>");
   for (const auto &token : file["added_tokens"])
-    for (const char *key : {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}) EXPECT_TRUE(token.contains(key)) << key;
+    for (const char *key : {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"})
+      EXPECT_TRUE(token.contains(key)) << key;
   EXPECT_EQ(file["post_processor"]["special_tokens"]["<bos>"]["ids"], nlohmann::json::array({1}));
 }
 
 TEST(Tokenizer, TakesNamesFromItsConfiguration) {
   Folder folder;
   const auto path = folder.write("tokenizer.json", make()->json());
-  folder.write("tokenizer_config.json", R"({"eos_token": {"content": "ok"}, "bos_token": "wait", "chat_template": "{{ x }}"})");
+  folder.write("tokenizer_config.json",
+               R"({"eos_token": {"content": "ok"}, "bos_token": "wait", "chat_template": "{{ x }}"})");
   const auto tokenizer = Tokenizer::from_file(path);
   EXPECT_EQ(tokenizer->eos(), 10);
   EXPECT_EQ(tokenizer->bos(), 9);
@@ -168,7 +174,8 @@ TEST(Tokenizer, RefusesDamagedFiles) {
   EXPECT_NE(changed("/added_tokens", 3).find("added_tokens must be a list"), std::string::npos);
   EXPECT_NE(changed("/added_tokens/0/content", "").find("added_tokens has an entry"), std::string::npos);
   EXPECT_NE(changed("/added_tokens/0/id", 5).find("belongs to both"), std::string::npos);
-  EXPECT_NE(refusal(valid().dump(), R"({"eos_token": "<end>"})").find("eos_token \"<end>\" is not in the vocabulary"), std::string::npos);
+  EXPECT_NE(refusal(valid().dump(), R"({"eos_token": "<end>"})").find("eos_token \"<end>\" is not in the vocabulary"),
+            std::string::npos);
   EXPECT_NE(refusal(valid().dump(), "nonsense").find("tokenizer_config.json: not JSON"), std::string::npos);
   EXPECT_THROW(Tokenizer::from_file("/nowhere/tokenizer.json"), Failure);
 }

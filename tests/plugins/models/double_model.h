@@ -1,5 +1,5 @@
-// double_model.h -- the built-in models written a second time: plainly, in double, one sequence at a time, from the papers'
-// equations. Judges the plugins, the tape and its gradients; shares no code with them.
+// double_model.h -- the built-in models written a second time: plainly, in double, one sequence at a time, from the
+// papers' equations. Judges the plugins, the tape and its gradients; shares no code with them.
 #pragma once
 
 #include <algorithm>
@@ -23,12 +23,15 @@ class DoubleModel {
   Matrix hidden(const std::vector<int32_t> &ids, double *auxiliary) const {
     const size_t C = number("hidden_size");
     Matrix x;
-    for (int32_t id : ids) x.emplace_back(at("model.embed_tokens.weight").begin() + id * C, at("model.embed_tokens.weight").begin() + (id + 1) * C);
+    for (int32_t id : ids)
+      x.emplace_back(at("model.embed_tokens.weight").begin() + id * C,
+                     at("model.embed_tokens.weight").begin() + (id + 1) * C);
     for (size_t i = 0; i < number("num_hidden_layers"); ++i) {
       const std::string layer = "model.layers." + std::to_string(i) + ".";
       const double epsilon = config["rms_norm_eps"];
       const Matrix normed = rms_norm(x, layer + "input_layernorm.weight", C, epsilon);
-      add(x, is_deepseek() ? latent_attention(normed, layer + "self_attn.") : grouped_attention(normed, layer + "self_attn."));
+      add(x, is_deepseek() ? latent_attention(normed, layer + "self_attn.")
+                           : grouped_attention(normed, layer + "self_attn."));
       const Matrix post = rms_norm(x, layer + "post_attention_layernorm.weight", C, epsilon);
       if (parameters.contains(layer + "mlp.gate.weight")) {
         Matrix sum = experts(post, layer + "mlp.", auxiliary);
@@ -41,8 +44,12 @@ class DoubleModel {
     return rms_norm(x, "model.norm.weight", C, config["rms_norm_eps"]);
   }
 
-  Matrix logits(const Matrix &hidden) const { return linear(hidden, config["tie_word_embeddings"] ? "model.embed_tokens" : "lm_head"); }
-  double value(const Vector &hidden) const { return std::inner_product(hidden.begin(), hidden.end(), at("score.weight").begin(), 0.0); }
+  Matrix logits(const Matrix &hidden) const {
+    return linear(hidden, config["tie_word_embeddings"] ? "model.embed_tokens" : "lm_head");
+  }
+  double value(const Vector &hidden) const {
+    return std::inner_product(hidden.begin(), hidden.end(), at("score.weight").begin(), 0.0);
+  }
 
  private:
   bool is_deepseek() const { return config.contains("kv_lora_rank"); }
@@ -95,7 +102,8 @@ class DoubleModel {
     if (!scaling.is_object() || scaling.empty()) return plain;
     const double factor = scaling["factor"];
     if (scaling["rope_type"] == "linear") return plain / factor;
-    const double low = scaling["low_freq_factor"], high = scaling["high_freq_factor"], turns = scaling["original_max_position_embeddings"].get<double>() * plain / 2 / M_PI;
+    const double low = scaling["low_freq_factor"], high = scaling["high_freq_factor"],
+                 turns = scaling["original_max_position_embeddings"].get<double>() * plain / 2 / M_PI;
     if (turns > high) return plain;
     if (turns < low) return plain / factor;
     const double mix = (turns - low) / (high - low);
@@ -106,7 +114,8 @@ class DoubleModel {
     for (size_t i = 0; i < size / 2; ++i) {
       double &a = x[interleaved ? 2 * i : i], &b = x[interleaved ? 2 * i + 1 : i + size / 2];
       // The plugin hands frequencies over as floats; a position times their rounding is part of the model.
-      const double angle = position * static_cast<double>(static_cast<float>(frequency(i, size))), c = std::cos(angle), s = std::sin(angle);
+      const double angle = position * static_cast<double>(static_cast<float>(frequency(i, size))), c = std::cos(angle),
+                   s = std::sin(angle);
       const double turned = a * c - b * s;
       b = a * s + b * c;
       a = turned;
@@ -139,7 +148,8 @@ class DoubleModel {
   }
 
   Matrix grouped_attention(const Matrix &x, const std::string &name) const {
-    const size_t heads = number("num_attention_heads"), kv_heads = number("num_key_value_heads") ? number("num_key_value_heads") : heads;
+    const size_t heads = number("num_attention_heads"),
+                 kv_heads = number("num_key_value_heads") ? number("num_key_value_heads") : heads;
     Matrix q = linear(x, name + "q_proj"), k = linear(x, name + "k_proj");
     const size_t size = q[0].size() / heads;
     if (parameters.contains(name + "q_norm.weight")) {
@@ -155,11 +165,15 @@ class DoubleModel {
 
   // DeepSeek-V2 eq. 9-19 and 37-47.
   Matrix latent_attention(const Matrix &x, const std::string &name) const {
-    const size_t heads = number("num_attention_heads"), nope = number("qk_nope_head_dim"), rope = number("qk_rope_head_dim"), value = number("v_head_dim");
+    const size_t heads = number("num_attention_heads"), nope = number("qk_nope_head_dim"),
+                 rope = number("qk_rope_head_dim"), value = number("v_head_dim");
     const size_t rank = number("kv_lora_rank"), key = nope + rope;
     Matrix q;
-    if (const size_t q_rank = number("q_lora_rank")) q = linear(rms_norm(linear(x, name + "q_a_proj"), name + "q_a_layernorm.weight", q_rank, 1e-6), name + "q_b_proj");
-    else q = linear(x, name + "q_proj");
+    if (const size_t q_rank = number("q_lora_rank"))
+      q = linear(rms_norm(linear(x, name + "q_a_proj"), name + "q_a_layernorm.weight", q_rank, 1e-6),
+                 name + "q_b_proj");
+    else
+      q = linear(x, name + "q_proj");
     Matrix latent = linear(x, name + "kv_a_proj_with_mqa"), shared;
     for (Vector &row : latent) {
       shared.emplace_back(row.begin() + rank, row.end());
@@ -182,7 +196,8 @@ class DoubleModel {
 
   // DeepSeek-V3 eq. 12-20; adds this sequence's balance loss to *auxiliary.
   Matrix experts(const Matrix &x, const std::string &name, double *auxiliary) const {
-    const size_t E = number("n_routed_experts"), K = number("num_experts_per_tok"), C = x[0].size(), F = number("moe_intermediate_size");
+    const size_t E = number("n_routed_experts"), K = number("num_experts_per_tok"), C = x[0].size(),
+                 F = number("moe_intermediate_size");
     const bool biased = config["topk_method"] == "noaux_tc";
     const size_t groups = biased ? number("n_group") : 1, kept = biased ? number("topk_group") : 1, size = E / groups;
     const Matrix logits = linear(x, name + "gate");
@@ -190,7 +205,8 @@ class DoubleModel {
     Vector f(E), P(E);
     for (size_t t = 0; t < x.size(); ++t) {
       Vector score = logits[t];
-      if (config["scoring_func"] == "softmax") score = softmax(score);
+      if (config["scoring_func"] == "softmax")
+        score = softmax(score);
       else
         for (double &s : score) s = 1 / (1 + std::exp(-s));
       Vector choice = score;
@@ -213,7 +229,8 @@ class DoubleModel {
       for (size_t j = 0; j < K; ++j) chosen += score[order[j]];
       for (double s : score) all += s;
       const bool normalise = config["norm_topk_prob"] && K > 1;
-      const double scaling = config["model_type"] == "deepseek_v2" && normalise ? 1.0 : config["routed_scaling_factor"].get<double>();
+      const double scaling =
+          config["model_type"] == "deepseek_v2" && normalise ? 1.0 : config["routed_scaling_factor"].get<double>();
       for (size_t j = 0; j < K; ++j) {
         const size_t e = order[j];
         const double weight = score[e] / (normalise ? chosen : 1) * scaling;

@@ -10,7 +10,8 @@ namespace {
 constexpr float kTemperature = 0.8f;
 constexpr float kAuxiliary = 0.25f;  // 1 / number of sequences
 
-// loss = sum over tokens of a logp + b entropy + c value + d KL(model || reference), + kAuxiliary * the model's own losses
+// loss = sum over tokens of a logp + b entropy + c value + d KL(model || reference), + kAuxiliary * the model's own
+// losses
 struct Case {
   std::string plugin;
   nlohmann::json config;
@@ -19,7 +20,9 @@ struct Case {
 
 struct Problem {
   explicit Problem(const Case &it)
-      : architecture(test::architecture(it.plugin, it.config)), weights(random_weights(architecture, 7, true)), reference(random_weights(architecture, 8)) {
+      : architecture(test::architecture(it.plugin, it.config)),
+        weights(random_weights(architecture, 7, true)),
+        reference(random_weights(architecture, 8)) {
     rows = random_rows({9, 1, 14, 5}, architecture->info().vocab_size, 3);
     target = random_rows({rows.tokens()}, architecture->info().vocab_size, 4).ids;
     a = random_floats(rows.tokens(), 5), b = random_floats(rows.tokens(), 6), c = random_floats(rows.tokens(), 7);
@@ -58,7 +61,8 @@ struct Problem {
         const size_t i = rows.row_start[r] + t;
         const Vector logp = log_softmax(logits[t]), from = log_softmax(reference_logits[r][t]);
         double entropy = 0, kl = 0;
-        for (size_t v = 0; v < logp.size(); ++v) entropy -= std::exp(logp[v]) * logp[v], kl += std::exp(logp[v]) * (logp[v] - from[v]);
+        for (size_t v = 0; v < logp.size(); ++v)
+          entropy -= std::exp(logp[v]) * logp[v], kl += std::exp(logp[v]) * (logp[v] - from[v]);
         if (logp_of) logp_of->push_back(logp[target[i]]);
         total += a[i] * logp[target[i]] + b[i] * entropy + c[i] * model.value(hidden[t]) + d[i] * kl;
       }
@@ -85,8 +89,8 @@ void check_gradients(const Case &it) {
   const float *reference_hidden = reference_tape.forward(*problem.reference, problem.rows.packed(), false);
 
   std::vector<float> logp(T), entropy(T), value(T), kl(T), d_hidden(T * C), gradient(problem.weights->trained_size());
-  head.forward(*problem.weights, T, hidden, problem.target.data(), kTemperature, {logp.data(), entropy.data(), value.data(), kl.data()}, problem.reference.get(),
-               reference_hidden);
+  head.forward(*problem.weights, T, hidden, problem.target.data(), kTemperature,
+               {logp.data(), entropy.data(), value.data(), kl.data()}, problem.reference.get(), reference_hidden);
   std::vector<double> expected;
   const double loss = problem.loss(&expected);
   double found = kAuxiliary * tape.auxiliary_loss();
@@ -96,8 +100,9 @@ void check_gradients(const Case &it) {
   }
   EXPECT_NEAR(found, loss, 1e-4);
 
-  head.backward(*problem.weights, T, hidden, problem.target.data(), kTemperature, problem.a.data(), problem.b.data(), problem.c.data(),
-                it.kl ? problem.d.data() : nullptr, d_hidden.data(), gradient.data(), problem.reference.get(), reference_hidden);
+  head.backward(*problem.weights, T, hidden, problem.target.data(), kTemperature, problem.a.data(), problem.b.data(),
+                problem.c.data(), it.kl ? problem.d.data() : nullptr, d_hidden.data(), gradient.data(),
+                problem.reference.get(), reference_hidden);
   tape.backward(d_hidden.data(), gradient.data(), kAuxiliary);
 
   std::mt19937 random(11);
@@ -109,7 +114,8 @@ void check_gradients(const Case &it) {
     const Vector before = values;
     const float *analytic = gradient.data() + parameter.offset;
     double largest = 0;
-    for (uint64_t i = 0; i < parameter.size; ++i) largest = std::max(largest, std::abs(static_cast<double>(analytic[i])));
+    for (uint64_t i = 0; i < parameter.size; ++i)
+      largest = std::max(largest, std::abs(static_cast<double>(analytic[i])));
     const auto difference = [&](const auto &move) {
       move(step);
       const double above = problem.loss();
@@ -148,34 +154,63 @@ nlohmann::json with(nlohmann::json config, const nlohmann::json &changes) {
 
 TEST(LlamaGradients, MatchDoubleWithGroupedQueries) { check_gradients({"llama", llama_config()}); }
 TEST(LlamaGradients, MatchDoubleWithTiedEmbeddingsAndBiases) {
-  check_gradients({"llama", with(llama_config(), {{"tie_word_embeddings", true}, {"attention_bias", true}, {"mlp_bias", true}, {"num_key_value_heads", 4}})});
+  check_gradients({"llama", with(llama_config(), {{"tie_word_embeddings", true},
+                                                  {"attention_bias", true},
+                                                  {"mlp_bias", true},
+                                                  {"num_key_value_heads", 4}})});
 }
-TEST(LlamaGradients, MatchDoubleForQwen2) { check_gradients({"llama", with(llama_config(), {{"model_type", "qwen2"}, {"rope_theta", 1e6}}), false}); }
+TEST(LlamaGradients, MatchDoubleForQwen2) {
+  check_gradients({"llama", with(llama_config(), {{"model_type", "qwen2"}, {"rope_theta", 1e6}}), false});
+}
 TEST(LlamaGradients, MatchDoubleForQwen3) {
-  check_gradients({"llama", with(llama_config(), {{"model_type", "qwen3"}, {"head_dim", 10}, {"num_key_value_heads", 1}}), false});
+  check_gradients(
+      {"llama", with(llama_config(), {{"model_type", "qwen3"}, {"head_dim", 10}, {"num_key_value_heads", 1}}), false});
 }
 TEST(LlamaGradients, MatchDoubleWithLlama3Scaling) {
-  const nlohmann::json scaling = {{"rope_type", "llama3"}, {"factor", 4}, {"low_freq_factor", 1}, {"high_freq_factor", 4}, {"original_max_position_embeddings", 32}};
+  const nlohmann::json scaling = {{"rope_type", "llama3"},
+                                  {"factor", 4},
+                                  {"low_freq_factor", 1},
+                                  {"high_freq_factor", 4},
+                                  {"original_max_position_embeddings", 32}};
   check_gradients({"llama", with(llama_config(), {{"rope_scaling", scaling}}), false});
 }
 TEST(LlamaGradients, MatchDoubleWithLinearScaling) {
-  check_gradients({"llama", with(llama_config(), {{"rope_scaling", {{"rope_type", "linear"}, {"factor", 2.5}}}}), false});
+  check_gradients(
+      {"llama", with(llama_config(), {{"rope_scaling", {{"rope_type", "linear"}, {"factor", 2.5}}}}), false});
 }
 
-TEST(DeepseekGradients, MatchDoubleWithGroupsBiasAndSequenceLoss) { check_gradients({"deepseek_moe", deepseek_config()}); }
+TEST(DeepseekGradients, MatchDoubleWithGroupsBiasAndSequenceLoss) {
+  check_gradients({"deepseek_moe", deepseek_config()});
+}
 TEST(DeepseekGradients, MatchDoubleWithQueryLatentAndTwoSharedExperts) {
-  check_gradients({"deepseek_moe", with(deepseek_config(), {{"q_lora_rank", 9}, {"n_shared_experts", 2}, {"attention_bias", true}, {"n_group", 1}, {"topk_group", 1}})});
+  check_gradients({"deepseek_moe", with(deepseek_config(), {{"q_lora_rank", 9},
+                                                            {"n_shared_experts", 2},
+                                                            {"attention_bias", true},
+                                                            {"n_group", 1},
+                                                            {"topk_group", 1}})});
 }
 TEST(DeepseekGradients, MatchDoubleForTheEmbeddedDefaultsShape) {
-  check_gradients({"deepseek_moe", with(deepseek_config(), {{"first_k_dense_replace", 0}, {"n_routed_experts", 4}, {"num_experts_per_tok", 2}, {"n_group", 1},
-                                                            {"topk_group", 1}, {"routed_scaling_factor", 1}, {"num_hidden_layers", 2}})});
+  check_gradients({"deepseek_moe", with(deepseek_config(), {{"first_k_dense_replace", 0},
+                                                            {"n_routed_experts", 4},
+                                                            {"num_experts_per_tok", 2},
+                                                            {"n_group", 1},
+                                                            {"topk_group", 1},
+                                                            {"routed_scaling_factor", 1},
+                                                            {"num_hidden_layers", 2}})});
 }
 TEST(DeepseekGradients, MatchDoubleForV2WithSoftmaxAndNoSharedExperts) {
-  check_gradients({"deepseek_moe", with(deepseek_config(), {{"model_type", "deepseek_v2"}, {"scoring_func", "softmax"}, {"topk_method", "greedy"},
-                                                            {"norm_topk_prob", false}, {"n_shared_experts", 0}, {"moe_layer_freq", 2}})});
+  check_gradients({"deepseek_moe", with(deepseek_config(), {{"model_type", "deepseek_v2"},
+                                                            {"scoring_func", "softmax"},
+                                                            {"topk_method", "greedy"},
+                                                            {"norm_topk_prob", false},
+                                                            {"n_shared_experts", 0},
+                                                            {"moe_layer_freq", 2}})});
 }
 TEST(DeepseekGradients, MatchDoubleWithOneExpertPerToken) {
-  check_gradients({"deepseek_moe", with(deepseek_config(), {{"num_experts_per_tok", 1}, {"tie_word_embeddings", true}, {"aux_loss_alpha", 0}}), false});
+  check_gradients(
+      {"deepseek_moe",
+       with(deepseek_config(), {{"num_experts_per_tok", 1}, {"tie_word_embeddings", true}, {"aux_loss_alpha", 0}}),
+       false});
 }
 
 }  // namespace
