@@ -57,6 +57,15 @@ TEST(Attention, AgreesWithTheReferenceInDouble) {
   }
 }
 
+TEST(Attention, LargeScoresNeitherOverflowNorVanish) {
+  Problem p({{1, 40}, 2, 1, 8, 5}, 80);
+  for (size_t i = 0; i < p.q.size(); ++i) p.q[i] = (i % 3 ? -1.0f : 1.0f) * (40 + p.q[i]);
+  for (float &k : p.k) k = 3 + k;
+  const Floats y = everywhere([&](const hone_kernels &set, hone_stream *stream) { return p.packed(set, stream); });
+  expect_close(y, p.reference(widen(p.q), widen(p.k), widen(p.v)), 3e-4);  // scores in the hundreds, so f32 keeps fewer digits
+  EXPECT_GT(std::abs(p.q[0] * p.scale * 8 * 3), 100);
+}
+
 TEST(Attention, GradientsAgreeWithFiniteDifferences) {
   for (const Shape &s : {kShapes[0], kShapes[1], Shape{{18, 0, 33}, 4, 2, 5, 3}, Shape{{50}, 2, 1, 3, 4}}) {
     const Problem p(s, 20);
