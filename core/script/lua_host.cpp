@@ -94,6 +94,7 @@ Place LuaHost::place(lua_State *L) const {
 }
 
 bool LuaHost::names_a_place(const std::string &message) const {
+  if (message.compare(0, 6, "--set ") == 0) return true;
   for (const std::string &name : chunk_names_)
     if (message.compare(0, name.size(), name) == 0 && message[name.size()] == ':') return true;
   return false;

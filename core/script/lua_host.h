@@ -50,6 +50,9 @@ class LuaHost {
   Place place(lua_State *) const;
   std::string with_place(lua_State *, const std::string &message) const;
 
+  // Sentences that begin with this name have a place already.
+  void add_source(const std::string &name) { chunk_names_.push_back(name); }
+
   uint64_t random_bits();  // the next 64 bits of this run's Philox stream
 
   void *owner = nullptr;  // of whoever built this host

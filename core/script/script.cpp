@@ -20,6 +20,7 @@ class LuaScript final : public Script {
       : arguments_(arguments), host_(arguments_.memory_limit), builder_(registry, host_settings, arguments_, path) {
     host_.owner = &builder_;
     builder_.option_values = read_option_values(path, arguments_);
+    if (!builder_.option_values.toml_file.empty()) host_.add_source(builder_.option_values.toml_file);
     const std::string name = path.filename().string(), text = read_file(path);
     builder_.pipeline.sources.push_back(fs::absolute(path).lexically_normal().string());
     builder_.pipeline.source_names.push_back(name);

@@ -94,6 +94,14 @@ TEST_F(ScriptTest, NamesTheWrongSet) {
   EXPECT_SENTENCE(problem(kOptions + kEnd), "no such file");
 }
 
+TEST_F(ScriptTest, BeginsWithThePlaceOfTheWrongValue) {
+  arguments.set = {{"stpes", "3"}};
+  EXPECT_EQ(problem(kOptions + kEnd).find("--set stpes: "), 0u);
+  arguments.set.clear();
+  write("t.toml", "stpes = 3\n");
+  EXPECT_EQ(problem(kOptions + kEnd).find((folder / "t.toml").string() + ":1: the script has no option"), 0u);
+}
+
 TEST_F(ScriptTest, RefusesValuesForAScriptWithoutOptions) {
   arguments.set = {{"steps", "3"}};
   EXPECT_SENTENCE(problem(kEnd), "--set steps: t.lua declares no options");
