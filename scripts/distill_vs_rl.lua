@@ -13,6 +13,7 @@ local o = hone.options {
   teacher_steps = { 40, "optimizer steps of the teacher's RL" },
   small_rl_steps = { 60, "optimizer steps of the small model's RL" },
   distill_prompts = { 5000, "prompts that the teacher answers" },
+  keep_reward = { 1.25, "least reward of a response that is learnt from: 1.3 is right, well-formed and in one language" },
   cold_start_rows = { 800, "chains of thought of the teacher's cold start" },
   num_generations = { 16, "responses to a prompt in RL" },
   prompts_per_step = { 32, "prompts in one step of RL" },
@@ -57,7 +58,7 @@ local small = add(pretrain("small_base", models.dense(2), o.corpus))
 local by_rl = add(reinforce("small_rl", small.model, o.small_rl_steps))
 local distilled = add(hone.stage "distill" {
   label = "distilled", model = small.model, teacher = teacher, prompts = data.reasoning(o.distill_prompts, 12),
-  num_generations = 1, max_completion_length = o.max_completion_length, rewards = rules, keep_reward = 1.3,
+  num_generations = 1, max_completion_length = o.max_completion_length, rewards = rules, keep_reward = o.keep_reward,
   epochs = 2, batch_size = 32, optimizer = adamw(2e-3),
 })
 

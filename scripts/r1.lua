@@ -20,9 +20,10 @@ local o = hone.options {  -- every number worth changing; r1.toml or --set gives
   rl2_learning_rate = { 4e-4, "of the RL over all scenarios" },
   cold_start_rows = { 800, "chains of thought of the cold start" },
   rejection_prompts = { 1500, "prompts of the rejection sampling" },
+  keep_reward = { 1.25, "least reward of a response that is learnt from: 1.3 is right, well-formed and in one language" },
   general_rows = { 1000, "general rows of the second SFT" },
   preference_pairs = { 2400, "made-up pairs for the reward model, beside those judged on the model's own answers" },
-  preference_prompts = { 800, "prompts whose answers are judged and paired" },
+  preference_prompts = { 800, "prompts whose answers are judged and paired; 0: only made-up pairs" },
   reward_model_steps = { 160, "optimizer steps of the reward model" },
   distill_prompts = { 5000, "prompts that the teacher answers for the student" },
   max_completion_length = { 90, "tokens of a response at most" },
@@ -59,11 +60,11 @@ local reasoner = hone.stage "grpo" {  -- or "rloo", a third party's: nothing els
   epsilon = 1, epsilon_high = 10,  -- the paper's clip ratio of 10
 }
 
--- 3. Rejection sampling from it: correct and unmixed responses are kept (section 2.3.3).
+-- 3. Rejection sampling from it: correct and unmixed responses are kept (section 2.3.3). keep = function(row) ... can sift, too.
 local kept = hone.stage "sample" {
   label = "rejection_sampling", model = reasoner.model, prompts = data.reasoning(o.rejection_prompts, 12), rewards = rules,
-  num_generations = 2, max_completion_length = o.max_completion_length, mode = "all", deduplicate = true,
-  keep = function(row) return row.accuracy == 1 and row.language == 1 and row.format == 1 end,
+  num_generations = 2, max_completion_length = o.max_completion_length, mode = "passing", threshold = o.keep_reward,
+  deduplicate = true,
 }
 
 -- and a second SFT of the base, again, on them and on general answers.
@@ -74,17 +75,17 @@ local tuned = hone.stage "sft" {
 
 -- 4. A reward model of helpfulness, from pairs (section 3.1 of the supplement): made-up ones, and the model's own answers,
 -- the best against the worst of each prompt, as a judge ranks them.
-local judged = hone.stage "sample" {
+local judged = o.preference_prompts > 0 and hone.stage "sample" {
   label = "judged_pairs", model = tuned.model, prompts = data.general(o.preference_prompts, 13), rewards = { data.judge },
   num_generations = 8, max_completion_length = o.max_completion_length, mode = "pairs", part = "answer", threshold = 0.3,
-}
+} or nil
 local helpful = hone.stage "reward_model" {
-  label = "reward_model", model = tuned.model, data = { data.preferences(o.preference_pairs), judged.data },
+  label = "reward_model", model = tuned.model, data = judged and { data.preferences(o.preference_pairs), judged.data } or data.preferences(o.preference_pairs),
   steps = o.reward_model_steps, batch_size = 32, optimizer = adamw(1e-3),
 }
 
 -- 5. RL over all scenarios: rules where they can judge, the reward model for the rest, format and KL to hold it (section 2.3.4).
-local preference = hone.reward "preference" { label = "preference", model = helpful.model, part = "answer", squash = "sigmoid" }
+local preference = hone.reward "preference" { label = "preference", model = helpful.model, part = "answer", squash = "sigmoid", no_answer = 0 }
 local function second_rl(label, general_rewards, beta)
   return hone.stage "grpo" {
     label = label, model = tuned.model, optimizer = adamw(o.rl2_learning_rate), steps = o.rl2_steps, beta = beta,
@@ -95,7 +96,7 @@ local function second_rl(label, general_rewards, beta)
 end
 local r1 = second_rl("r1", {
   hone.reward { label = "correct", score = general.correct, weight = 0.6 },
-  hone.reward "preference" { label = "preference", model = helpful.model, part = "answer", squash = "sigmoid", weight = 0.4 },
+  hone.reward "preference" { label = "preference", model = helpful.model, part = "answer", squash = "sigmoid", no_answer = 0, weight = 0.4 },
   hone.reward "format" { label = "format", weight = 0.5 },
 }, 0.02)
 -- The reward model alone: its score rises while the answers get worse, the paper's reason for keeping it short (section 2.3.4).
@@ -104,7 +105,7 @@ local hacked = o.hacking and second_rl("hacked", { preference }, 0) or nil
 -- 6. Distillation: plain SFT of a small dense model on the teacher's responses (section 2.4); and RL on the same small model.
 local student = hone.stage "distill" {
   label = "distilled", model = small_pretrained.model, teacher = r1.model, prompts = data.reasoning(o.distill_prompts, 16),
-  num_generations = 1, max_completion_length = o.max_completion_length, rewards = rules, keep_reward = 1.3,
+  num_generations = 1, max_completion_length = o.max_completion_length, rewards = rules, keep_reward = o.keep_reward,
   epochs = 2, batch_size = 32, optimizer = adamw(2e-3),
 }
 local small_rl = hone.stage "grpo" {
@@ -124,7 +125,7 @@ add(cold_start, cold_start.model)
 add(reasoner, reasoner.model)
 add(kept)
 add(tuned, tuned.model)
-add(judged)
+if judged then add(judged) end
 add(helpful)
 add(r1, r1.model)
 if hacked then add(hacked, hacked.model) end
