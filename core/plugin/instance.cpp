@@ -28,9 +28,15 @@ Instance::Instance(const ComponentInfo &info, const hone_host &host, const nlohm
   component_ = &opened.abi;
   const std::string who = info.room + " " + info.name;
   try {
-    const Values values(opened.info.settings, checked_settings);
+    const auto values = [&] {
+      try {
+        return std::make_unique<const Values>(opened.info.settings, checked_settings);
+      } catch (const Failure &wrong) {
+        throw Failure(who + ": " + wrong.what());
+      }
+    }();
     hone_error error{};
-    check_call(component_->create(&host, values.data(), &self_, &error), error, who);
+    check_call(component_->create(&host, values->data(), &self_, &error), error, who);
   } catch (const Failure &) {
     throw;
   } catch (const nlohmann::json::exception &wrong) {

@@ -141,6 +141,21 @@ class Json {
       }
       return code;
     }
+    // Bytes of the UTF-8 character here.
+    size_t character() const {
+      const auto byte = [&](size_t i) { return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u; };
+      const auto tails = [&](size_t n) {
+        for (size_t i = 1; i <= n; ++i)
+          if ((byte(i) & 0xC0) != 0x80) return false;
+        return true;
+      };
+      const unsigned c = byte(0), next = byte(1);
+      if (c < 0x80) return 1;
+      if (c >= 0xC2 && c < 0xE0 && tails(1)) return 2;
+      if (c >= 0xE0 && c < 0xF0 && tails(2) && !(c == 0xE0 && next < 0xA0) && !(c == 0xED && next > 0x9F)) return 3;
+      if (c >= 0xF0 && c < 0xF5 && tails(3) && !(c == 0xF0 && next < 0x90) && !(c == 0xF4 && next > 0x8F)) return 4;
+      fail("a byte that is not UTF-8");
+    }
     std::string read_string() {
       std::string out;
       for (++at; at < text.size(); ) {
@@ -148,7 +163,10 @@ class Json {
         if (c == '"') return out;
         if (static_cast<unsigned char>(c) < 0x20) --at, fail("a control character in a string");
         if (c != '\\') {
-          out += c;
+          --at;
+          const size_t size = character();
+          out.append(text.substr(at, size));
+          at += size;
           continue;
         }
         const char escape = at < text.size() ? text[at++] : 0;
@@ -203,7 +221,9 @@ class Json {
         const long long i = std::strtoll(number.c_str(), nullptr, 10);
         if (errno == 0) return Json(static_cast<int64_t>(i));
       }
-      return Json(std::strtod(number.c_str(), nullptr));
+      const double value = std::strtod(number.c_str(), nullptr);
+      if (!std::isfinite(value)) fail("a number too large");
+      return Json(value);
     }
   };
 
