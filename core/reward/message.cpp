@@ -42,9 +42,9 @@ std::vector<Setting> table_from_json(const json &table) {
 
 }  // namespace
 
-std::string setup_message(const std::vector<RewardPart> &parts, uint64_t seed) {
-  json out = {{"seed", seed}, {"parts", json::array()}};
-  for (const RewardPart &part : parts) {
+std::string setup_message(const SetupRequest &request) {
+  json out = {{"seed", request.seed}, {"plugin_folders", request.plugin_folders}, {"parts", json::array()}};
+  for (const RewardPart &part : request.parts) {
     const ComponentInfo &component = part.component;
     out["parts"].push_back({{"label", part.label},
                             {"kind", component.kind},
@@ -65,10 +65,11 @@ std::string setup_message(const std::vector<RewardPart> &parts, uint64_t seed) {
   return message.finish();
 }
 
-std::vector<RewardPart> read_setup(std::string_view payload, uint64_t &seed) {
+SetupRequest read_setup(std::string_view payload) {
   const json in = json::parse(MessageReader(payload).text());
-  seed = in.at("seed");
-  std::vector<RewardPart> parts;
+  SetupRequest request;
+  request.seed = in.at("seed");
+  request.plugin_folders = in.at("plugin_folders").get<std::vector<std::string>>();
   for (const json &entry : in.at("parts")) {
     RewardPart part;
     part.label = entry.at("label");
@@ -84,9 +85,9 @@ std::vector<RewardPart> read_setup(std::string_view payload, uint64_t &seed) {
     part.script = entry.at("script");
     part.function = entry.at("function");
     part.script_arguments = entry.at("script_arguments");
-    parts.push_back(std::move(part));
+    request.parts.push_back(std::move(part));
   }
-  return parts;
+  return request;
 }
 
 std::string score_message(uint64_t ticket, uint32_t part, const std::vector<ScoreRow> &all, const std::vector<uint32_t> &rows) {

@@ -84,8 +84,13 @@ class MessageReader {
   std::string_view rest_;
 };
 
-std::string setup_message(const std::vector<RewardPart> &, uint64_t seed);
-std::vector<RewardPart> read_setup(std::string_view payload, uint64_t &seed);
+struct SetupRequest {
+  std::vector<RewardPart> parts;
+  uint64_t seed = 0;
+  std::vector<std::string> plugin_folders;
+};
+std::string setup_message(const SetupRequest &);
+SetupRequest read_setup(std::string_view payload);
 
 struct ScoreRequest {
   uint64_t ticket = 0;

@@ -255,7 +255,9 @@ Scorer::Scorer(std::vector<RewardPart> parts, ScorerSettings settings) : state_(
     s.bench = std::make_unique<RewardBench>(s.parts, s.settings.seed, s.settings.services);
     return;
   }
-  s.setup = setup_message(s.parts, s.settings.seed);
+  SetupRequest request{s.parts, s.settings.seed, {}};
+  for (const std::filesystem::path &folder : s.settings.plugin_folders) request.plugin_folders.push_back(folder.string());
+  s.setup = setup_message(request);
   s.batch_limit.assign(s.parts.size(), kLargestBatch);
   s.workers.resize(s.settings.workers ? s.settings.workers : usable_processors());
   for (Worker &worker : s.workers) s.open_worker(worker);

@@ -51,7 +51,7 @@ struct ScorerSettings {
   double setup_deadline = 120;     // seconds for a worker to open its plugins, script and models
   bool in_process = false;         // isolation = "none"
   uint64_t seed = 0;
-  std::vector<std::filesystem::path> plugin_folders;
+  std::vector<std::filesystem::path> plugin_folders;  // become the workers' HONE_PLUGIN_PATH
   WorkerServices services;         // used with in_process only; a worker process has its own
 };
 

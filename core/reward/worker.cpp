@@ -8,8 +8,10 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
+#include "core/base/text.h"
 #include "core/reward/bench.h"
 #include "core/reward/message.h"
 
@@ -61,9 +63,10 @@ int run_reward_worker(int descriptor, const WorkerServices &services) {
     if (header.type == MessageType::setup) {
       std::string why;
       try {
-        uint64_t seed = 0;
-        std::vector<RewardPart> parts = read_setup(payload, seed);
-        bench.emplace(std::move(parts), seed, services);
+        SetupRequest request = read_setup(payload);
+        // What this process looks up by itself (a reward model's model plugin) is found where the host found its own.
+        if (!request.plugin_folders.empty()) setenv("HONE_PLUGIN_PATH", join(request.plugin_folders, ":").c_str(), 1);
+        bench.emplace(std::move(request.parts), request.seed, services);
       } catch (const std::exception &error) {
         why = error.what();
         last = true;

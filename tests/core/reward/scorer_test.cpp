@@ -206,6 +206,12 @@ TEST(Scorer, ServesLuaFunctionsWithTheWholeRow) {
   expect_only_these_lost(scores[3], rows, {9}, "signal 6");
 }
 
+TEST(Scorer, WorkersLookForPluginsWhereTheHostDid) {
+  ScorerSettings s = settings(1);
+  s.plugin_folders = {"/one", "/two"};
+  EXPECT_EQ(Scorer({lua_part("folders")}, s).score(rows_of(1, {})).at(0).score.at(0), 1);
+}
+
 TEST(Scorer, ALostWorkerBetweenCallsIsReplaced) {
   Scorer scorer({trouble("none")}, settings(1));
   const auto rows = rows_of(10, {});
@@ -271,6 +277,7 @@ int main(int argc, char **argv) {
                       const nlohmann::json &) -> std::function<double(const nlohmann::json &)> {
       return [=](const nlohmann::json &row) -> double {
         const std::string text = row.at("response");
+        if (function == "folders") return std::string(std::getenv("HONE_PLUGIN_PATH")) == "/one:/two" ? 1 : 0;
         if (function == "level") return row.at("level").get<double>() + 0.5 * row.at("num_tokens").get<double>();
         const bool bad = text.find("BAD") != text.npos;
         if (bad && function == "raise") throw hone::Failure(script + ":3: attempt to index a nil value");
