@@ -19,9 +19,15 @@ struct Named {
 std::vector<Named> models() {
   nlohmann::json latent = deepseek_config();
   latent["q_lora_rank"] = 9;
+  nlohmann::json uneven = deepseek_config();  // a layer with experts before a smaller one without
+  uneven["moe_layer_freq"] = 2;
   nlohmann::json wide = llama_config();  // sizes beyond one vector and one block
   wide.update({{"hidden_size", 80}, {"head_dim", 20}, {"intermediate_size", 150}, {"vocab_size", 301}});
-  return {{"llama", llama_config()}, {"llama", wide}, {"deepseek_moe", deepseek_config()}, {"deepseek_moe", latent}};
+  return {{"llama", llama_config()},
+          {"llama", wide},
+          {"deepseek_moe", deepseek_config()},
+          {"deepseek_moe", latent},
+          {"deepseek_moe", uneven}};
 }
 
 std::vector<float> forward(const Weights &weights, const Rows &rows,
