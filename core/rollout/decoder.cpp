@@ -19,10 +19,15 @@ bool same_shape(const hone_kv_page_shape &a, const hone_kv_page_shape &b) {
 }  // namespace
 
 Decoder::Decoder(const hone_kernels &kernels, const hone_stream &stream)
-    : kernels_(kernels), stream_(stream), tape_(kernels, stream), head_(kernels, stream), last_hidden_(kernels),
+    : kernels_(kernels),
+      stream_(stream),
+      tape_(kernels, stream),
+      head_(kernels, stream),
+      last_hidden_(kernels),
       logits_(kernels) {}
 
-// A row stops at max_tokens, or where the model's positions end. The last token of a row is never run through the model.
+// A row stops at max_tokens, or where the model's positions end. The last token of a row is never run through the
+// model.
 uint32_t Decoder::row_limit(size_t prompt_tokens) const {
   const uint64_t room = uint64_t{weights_->architecture().info().max_positions} - prompt_tokens;
   return static_cast<uint32_t>(std::min<uint64_t>(settings_->max_tokens, room));
@@ -40,9 +45,9 @@ void Decoder::prepare_cache(const Weights &weights, const Limits &limits, uint32
   const uint64_t useful = rows * (pages_for(static_cast<uint32_t>(longest)) + pages_for(longest_prompt));
   const uint64_t needed = pages_for(static_cast<uint32_t>(longest)) + pages_for(longest_prompt);
   if (affordable < needed)
-    throw Failure("the KV cache of " + human_bytes(limits.kv_bytes) + " holds " + std::to_string(affordable * page_tokens_) +
-                  " tokens, but one row may need " + std::to_string(needed * page_tokens_) +
-                  "; lower max_completion_length or give it more memory");
+    throw Failure("the KV cache of " + human_bytes(limits.kv_bytes) + " holds " +
+                  std::to_string(affordable * page_tokens_) + " tokens, but one row may need " +
+                  std::to_string(needed * page_tokens_) + "; lower max_completion_length or give it more memory");
   const uint32_t pages = static_cast<uint32_t>(std::min<uint64_t>({affordable, useful, UINT32_MAX}));
   // A cache that is larger than the limit allows is not reused: what was asked for must hold.
   const bool fits = cache_ && same_shape(cache_->shape(), shape) && cache_layers_ == info.attention_layers &&
@@ -208,7 +213,8 @@ void Decoder::pass() {
   size_t max_pages = 0;
   for (const auto *pages : tables) max_pages = std::max(max_pages, pages->size());
   page_table_.assign(tables.size() * max_pages, 0);
-  for (size_t i = 0; i < tables.size(); ++i) std::copy(tables[i]->begin(), tables[i]->end(), &page_table_[i * max_pages]);
+  for (size_t i = 0; i < tables.size(); ++i)
+    std::copy(tables[i]->begin(), tables[i]->end(), &page_table_[i * max_pages]);
 
   const float *hidden = tape_.forward_cached(*weights_, {ids_, row_start_}, first_position_, page_table_,
                                              static_cast<uint32_t>(max_pages), *cache_);

@@ -18,8 +18,8 @@ namespace hone {
 // Rows of one prompt that are handed to one decoder.
 struct DecodeJob {
   const std::vector<int32_t> *prompt;
-  uint32_t first_row;     // keys the random numbers
-  size_t first_result;    // where the first of them goes
+  uint32_t first_row;   // keys the random numbers
+  size_t first_result;  // where the first of them goes
   uint32_t rows;
 };
 
@@ -43,17 +43,17 @@ class Decoder {
   struct Prompt {
     const DecodeJob *job;
     std::vector<uint32_t> pages;
-    uint32_t filled = 0;          // tokens already in the cache
-    uint32_t started = 0;         // rows
-    std::vector<float> logits;    // of the first token of every row, once filled
+    uint32_t filled = 0;        // tokens already in the cache
+    uint32_t started = 0;       // rows
+    std::vector<float> logits;  // of the first token of every row, once filled
     bool ready() const { return filled == job->prompt->size(); }
   };
   struct Row {
     size_t result;
-    uint32_t key;                 // the row's number in the random key
+    uint32_t key;                   // the row's number in the random key
     uint32_t prompt_tokens, limit;  // limit: most tokens it may have
     std::vector<uint32_t> pages;
-    uint32_t reserved = 0;        // pages promised and not taken yet
+    uint32_t reserved = 0;  // pages promised and not taken yet
     SampledRow sampled;
   };
 
@@ -84,11 +84,11 @@ class Decoder {
   const SampleSettings *settings_ = nullptr;
   Limits limits_{};
   const std::function<void(size_t, SampledRow &&)> *done_ = nullptr;
-  std::list<Prompt> prompts_;   // waiting for prefill, or with rows yet to start
-  std::list<Row> rows_;         // decoding
-  uint32_t reserved_ = 0;       // pages promised to rows_ and to prompts_
-  uint32_t committed_rows_ = 0; // rows_ and the rows that prompts_ still have to start
-  size_t longest_stop_ = 0;     // bytes
+  std::list<Prompt> prompts_;    // waiting for prefill, or with rows yet to start
+  std::list<Row> rows_;          // decoding
+  uint32_t reserved_ = 0;        // pages promised to rows_ and to prompts_
+  uint32_t committed_rows_ = 0;  // rows_ and the rows that prompts_ still have to start
+  size_t longest_stop_ = 0;      // bytes
   std::vector<int32_t> ids_;
   std::vector<uint32_t> row_start_, first_position_, page_table_, last_places_;
   std::vector<float> uniform_, logp_;

@@ -40,8 +40,16 @@ void PackedRows::add(std::span<const int32_t> sequence, std::span<const uint32_t
 }
 
 PackedPass::PackedPass(const hone_kernels &kernels, const hone_stream &stream)
-    : kernels_(kernels), stream_(stream), tape_(kernels, stream), head_(kernels, stream), predicted_hidden_(kernels),
-      value_hidden_(kernels), d_predicted_(kernels), d_value_(kernels), d_hidden_(kernels), scattered_(kernels) {}
+    : kernels_(kernels),
+      stream_(stream),
+      tape_(kernels, stream),
+      head_(kernels, stream),
+      predicted_hidden_(kernels),
+      value_hidden_(kernels),
+      d_predicted_(kernels),
+      d_value_(kernels),
+      d_hidden_(kernels),
+      scattered_(kernels) {}
 
 void PackedPass::gather(const float *hidden, const std::vector<uint32_t> &places, uint32_t width, FloatBuffer &to) {
   to.at_least(places.size() * uint64_t{width});
@@ -77,8 +85,9 @@ void PackedPass::scatter(const FloatBuffer &d, const std::vector<uint32_t> &plac
   kernels_.add_scaled(&stream_, n, scattered_.data(), 1.0f, d_hidden_.data());
 }
 
-void PackedPass::backward(const Weights &weights, const PackedRows &rows, float temperature, Gradients d, float *gradient,
-                          float auxiliary_scale, const Weights *reference, const PackedPass *reference_pass) {
+void PackedPass::backward(const Weights &weights, const PackedRows &rows, float temperature, Gradients d,
+                          float *gradient, float auxiliary_scale, const Weights *reference,
+                          const PackedPass *reference_pass) {
   const uint32_t n = rows.predicted(), width = weights.architecture().info().hidden_size;
   const auto any = [n](const float *x) { return x && std::any_of(x, x + n, [](float v) { return v != 0; }); };
   const uint64_t size = (uint64_t{n} + 1) * width;

@@ -11,15 +11,16 @@
 
 namespace hone {
 
-// Failure (starting with `what`) when an id is outside the vocabulary or the sequence is longer than the model's positions.
+// Failure (starting with `what`) when an id is outside the vocabulary or the sequence is longer than the model's
+// positions.
 void check_sequence(const Weights &, std::span<const int32_t> ids, const std::string &what);
 
 // Sequences to run, and the tokens among them to predict. Token ids[t] is predicted by the hidden state at t - 1.
 struct PackedRows {
   std::vector<int32_t> ids, target;
   std::vector<uint32_t> row_start{0};
-  std::vector<uint32_t> predict;  // per predicted token: the packed place of the hidden state that predicts it
-  std::vector<uint32_t> value_at;   // per predicted token: that of the hidden state whose value it gets
+  std::vector<uint32_t> predict;   // per predicted token: the packed place of the hidden state that predicts it
+  std::vector<uint32_t> value_at;  // per predicted token: that of the hidden state whose value it gets
 
   void clear();
   // Tokens `tokens` (places in ids, rising, each >= 1) are predicted. value_after: a token's value is that of the state
@@ -35,15 +36,20 @@ class PackedPass {
  public:
   PackedPass(const hone_kernels &, const hone_stream &);
 
-  struct Outputs { float *logp = nullptr, *entropy = nullptr, *value = nullptr, *kl = nullptr; };  // null: not wanted
-  struct Gradients { const float *dlogp = nullptr, *dentropy = nullptr, *dvalue = nullptr, *dkl = nullptr; };
+  struct Outputs {
+    float *logp = nullptr, *entropy = nullptr, *value = nullptr, *kl = nullptr;
+  };  // null: not wanted
+  struct Gradients {
+    const float *dlogp = nullptr, *dentropy = nullptr, *dvalue = nullptr, *dkl = nullptr;
+  };
 
   // kl needs what forward() of another pass over the same rows left in reference->predicted_hidden().
   void forward(const Weights &, const PackedRows &, float temperature, Outputs, bool record = false,
-               bool checkpointing = false, const Weights *reference = nullptr, const PackedPass *reference_pass = nullptr);
+               bool checkpointing = false, const Weights *reference = nullptr,
+               const PackedPass *reference_pass = nullptr);
   // Of the last forward(record = true); adds to gradient.
-  void backward(const Weights &, const PackedRows &, float temperature, Gradients, float *gradient, float auxiliary_scale,
-                const Weights *reference = nullptr, const PackedPass *reference_pass = nullptr);
+  void backward(const Weights &, const PackedRows &, float temperature, Gradients, float *gradient,
+                float auxiliary_scale, const Weights *reference = nullptr, const PackedPass *reference_pass = nullptr);
 
   const float *predicted_hidden() const { return predicted_hidden_.data(); }
   Tape &tape() { return tape_; }

@@ -16,30 +16,30 @@ namespace hone {
 constexpr uint64_t small_model_size = 4'000'000;
 
 struct SampleRequest {
-  std::vector<int32_t> prompt;   // ids, at least one
+  std::vector<int32_t> prompt;  // ids, at least one
   uint32_t num_generations = 1;
-  uint32_t first_row = 0;        // rows first_row .. + num_generations key the random numbers
+  uint32_t first_row = 0;  // rows first_row .. + num_generations key the random numbers
 };
 
 struct SampleSettings {
   float temperature = 1, top_p = 1, min_p = 0;
   uint32_t top_k = 0, max_tokens = 256;
-  std::vector<int32_t> stop_ids;           // end-of-sequence ids; the one that stopped is kept as the last id
-  std::vector<std::string> stop_strings;   // the text is cut before the first of them (needs a tokenizer)
+  std::vector<int32_t> stop_ids;          // end-of-sequence ids; the one that stopped is kept as the last id
+  std::vector<std::string> stop_strings;  // the text is cut before the first of them (needs a tokenizer)
   uint64_t seed = 0;
-  uint32_t stage = 0, step = 0;            // key the random numbers with the row and the token's place
+  uint32_t stage = 0, step = 0;  // key the random numbers with the row and the token's place
 };
 
 struct SampledRow {
-  std::vector<int32_t> ids;      // the response, with its end-of-sequence id when it has one
-  std::vector<float> logp;       // of each id: log-softmax(logits / temperature) before top-k and top-p
-  bool truncated = false;        // stopped by max_tokens (or the model's last position)
+  std::vector<int32_t> ids;  // the response, with its end-of-sequence id when it has one
+  std::vector<float> logp;   // of each id: log-softmax(logits / temperature) before top-k and top-p
+  bool truncated = false;    // stopped by max_tokens (or the model's last position)
 };
 
 struct SamplerLimits {
-  uint32_t max_rows = 512;          // decoded at once
-  uint64_t kv_bytes = 1ull << 30;   // for the cache's pages
-  uint32_t prefill_tokens = 2048;   // in one pass
+  uint32_t max_rows = 512;         // decoded at once
+  uint64_t kv_bytes = 1ull << 30;  // for the cache's pages
+  uint32_t prefill_tokens = 2048;  // in one pass
   uint64_t small_model = small_model_size;
 };
 
@@ -47,11 +47,13 @@ class Sampler {
  public:
   Sampler(const hone_kernels &, Pool &, SamplerLimits = {});
   ~Sampler();
-  // Rows in the order of requests, num_generations each. The result depends on weights, prompt, settings and row number only:
-  // not on the company, limits or threads. done(i, row) is called as each row ends (any order, main thread); tick often.
-  // Small models are decoded on all threads apart, each thread its share of requests; large ones in one batch.
-  // interrupted() is asked between passes, from any thread but never twice at once; when it says yes, the result is empty.
-  std::vector<SampledRow> generate(const Weights &, const Tokenizer *, const std::vector<SampleRequest> &, const SampleSettings &,
+  // Rows in the order of requests, num_generations each. The result depends on weights, prompt, settings and row number
+  // only: not on the company, limits or threads. done(i, row) is called as each row ends (any order, main thread); tick
+  // often. Small models are decoded on all threads apart, each thread its share of requests; large ones in one batch.
+  // interrupted() is asked between passes, from any thread but never twice at once; when it says yes, the result is
+  // empty.
+  std::vector<SampledRow> generate(const Weights &, const Tokenizer *, const std::vector<SampleRequest> &,
+                                   const SampleSettings &,
                                    const std::function<void(size_t, const SampledRow &)> &done = {},
                                    const std::function<bool()> &interrupted = {});
 
@@ -63,9 +65,12 @@ class Sampler {
 // Log-probs (and entropies, values when asked for) of ids[begin..] of each sequence under `weights`, packed in units of
 // about 2,048 tokens; small models on all threads apart. The same bits as the sampler recorded at the same temperature
 // (temperature 0 records at 1). value is that of the state after the token: a reward head's score is the last one.
-struct ScoredTokens { std::vector<float> logp, entropy, value; };
-std::vector<ScoredTokens> score_tokens(const hone_kernels &, Pool &, const Weights &, const std::vector<std::vector<int32_t>> &sequences,
-                                       const std::vector<uint32_t> &begin, float temperature, bool entropy = false, bool value = false,
-                                       uint64_t small_model = small_model_size);
+struct ScoredTokens {
+  std::vector<float> logp, entropy, value;
+};
+std::vector<ScoredTokens> score_tokens(const hone_kernels &, Pool &, const Weights &,
+                                       const std::vector<std::vector<int32_t>> &sequences,
+                                       const std::vector<uint32_t> &begin, float temperature, bool entropy = false,
+                                       bool value = false, uint64_t small_model = small_model_size);
 
 }  // namespace hone

@@ -19,7 +19,8 @@ std::vector<ScoredTokens> score_tokens(const hone_kernels &kernels, Pool &pool, 
   if (begin.size() != sequences.size())
     throw Failure("score_tokens: " + std::to_string(sequences.size()) + " sequences but " +
                   std::to_string(begin.size()) + " places to begin at");
-  if (!(temperature >= 0)) throw Failure("score_tokens: temperature is " + number_text(temperature) + "; it must be 0 or more");
+  if (!(temperature >= 0))
+    throw Failure("score_tokens: temperature is " + number_text(temperature) + "; it must be 0 or more");
   if (value && !weights.has_value_head()) throw Failure("score_tokens: the model has no value head");
   if (temperature == 0) temperature = 1;  // as the sampler records greedy responses
 

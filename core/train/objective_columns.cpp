@@ -15,8 +15,8 @@ namespace {
 
 void check_length(const std::vector<float> &list, const char *name, size_t tokens, size_t row) {
   if (!list.empty() && list.size() != tokens)
-    throw Failure("row " + std::to_string(row) + ": " + name + " has " + std::to_string(list.size()) +
-                  " values for " + std::to_string(tokens) + " tokens");
+    throw Failure("row " + std::to_string(row) + ": " + name + " has " + std::to_string(list.size()) + " values for " +
+                  std::to_string(tokens) + " tokens");
 }
 
 void check_row(const TrainRow &row, size_t i) {
@@ -88,7 +88,8 @@ const float *written(const std::vector<float> &column, uint32_t from) {
 }  // namespace
 
 std::string ObjectiveColumns::place(uint32_t t) const {
-  const uint32_t r = static_cast<uint32_t>(std::upper_bound(row_start.begin(), row_start.end(), t) - row_start.begin()) - 1;
+  const uint32_t r =
+      static_cast<uint32_t>(std::upper_bound(row_start.begin(), row_start.end(), t) - row_start.begin()) - 1;
   return "row " + std::to_string(row[r]) + ", token " + std::to_string(token[t]);
 }
 
@@ -182,7 +183,11 @@ void check_finite(const ObjectiveColumns &c, const std::vector<float> &values, u
 }  // namespace
 
 ObjectiveCalls::ObjectiveCalls(const hone_objective &methods, void *self, std::string name)
-    : methods_(methods), self_(self), name_(std::move(name)), source_(methods.source(self)), needs_(methods.needs(self)) {
+    : methods_(methods),
+      self_(self),
+      name_(std::move(name)),
+      source_(methods.source(self)),
+      needs_(methods.needs(self)) {
   if (source_ < HONE_ON_POLICY || source_ > HONE_TEACHER)
     throw Failure(name_ + " says that its batches come from source " + std::to_string(source_) +
                   ", which this host does not know; a newer hone may");

@@ -45,8 +45,9 @@ class ObjectiveCalls {
 
   // Fills advantage (and target). logp_known: whether the column logp holds numbers yet; else it is given as NaN.
   void advantages(ObjectiveColumns &, bool logp_known) const;
-  // Of rows [begin, end) of the step: fills the d columns of their tokens and returns their share of the loss. Failure when
-  // the loss or a derivative is not finite. Calls for other rows may overlap; the caller keeps calls one at a time.
+  // Of rows [begin, end) of the step: fills the d columns of their tokens and returns their share of the loss. Failure
+  // when the loss or a derivative is not finite. Calls for other rows may overlap; the caller keeps calls one at a
+  // time.
   double loss(ObjectiveColumns &, uint32_t begin, uint32_t end) const;
   void make_room(ObjectiveColumns &) const;  // for the d columns, zeroed
 
@@ -58,11 +59,11 @@ class ObjectiveCalls {
   uint64_t needs_;
 };
 
-// `hone objective NAME --input FILE [--set key=value]`: runs one objective on plain columns. FILE (or "-") is a JSON object:
-// per row `group`, `reward` (null: no score), `reward_baseline`, `truncated`, `policy_version`, `label`; for pairs `pair`,
-// `chosen`, `margin`; and lists of one number per token: `logp`, `logp_old`, `logp_ref`, `logp_rollout`, `logp_teacher`,
-// `value`, `value_old`, `entropy`, `kl`, `step_reward`, `mask`, `weight`. Prints advantages, loss, dlogp and what else was
-// asked for. Failure and UsageError as everywhere.
+// `hone objective NAME --input FILE [--set key=value]`: runs one objective on plain columns. FILE (or "-") is a JSON
+// object: per row `group`, `reward` (null: no score), `reward_baseline`, `truncated`, `policy_version`, `label`; for
+// pairs `pair`, `chosen`, `margin`; and lists of one number per token: `logp`, `logp_old`, `logp_ref`, `logp_rollout`,
+// `logp_teacher`, `value`, `value_old`, `entropy`, `kl`, `step_reward`, `mask`, `weight`. Prints advantages, loss,
+// dlogp and what else was asked for. Failure and UsageError as everywhere.
 int objective_verb(const Registry &, const Host &, const std::string &name, const std::string &input,
                    const std::vector<std::string> &set, std::ostream &out);
 

@@ -1,4 +1,5 @@
-// objective_verb.cpp -- `hone objective`: one objective on plain columns from a JSON file, with the host code that trains.
+// objective_verb.cpp -- `hone objective`: one objective on plain columns from a JSON file, with the host code that
+// trains.
 #include <cmath>
 #include <functional>
 #include <iostream>
@@ -19,10 +20,11 @@ namespace {
 
 using nlohmann::json;
 
-const std::vector<std::string> row_columns = {"group",     "reward", "reward_baseline", "truncated", "policy_version",
-                                              "label",     "pair",   "chosen",          "margin"};
-const std::vector<std::string> token_columns = {"logp",  "logp_old", "logp_ref", "logp_rollout", "logp_teacher", "value", "value_old",
-                                                "entropy", "kl", "step_reward", "mask", "weight"};
+const std::vector<std::string> row_columns = {"group", "reward", "reward_baseline", "truncated", "policy_version",
+                                              "label", "pair",   "chosen",          "margin"};
+const std::vector<std::string> token_columns = {"logp",         "logp_old",    "logp_ref",  "logp_rollout",
+                                                "logp_teacher", "value",       "value_old", "entropy",
+                                                "kl",           "step_reward", "mask",      "weight"};
 
 // The input file's columns, checked to be of one shape.
 class Columns {
@@ -35,7 +37,8 @@ class Columns {
     } catch (const json::parse_error &e) {
       throw Failure(where_ + ": not JSON (" + e.what() + ")");
     }
-    if (!columns_.is_object()) throw Failure(where_ + ": an object of columns is expected, found " + columns_.type_name());
+    if (!columns_.is_object())
+      throw Failure(where_ + ": an object of columns is expected, found " + columns_.type_name());
     for (const auto &[name, column] : columns_.items()) check_column(name, column);
     if (!rows_ || *rows_ == 0) throw Failure(where_ + ": there are no rows");
     if (lengths_.empty()) throw Failure(where_ + ": no column has values per token, such as logp");
@@ -78,10 +81,11 @@ class Columns {
       throw Failure(where_ + ": there is no column \"" + name + "\"" +
                     (near.empty() ? " (columns: " + join(all, ", ") + ")" : "; did you mean \"" + near + "\"?"));
     }
-    if (!column.is_array()) throw Failure(where_ + ": column \"" + name + "\" is " + column.type_name() + ", not a list");
+    if (!column.is_array())
+      throw Failure(where_ + ": column \"" + name + "\" is " + column.type_name() + ", not a list");
     if (rows_ && column.size() != *rows_)
-      throw Failure(where_ + ": column \"" + name + "\" has " + std::to_string(column.size()) + " rows, but \"" + first_ +
-                    "\" has " + std::to_string(*rows_));
+      throw Failure(where_ + ": column \"" + name + "\" has " + std::to_string(column.size()) + " rows, but \"" +
+                    first_ + "\" has " + std::to_string(*rows_));
     if (!rows_) rows_ = column.size(), first_ = name;
     for (size_t i = 0; i < column.size(); ++i) {
       const std::string place = where_ + ": column \"" + name + "\", row " + std::to_string(i);
@@ -89,11 +93,12 @@ class Columns {
         if (column[i].is_number() || column[i].is_boolean() || (column[i].is_null() && name == "reward")) continue;
         throw Failure(place + ": a number is expected, found " + column[i].dump());
       }
-      if (!column[i].is_array()) throw Failure(place + ": a list with one number per token is expected, found " + column[i].dump());
+      if (!column[i].is_array())
+        throw Failure(place + ": a list with one number per token is expected, found " + column[i].dump());
       if (lengths_.size() <= i) lengths_.push_back(column[i].size()), ragged_first_ = name;
       if (column[i].size() != lengths_[i])
-        throw Failure(place + " has " + std::to_string(column[i].size()) + " tokens, but \"" + ragged_first_ + "\" has " +
-                      std::to_string(lengths_[i]));
+        throw Failure(place + " has " + std::to_string(column[i].size()) + " tokens, but \"" + ragged_first_ +
+                      "\" has " + std::to_string(lengths_[i]));
       for (const json &x : column[i])
         if (!x.is_number() && !(x.is_boolean() && name == "mask"))
           throw Failure(place + ": a number is expected, found " + x.dump());
@@ -145,7 +150,8 @@ int objective_verb(const Registry &registry, const Host &host, const std::string
   const auto needed = [&](uint64_t column, const char *name_of) {
     if (needs & column) given.require(name_of, "stage " + name + " reads");
   };
-  needed(HONE_LOGP_ROLLOUT, "logp_rollout"), needed(HONE_LOGP_REF, "logp_ref"), needed(HONE_LOGP_TEACHER, "logp_teacher");
+  needed(HONE_LOGP_ROLLOUT, "logp_rollout"), needed(HONE_LOGP_REF, "logp_ref"),
+      needed(HONE_LOGP_TEACHER, "logp_teacher");
   needed(HONE_VALUE, "value"), needed(HONE_ENTROPY, "entropy"), needed(HONE_KL, "kl");
   needed(HONE_STEP_REWARD, "step_reward"), needed(HONE_BASELINE, "reward_baseline");
 
@@ -162,7 +168,8 @@ int objective_verb(const Registry &registry, const Host &host, const std::string
     row.truncated = given.number("truncated", i, 0) != 0;
     row.chosen = given.number("chosen", i, 0) != 0;
     row.weight = given.list("weight", i);
-    for (float m : given.list("mask", i)) row.masked.push_back(m == 0);  // 1 trains, 0 does not, as attention masks have it
+    for (float m : given.list("mask", i))
+      row.masked.push_back(m == 0);  // 1 trains, 0 does not, as attention masks have it
     row.logp_rollout = given.list("logp_rollout", i), row.logp_old = given.list("logp_old", i);
     row.logp_ref = given.list("logp_ref", i), row.logp_teacher = given.list("logp_teacher", i);
     row.step_reward = given.list("step_reward", i);
@@ -173,7 +180,8 @@ int objective_verb(const Registry &registry, const Host &host, const std::string
     column.clear();
     for (uint32_t r = 0; r < columns.rows(); ++r) {
       const std::vector<float> list = given.list(column_name, columns.row[r]);
-      for (uint32_t t = columns.row_start[r]; t < columns.row_start[r + 1]; ++t) column.push_back(list[columns.token[t]]);
+      for (uint32_t t = columns.row_start[r]; t < columns.row_start[r + 1]; ++t)
+        column.push_back(list[columns.token[t]]);
     }
   };
   fill("logp", columns.logp), fill("value", columns.value), fill("value_old", columns.value_old);

@@ -75,10 +75,14 @@ class Spans {
 
 ParameterUpdate::ParameterUpdate(const hone_kernels &kernels, const Weights &weights, const hone_optimizer &methods,
                                  void *self)
-    : kernels_(kernels), methods_(methods), self_(self), n_states_(methods.n_states(self)),
+    : kernels_(kernels),
+      methods_(methods),
+      self_(self),
+      n_states_(methods.n_states(self)),
       whole_matrices_(methods.granularity && methods.granularity(self) == HONE_WHOLE_MATRIX) {
   if (n_states_ > 16)
-    throw Failure("the optimizer asks for " + std::to_string(n_states_) + " numbers of state per parameter; at most 16");
+    throw Failure("the optimizer asks for " + std::to_string(n_states_) +
+                  " numbers of state per parameter; at most 16");
   for (uint32_t i = 0; i < n_states_; ++i) states_.emplace_back(kernels, weights.trained_size());
 }
 
@@ -110,8 +114,11 @@ void ParameterUpdate::save(const std::filesystem::path &path, const Weights &wei
     kernels_.copy_out(&stream, host.back().data(), states_[i].data(), host.back().size() * sizeof(float));
     for (const ParameterInfo &parameter : weights.parameters())
       if (trained(parameter))
-        tensors.push_back({state_name(i, parameter), "F32", {parameter.dims.begin(), parameter.dims.end()},
-                           host[i].data() + parameter.offset, parameter.size * sizeof(float)});
+        tensors.push_back({state_name(i, parameter),
+                           "F32",
+                           {parameter.dims.begin(), parameter.dims.end()},
+                           host[i].data() + parameter.offset,
+                           parameter.size * sizeof(float)});
   }
   if (kernels_.synchronize(&stream) != 0) throw Failure("the device failed while the optimizer's state was read");
   write_safetensors(path, tensors, {{"format", "hone.optimizer"}, {"states", std::to_string(n_states_)}});

@@ -8,8 +8,9 @@
 
 namespace hone {
 
-// Warm-up rises through 1 / (w + 1), 2 / (w + 1), ... (never 0: no step is wasted); then, with p from 0 in the first step
-// after it to just below 1 in the last, linear is 1 - p and cosine (1 + cos(pi p)) / 2, both towards the least factor.
+// Warm-up rises through 1 / (w + 1), 2 / (w + 1), ... (never 0: no step is wasted); then, with p from 0 in the first
+// step after it to just below 1 in the last, linear is 1 - p and cosine (1 + cos(pi p)) / 2, both towards the least
+// factor.
 double schedule_factor(const TrainerSettings &settings, uint64_t step) {
   const double done = step > 0 ? static_cast<double>(step - 1) : 0, warmup = settings.warmup_steps;
   if (done < warmup) return (done + 1) / (warmup + 1);

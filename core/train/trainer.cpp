@@ -21,8 +21,8 @@ struct Unit {
   PackedRows packed;
 };
 
-// Whole groups in order, up to `unit_tokens` each, but no more than spread the step evenly over the slots. Depends on the
-// rows alone, never on threads.
+// Whole groups in order, up to `unit_tokens` each, but no more than spread the step evenly over the slots. Depends on
+// the rows alone, never on threads.
 std::vector<Unit> cut_units(const ObjectiveColumns &columns, const std::vector<TrainRow> &rows,
                             const TrainerSettings &settings, bool value_after) {
   uint64_t total = 0;
@@ -85,9 +85,15 @@ struct Trainer::State {
 
   State(const hone_kernels &kernels_in, Pool &pool_in, Weights &weights_in, const hone_objective &objective_in,
         void *objective_self, const hone_optimizer &optimizer, void *optimizer_self, TrainerSettings settings_in)
-      : kernels(kernels_in), pool(pool_in), weights(weights_in), objective(objective_in, objective_self, "the objective"),
-        settings(std::move(settings_in)), update(kernels, weights, optimizer, optimizer_self), apart(weights.total_size() < settings.small_model),
-        value_after(false), gradient(kernels, weights.trained_size()) {
+      : kernels(kernels_in),
+        pool(pool_in),
+        weights(weights_in),
+        objective(objective_in, objective_self, "the objective"),
+        settings(std::move(settings_in)),
+        update(kernels, weights, optimizer, optimizer_self),
+        apart(weights.total_size() < settings.small_model),
+        value_after(false),
+        gradient(kernels, weights.trained_size()) {
     value_after = objective.source() != HONE_ON_POLICY && (objective.needs() & HONE_VALUE);
     for (uint32_t i = 0; i < settings.slots; ++i) slots.emplace_back(kernels, weights.trained_size());
   }
@@ -135,7 +141,8 @@ float *at(std::vector<float> &column, uint32_t token) { return column.empty() ? 
 
 }  // namespace
 
-void Trainer::State::run_reference(ObjectiveColumns &columns, const std::vector<Unit> &units, const Weights &reference) {
+void Trainer::State::run_reference(ObjectiveColumns &columns, const std::vector<Unit> &units,
+                                   const Weights &reference) {
   columns.logp_ref.assign(columns.tokens(), 0.0f);
   spread(units.size(), [&](Worker &worker, size_t i) {
     PackedPass::Outputs out;
@@ -151,9 +158,10 @@ void Trainer::State::run_before_advantages(ObjectiveColumns &columns, const std:
     const uint32_t from = columns.row_start[units[i].begin];
     if (needs(HONE_KL)) worker.other.forward(*reference, units[i].packed, settings.temperature, {});
     // worker.pass runs unrecorded here; its counts are reset before the units are trained.
-    worker.pass.forward(weights, units[i].packed, settings.temperature,
-                        {at(columns.logp, from), at(columns.entropy, from), at(columns.value, from), at(columns.kl, from)},
-                        false, false, reference, &worker.other);
+    worker.pass.forward(
+        weights, units[i].packed, settings.temperature,
+        {at(columns.logp, from), at(columns.entropy, from), at(columns.value, from), at(columns.kl, from)}, false,
+        false, reference, &worker.other);
   });
 }
 
@@ -167,22 +175,25 @@ double Trainer::State::run_units(ObjectiveColumns &columns, const std::vector<Un
     const Unit &unit = units[i];
     const uint32_t from = columns.row_start[unit.begin];
     if (needs(HONE_KL)) worker.other.forward(*reference, unit.packed, settings.temperature, {});
-    worker.pass.forward(weights, unit.packed, settings.temperature,
-                        {at(columns.logp, from), at(columns.entropy, from), at(columns.value, from), at(columns.kl, from)},
-                        true, settings.checkpointing, reference, &worker.other);
+    worker.pass.forward(
+        weights, unit.packed, settings.temperature,
+        {at(columns.logp, from), at(columns.entropy, from), at(columns.value, from), at(columns.kl, from)}, true,
+        settings.checkpointing, reference, &worker.other);
     {
       std::lock_guard lock(objective_mutex);
       // In the first pass over the rows, the old policy is the one that just ran.
       const uint32_t to = columns.row_start[unit.end];
-      if (old_logp_unknown) std::copy(columns.logp.begin() + from, columns.logp.begin() + to, columns.logp_old.begin() + from);
+      if (old_logp_unknown)
+        std::copy(columns.logp.begin() + from, columns.logp.begin() + to, columns.logp_old.begin() + from);
       if (old_value_unknown)
         std::copy(columns.value.begin() + from, columns.value.begin() + to, columns.value_old.begin() + from);
       losses[i] = objective.loss(columns, unit.begin, unit.end);
     }
     auxiliary[i] = worker.pass.tape().auxiliary_loss();
-    worker.pass.backward(weights, unit.packed, settings.temperature,
-                         {at(columns.dlogp, from), at(columns.dentropy, from), at(columns.dvalue, from), at(columns.dkl, from)},
-                         slots[i % settings.slots].data(), auxiliary_scale, reference, &worker.other);
+    worker.pass.backward(
+        weights, unit.packed, settings.temperature,
+        {at(columns.dlogp, from), at(columns.dentropy, from), at(columns.dvalue, from), at(columns.dkl, from)},
+        slots[i % settings.slots].data(), auxiliary_scale, reference, &worker.other);
   };
   hone_stream stream = pool.stream();
   for (FloatBuffer &slot : slots) kernels.fill(&stream, slot.data(), slot.size(), 0.0f);
@@ -214,8 +225,9 @@ void Trainer::State::verify(const ObjectiveColumns &columns, const std::vector<T
     }
   }
   if (!stop || first == columns.tokens()) return;
-  const uint32_t r = static_cast<uint32_t>(
-      std::upper_bound(columns.row_start.begin(), columns.row_start.end(), first) - columns.row_start.begin()) - 1;
+  const uint32_t r = static_cast<uint32_t>(std::upper_bound(columns.row_start.begin(), columns.row_start.end(), first) -
+                                           columns.row_start.begin()) -
+                     1;
   throw Failure(columns.place(first) + ": the sampler recorded log-probability " +
                 number_text(rows[columns.row[r]].logp_rollout[columns.token[first]]) + " but training computes " +
                 number_text(columns.logp[first]) +
@@ -243,12 +255,14 @@ void Trainer::State::end_step() {
 }
 
 Trainer::Trainer(const hone_kernels &kernels, Pool &pool, Weights &weights, const hone_objective &objective,
-                 void *objective_self, const hone_optimizer &optimizer, void *optimizer_self, TrainerSettings settings) {
+                 void *objective_self, const hone_optimizer &optimizer, void *optimizer_self,
+                 TrainerSettings settings) {
   const auto wrong = [](const char *name, double value, const char *range) {
     return UsageError(std::string("training: ") + name + " is " + number_text(value) + "; it must be " + range);
   };
   if (!(settings.temperature > 0)) throw wrong("temperature", settings.temperature, "above 0");
-  if (settings.slots == 0 || (settings.slots & (settings.slots - 1))) throw wrong("slots", settings.slots, "a power of two");
+  if (settings.slots == 0 || (settings.slots & (settings.slots - 1)))
+    throw wrong("slots", settings.slots, "a power of two");
   if (settings.unit_tokens == 0) throw wrong("unit_tokens", 0, "1 or more");
   if (settings.inner_epochs == 0) throw wrong("inner_epochs", 0, "1 or more");
   if (!(settings.max_grad_norm >= 0)) throw wrong("max_grad_norm", settings.max_grad_norm, "0 (no clipping) or more");
@@ -287,7 +301,8 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
   if (s.needs(HONE_ENTROPY) || on_policy) columns.entropy.assign(columns.tokens(), 0.0f);
   if (s.needs(HONE_VALUE)) columns.value.assign(columns.tokens(), 0.0f);
   if (s.needs(HONE_KL)) columns.kl.assign(columns.tokens(), 0.0f);
-  // The old policy is the one that sampled (bit for bit this one, or verification stops the step), unless rows say more.
+  // The old policy is the one that sampled (bit for bit this one, or verification stops the step), unless rows say
+  // more.
   if (on_policy && columns.logp_old.empty()) columns.logp_old = columns.logp_rollout;
   s.old_logp_unknown = columns.logp_old.empty();
   s.old_value_unknown = s.needs(HONE_VALUE);
@@ -309,7 +324,8 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
   for (uint32_t epoch = 0; epoch < s.settings.inner_epochs; ++epoch) {
     if (epoch > 0) s.weights.prepare(s.pool);
     double auxiliary_loss = 0;
-    // What earlier passes over the rows have done stays done; within this one nothing moves until all is known to be well.
+    // What earlier passes over the rows have done stays done; within this one nothing moves until all is known to be
+    // well.
     const std::string unchanged = epoch == 0 ? ". The weights were not changed" : "";
     double loss = 0;
     try {
@@ -367,7 +383,8 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
     report.metrics["ratio/mean"] = ratio / columns.tokens();
     report.metrics["approx_kl"] = moved / columns.tokens();
     // A token with an advantage and no gradient has been clipped; a penalty's own gradient would hide that.
-    if (!s.needs(HONE_LOGP_REF | HONE_KL | HONE_ENTROPY)) report.metrics["clip_ratio/region_mean"] = flat / columns.tokens();
+    if (!s.needs(HONE_LOGP_REF | HONE_KL | HONE_ENTROPY))
+      report.metrics["clip_ratio/region_mean"] = flat / columns.tokens();
   }
   return report;
 }

@@ -1,8 +1,9 @@
 // trainer.h -- one optimizer step: rows -> packed units -> objective -> gradients in slots -> clipping -> optimizer.
 //
-// The step's rows are cut into units (a whole group, or rows in order up to unit_tokens). Unit u adds its gradient to slot
-// u % slots, units of a slot in order; slots meet in a fixed tree. So threads and micro-batches do not change a bit.
-// Units are no larger than spreads a small step evenly over the slots (but 256 tokens at least, and never less than a group).
+// The step's rows are cut into units (a whole group, or rows in order up to unit_tokens). Unit u adds its gradient to
+// slot u % slots, units of a slot in order; slots meet in a fixed tree. So threads and micro-batches do not change a
+// bit. Units are no larger than spreads a small step evenly over the slots (but 256 tokens at least, and never less
+// than a group).
 #pragma once
 
 #include <cstdint>
@@ -21,27 +22,28 @@ namespace hone {
 // One sequence to train on. Trained tokens are ids[begin..]; each list with "per token" has ids.size() - begin entries.
 struct TrainRow {
   std::vector<int32_t> ids;
-  uint32_t begin = 1;                      // >= 1: the first token has no prediction
-  uint32_t response_begin = 1;             // where the response starts; tokens before it (if any are trained) have `position` 0
-  std::vector<float> weight;               // per token; empty: all 1
-  std::vector<uint8_t> masked;             // per token; empty: none. A masked token takes part in nothing
-  uint32_t group = 0, policy_version = 0;  // equal groups adjacent
+  uint32_t begin = 1;           // >= 1: the first token has no prediction
+  uint32_t response_begin = 1;  // where the response starts; tokens before it (if any are trained) have `position` 0
+  std::vector<float> weight;    // per token; empty: all 1
+  std::vector<uint8_t> masked;  // per token; empty: none. A masked token takes part in nothing
+  uint32_t group = 0, policy_version = 0;                        // equal groups adjacent
   float reward = 0, reward_baseline = 0, label = 0, margin = 0;  // reward NaN: no score, the row takes part in nothing
   bool truncated = false, chosen = false;
-  std::vector<float> logp_rollout, logp_old, logp_ref, logp_teacher, step_reward;  // per token; as the objective needs them
+  std::vector<float> logp_rollout, logp_old, logp_ref, logp_teacher,
+      step_reward;  // per token; as the objective needs them
 };
 
 struct TrainerSettings {
-  float temperature = 1;        // logits are divided by it, as in sampling
+  float temperature = 1;  // logits are divided by it, as in sampling
   uint32_t unit_tokens = 2048;
-  uint32_t slots = 4;           // a power of two
+  uint32_t slots = 4;              // a power of two
   uint32_t micro_batch_units = 0;  // units in flight; 0: as many as threads. Never changes a bit
   bool checkpointing = false;
-  double max_grad_norm = 1;     // 0: no clipping
+  double max_grad_norm = 1;           // 0: no clipping
   std::string schedule = "constant";  // constant, linear, cosine
   uint32_t warmup_steps = 0, total_steps = 0;
   double min_learning_rate_factor = 0;  // where linear and cosine end
-  uint32_t inner_epochs = 1;    // passes over the step's rows, each with its own update
+  uint32_t inner_epochs = 1;            // passes over the step's rows, each with its own update
   uint64_t small_model = 4'000'000;  // models of fewer numbers: units side by side on the threads; else one at a time
 };
 
@@ -60,9 +62,9 @@ class Trainer {
   Trainer(const hone_kernels &, Pool &, Weights &, const hone_objective &, void *objective_self, const hone_optimizer &,
           void *optimizer_self, TrainerSettings);
   ~Trainer();
-  // step counts from 1. Throws Failure (with weights untouched) when a gradient is not finite or the objective fails, and
-  // when recorded and recomputed log-probs differ (verify: rows were sampled by these very weights). After a Failure of the
-  // optimizer's or the model's own call the weights may be half updated: go back to the last checkpoint.
+  // step counts from 1. Throws Failure (with weights untouched) when a gradient is not finite or the objective fails,
+  // and when recorded and recomputed log-probs differ (verify: rows were sampled by these very weights). After a
+  // Failure of the optimizer's or the model's own call the weights may be half updated: go back to the last checkpoint.
   // Rows without a score take part in nothing; when none is left, nothing is updated and report.rows is 0.
   StepReport step(std::vector<TrainRow> &rows, uint64_t step, const Weights *reference = nullptr, bool verify = true);
   // [n_states][trained_size]; names for files are "state0.<parameter>", ...

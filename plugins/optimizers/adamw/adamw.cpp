@@ -1,11 +1,11 @@
-// adamw.cpp -- Adam with decoupled weight decay: Loshchilov & Hutter, arXiv 1711.05101, algorithm 2, in PyTorch's order.
+// adamw.cpp -- Adam with decoupled weight decay: Loshchilov & Hutter, arXiv 1711.05101, algorithm 2, in PyTorch's
+// order.
 //
 //   p <- p - lr wd p                      (matrices only: the host says which)
 //   m <- m + (1 - beta1) (g - m)          v <- beta2 v + (1 - beta2) g^2
 //   p <- p - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
-#include <hone/optimizer.hpp>
-
 #include <cmath>
+#include <hone/optimizer.hpp>
 
 namespace {
 
@@ -19,8 +19,10 @@ class AdamW final : public hone::Optimizer {
         hone::param("learning_rate", &AdamW::learning_rate, "step size; the schedule multiplies it", {.min = 0}),
         hone::param("beta1", &AdamW::beta1, "decay of the mean of gradients", {.min = 0, .max = below_one}),
         hone::param("beta2", &AdamW::beta2, "decay of the mean of their squares", {.min = 0, .max = below_one}),
-        hone::param("epsilon", &AdamW::epsilon, "added to the root, so that nothing is divided by zero", {.min = 1e-30}),
-        hone::param("weight_decay", &AdamW::weight_decay, "how fast matrices shrink, apart from the gradient", {.min = 0}));
+        hone::param("epsilon", &AdamW::epsilon, "added to the root, so that nothing is divided by zero",
+                    {.min = 1e-30}),
+        hone::param("weight_decay", &AdamW::weight_decay, "how fast matrices shrink, apart from the gradient",
+                    {.min = 0}));
   }
 
   uint32_t states() const override { return 2; }

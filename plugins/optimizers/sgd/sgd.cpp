@@ -13,7 +13,8 @@ class Sgd final : public hone::Optimizer {
     return hone::params(
         hone::param("learning_rate", &Sgd::learning_rate, "step size; the schedule multiplies it", {.min = 0}),
         hone::param("momentum", &Sgd::momentum, "how much of the last direction is kept", {.min = 0, .max = 1 - 1e-9}),
-        hone::param("weight_decay", &Sgd::weight_decay, "how fast matrices shrink, as a part of the gradient", {.min = 0}));
+        hone::param("weight_decay", &Sgd::weight_decay, "how fast matrices shrink, as a part of the gradient",
+                    {.min = 0}));
   }
 
   uint32_t states() const override { return momentum > 0 ? 1 : 0; }

@@ -3,11 +3,11 @@
 //   A_i  = (r_i - mean r) / deviation r           over the responses to one prompt; scale_rewards "none": no division
 //   l_it = beta KL3 - min(ratio A, clip(ratio, 1 - epsilon, 1 + epsilon_high) A)      ratio = p / p_old
 //   KL3  = p_ref / p - log(p_ref / p) - 1         Schulman's k3: unbiased and never negative
-//   loss = mean over rows of the mean over their tokens of l ("grpo"), or the mean over all tokens ("dapo", arXiv 2503.14476)
-#include <hone/objective.hpp>
-
+//   loss = mean over rows of the mean over their tokens of l ("grpo"), or the mean over all tokens ("dapo", arXiv
+//   2503.14476)
 #include <algorithm>
 #include <cmath>
+#include <hone/objective.hpp>
 #include <string>
 
 namespace {
@@ -23,7 +23,8 @@ class Grpo final : public hone::Objective {
   static auto params() {
     return hone::params(
         hone::param("epsilon", &Grpo::epsilon, "how far the ratio may fall below 1", {.min = 0, .max = 1}),
-        hone::param("epsilon_high", &Grpo::epsilon_high, "how far it may rise above 1; 0: as far as epsilon", {.min = 0}),
+        hone::param("epsilon_high", &Grpo::epsilon_high, "how far it may rise above 1; 0: as far as epsilon",
+                    {.min = 0}),
         hone::param("beta", &Grpo::beta, "weight of the KL penalty to the reference model; 0: none, and no reference",
                     {.min = 0}),
         hone::param("scale_rewards", &Grpo::scale_rewards, "divide advantages by the group's deviation, or not",
@@ -75,4 +76,5 @@ class Grpo final : public hone::Objective {
 }  // namespace
 
 HONE_PLUGIN("hone.grpo", "1.0.0",
-            hone::component<Grpo>("grpo", "Group Relative Policy Optimization: advantages from a group's own rewards."));
+            hone::component<Grpo>("grpo",
+                                  "Group Relative Policy Optimization: advantages from a group's own rewards."));

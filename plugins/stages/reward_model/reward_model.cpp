@@ -1,5 +1,6 @@
-// reward_model.cpp -- a reward model from preferences: Bradley & Terry, Biometrika 1952; Ouyang et al., arXiv 2203.02155,
-// section 3.5; the margin of Llama 2, arXiv 2307.09288, section 3.2.2; centred as in arXiv 2312.09244, section 2.1.
+// reward_model.cpp -- a reward model from preferences: Bradley & Terry, Biometrika 1952; Ouyang et al., arXiv
+// 2203.02155, section 3.5; the margin of Llama 2, arXiv 2307.09288, section 3.2.2; centred as in arXiv 2312.09244,
+// section 2.1.
 //
 //   loss = mean over pairs of  -log sigmoid(v_chosen - v_rejected - margin) + c (v_chosen + v_rejected)^2
 //
@@ -39,4 +40,5 @@ class RewardModel final : public hone::Objective {
 }  // namespace
 
 HONE_PLUGIN("hone.reward_model", "1.0.0",
-            hone::component<RewardModel>("reward_model", "A value per response from pairs of preferences (Bradley-Terry)."));
+            hone::component<RewardModel>("reward_model",
+                                         "A value per response from pairs of preferences (Bradley-Terry)."));

@@ -5,10 +5,9 @@
 //   loss = - mean over rows of min(ratio A, clip(ratio, 1 - epsilon, 1 + epsilon) A)      ratio = p(y) / p_old(y)
 //
 // A whole response is one action: its ratio is that of the sequence, and the first update is exactly REINFORCE's.
-#include <hone/objective.hpp>
-
 #include <algorithm>
 #include <cmath>
+#include <hone/objective.hpp>
 #include <vector>
 
 namespace {

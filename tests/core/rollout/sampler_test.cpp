@@ -1,4 +1,7 @@
-// sampler_test.cpp -- sampled log-probs are those that scoring computes, to the bit, whatever the company, limits and threads.
+// sampler_test.cpp -- sampled log-probs are those that scoring computes, to the bit, whatever the company, limits and
+// threads.
+#include "core/rollout/sampler.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,7 +11,6 @@
 #include <set>
 
 #include "core/base/failure.h"
-#include "core/rollout/sampler.h"
 #include "tests/support/tiny_model.h"
 
 namespace hone {
@@ -68,7 +70,8 @@ TEST_P(SamplerTest, RecordsTheLogProbabilitiesThatScoringComputesToTheBit) {
       for (uint64_t small : {small_model_size, uint64_t{0}}) {
         Pool pool(threads);
         const auto scored = score_tokens(table, pool, *weights, sequences, begin, temperature, false, false, small);
-        for (size_t i = 0; i < rows.size(); ++i) ASSERT_EQ(rows[i].logp, scored[i].logp) << "row " << i << " at " << temperature;
+        for (size_t i = 0; i < rows.size(); ++i)
+          ASSERT_EQ(rows[i].logp, scored[i].logp) << "row " << i << " at " << temperature;
       }
     // One sequence alone, too.
     for (size_t i : {size_t{0}, size_t{7}, size_t{44}})
@@ -92,18 +95,22 @@ TEST_P(SamplerTest, NeitherThreadsNorLimitsNorCompanyChangeABit) {
                                                                          {512, 1000, 33, 0},
                                                                          {4, 7, 5, 0}}) {
       Sampler sampler(table, pool, {rows, pages * page * (small ? threads : 1), prefill, small});
-      const std::string what = std::to_string(threads) + " threads, " + std::to_string(rows) + " rows, " + std::to_string(pages) + " pages";
+      const std::string what =
+          std::to_string(threads) + " threads, " + std::to_string(rows) + " rows, " + std::to_string(pages) + " pages";
       expect_same(expected, sampler.generate(*weights, nullptr, all, settings()), what);
-      expect_same(expected, sampler.generate(*weights, nullptr, all, settings()), what + ", again");  // the cache is used twice
+      expect_same(expected, sampler.generate(*weights, nullptr, all, settings()),
+                  what + ", again");  // the cache is used twice
     }
   }
   // Requests in another order, one by one, and a group cut in two: a row is known by its number alone.
   Sampler sampler(table, one);
   for (size_t i : {size_t{8}, size_t{3}, size_t{0}})
-    expect_same({expected.begin() + i * 5, expected.begin() + i * 5 + 5}, sampler.generate(*weights, nullptr, {all[i]}, settings()), "alone");
+    expect_same({expected.begin() + i * 5, expected.begin() + i * 5 + 5},
+                sampler.generate(*weights, nullptr, {all[i]}, settings()), "alone");
   SampleRequest later = all[4];
   later.first_row += 2, later.num_generations = 3;
-  expect_same({expected.begin() + 22, expected.begin() + 25}, sampler.generate(*weights, nullptr, {later}, settings()), "half a group");
+  expect_same({expected.begin() + 22, expected.begin() + 25}, sampler.generate(*weights, nullptr, {later}, settings()),
+              "half a group");
 }
 
 TEST_P(SamplerTest, RowsStopWhereTheyShould) {
@@ -167,10 +174,13 @@ double chi_square(const std::vector<SampledRow> &rows, const std::vector<double>
     if (p[i] == 0) {
       EXPECT_EQ(seen[i], 0) << "token " << i << " was excluded";
     }
-    if (n * p[i] < 5) rest_seen += seen[i], rest_expected += n * p[i];
-    else statistic += (seen[i] - n * p[i]) * (seen[i] - n * p[i]) / (n * p[i]), *degrees += 1;
+    if (n * p[i] < 5)
+      rest_seen += seen[i], rest_expected += n * p[i];
+    else
+      statistic += (seen[i] - n * p[i]) * (seen[i] - n * p[i]) / (n * p[i]), *degrees += 1;
   }
-  if (rest_expected > 1) statistic += (rest_seen - rest_expected) * (rest_seen - rest_expected) / rest_expected, *degrees += 1;
+  if (rest_expected > 1)
+    statistic += (rest_seen - rest_expected) * (rest_seen - rest_expected) / rest_expected, *degrees += 1;
   return statistic;
 }
 
@@ -178,14 +188,20 @@ TEST_P(SamplerTest, TokensComeWithTheProbabilitiesOfTheTruncatedDistribution) {
   SampleRequest request;
   request.prompt = {1, 2, 3};
   request.num_generations = 6000;
-  for (const auto &[temperature, top_p, min_p, top_k] : std::vector<std::tuple<float, float, float, uint32_t>>{
-           {1.0f, 1.0f, 0.0f, 0}, {1.7f, 1.0f, 0.0f, 0}, {1.0f, 0.8f, 0.0f, 0}, {1.0f, 1.0f, 0.1f, 0}, {1.3f, 1.0f, 0.0f, 4}, {1.3f, 0.7f, 0.0f, 9}}) {
+  for (const auto &[temperature, top_p, min_p, top_k] :
+       std::vector<std::tuple<float, float, float, uint32_t>>{{1.0f, 1.0f, 0.0f, 0},
+                                                              {1.7f, 1.0f, 0.0f, 0},
+                                                              {1.0f, 0.8f, 0.0f, 0},
+                                                              {1.0f, 1.0f, 0.1f, 0},
+                                                              {1.3f, 1.0f, 0.0f, 4},
+                                                              {1.3f, 0.7f, 0.0f, 9}}) {
     SampleSettings s = settings();
     s.max_tokens = 1, s.temperature = temperature, s.top_p = top_p, s.min_p = min_p, s.top_k = top_k;
     const auto rows = Sampler(table, one).generate(*weights, nullptr, {request}, s);
     std::vector<std::vector<int32_t>> sequences;
     for (uint32_t v = 0; v < tiny_vocabulary; ++v) sequences.push_back({1, 2, 3, static_cast<int32_t>(v)});
-    const auto scored = score_tokens(table, one, *weights, sequences, std::vector<uint32_t>(tiny_vocabulary, 3), temperature);
+    const auto scored =
+        score_tokens(table, one, *weights, sequences, std::vector<uint32_t>(tiny_vocabulary, 3), temperature);
     std::vector<double> p;
     for (const ScoredTokens &token : scored) p.push_back(std::exp(double(token.logp[0])));
     EXPECT_NEAR(std::accumulate(p.begin(), p.end(), 0.0), 1, 1e-5);
@@ -204,7 +220,8 @@ TEST_P(SamplerTest, TokensComeWithTheProbabilitiesOfTheTruncatedDistribution) {
     double degrees = 0;
     const double statistic = chi_square(rows, kept, &degrees);
     // Beyond mean + 4 deviations of chi-square: less than one in ten thousand, and the seed is fixed.
-    EXPECT_LT(statistic, degrees + 4 * std::sqrt(2 * std::max(degrees, 1.0))) << "top_p " << top_p << " top_k " << top_k << " min_p " << min_p;
+    EXPECT_LT(statistic, degrees + 4 * std::sqrt(2 * std::max(degrees, 1.0)))
+        << "top_p " << top_p << " top_k " << top_k << " min_p " << min_p;
   }
 }
 
@@ -213,14 +230,16 @@ TEST_P(SamplerTest, EveryRowIsReportedOnceAndAnInterruptedRunIsEmpty) {
     Pool pool(threads);
     Sampler sampler(table, pool, {6, 1u << 30, 64});
     std::multiset<size_t> seen;
-    const auto rows = sampler.generate(*weights, nullptr, requests(9, 5), settings(), [&](size_t row, const SampledRow &sampled) {
-      seen.insert(row);
-      EXPECT_FALSE(sampled.ids.empty());
-    });
+    const auto rows =
+        sampler.generate(*weights, nullptr, requests(9, 5), settings(), [&](size_t row, const SampledRow &sampled) {
+          seen.insert(row);
+          EXPECT_FALSE(sampled.ids.empty());
+        });
     EXPECT_EQ(seen.size(), rows.size());
     EXPECT_EQ(std::set<size_t>(seen.begin(), seen.end()).size(), rows.size());
     int asked = 0;
-    EXPECT_TRUE(sampler.generate(*weights, nullptr, requests(9, 5), settings(), {}, [&] { return ++asked > 5; }).empty());
+    EXPECT_TRUE(
+        sampler.generate(*weights, nullptr, requests(9, 5), settings(), {}, [&] { return ++asked > 5; }).empty());
     // It is as good as new afterwards.
     expect_same(rows, sampler.generate(*weights, nullptr, requests(9, 5), settings()), "after an interruption");
   }
@@ -265,7 +284,8 @@ TEST_P(SamplerTest, BadRequestsAreSentences) {
   EXPECT_TRUE(sampler.generate(*weights, nullptr, {}, settings()).empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, SamplerTest, testing::Values("llama", "deepseek_moe"), [](const auto &info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Models, SamplerTest, testing::Values("llama", "deepseek_moe"),
+                         [](const auto &info) { return std::string(info.param); });
 
 }  // namespace
 }  // namespace hone

@@ -1,4 +1,5 @@
-// objective_verb_test.cpp -- `hone objective`: columns in, advantages and derivatives out, and a sentence for bad input.
+// objective_verb_test.cpp -- `hone objective`: columns in, advantages and derivatives out, and a sentence for bad
+// input.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -24,7 +25,8 @@ struct ObjectiveVerb : testing::Test {
       std::filesystem::temp_directory_path() / ("hone_objective_verb_" + std::to_string(getpid()) + ".json");
 
   ObjectiveVerb() {
-    for (const char *name : {"grpo", "rloo", "sft", "reward_model"}) registry.components_.push_back(built_component("stage", name));
+    for (const char *name : {"grpo", "rloo", "sft", "reward_model"})
+      registry.components_.push_back(built_component("stage", name));
   }
   ~ObjectiveVerb() override { std::filesystem::remove(file); }
 
@@ -53,11 +55,14 @@ TEST_F(ObjectiveVerb, GrpoOfTwoRowsByHand) {
 }
 
 TEST_F(ObjectiveVerb, SettingsReachTheObjective) {
-  const std::string two = R"({"group": [4, 4], "reward": [1, 0], "logp": [[-1, -2], [-0.5]], "logp_old": [[-1, -2], [-2.5]]})";
-  EXPECT_EQ(run("grpo", two, {"loss_type=dapo", "scale_rewards=none"})["advantages"], json::parse("[[0.5, 0.5], [-0.5]]"));
+  const std::string two =
+      R"({"group": [4, 4], "reward": [1, 0], "logp": [[-1, -2], [-0.5]], "logp_old": [[-1, -2], [-2.5]]})";
+  EXPECT_EQ(run("grpo", two, {"loss_type=dapo", "scale_rewards=none"})["advantages"],
+            json::parse("[[0.5, 0.5], [-0.5]]"));
   // The second row's ratio is e^2: far outside the clip. Its advantage is negative, so the pessimistic bound keeps it.
   EXPECT_NEAR(run("grpo", two)["dlogp"][1][0].get<double>(), std::exp(2) / 2, 1e-5);
-  const std::string up = R"({"group": [4, 4], "reward": [0, 1], "logp": [[-1, -2], [-0.5]], "logp_old": [[-1, -2], [-2.5]]})";
+  const std::string up =
+      R"({"group": [4, 4], "reward": [0, 1], "logp": [[-1, -2], [-0.5]], "logp_old": [[-1, -2], [-2.5]]})";
   EXPECT_EQ(run("grpo", up)["dlogp"][1][0], 0.0);
   EXPECT_NE(run("grpo", up, {"epsilon_high=10"})["dlogp"][1][0], 0.0);
 }
@@ -101,16 +106,19 @@ TEST_F(ObjectiveVerb, BadInputIsOneSentenceThatNamesThePlace) {
   has(refusal("grpo", R"({"group": 3, "reward": [1], "logp": [[-1]]})"), "not a list");
   has(refusal("grpo", R"({"group": [0], "reward": [1], "logp": [-1]})"), "one number per token");
   has(refusal("grpo", R"({"group": [0], "reward": [1], "logp": [[null]]})"), "found null");
-  has(refusal("grpo", R"({"group": [0], "reward": [1], "logp": [[-1]], "logp_old": [[-1, -2]]})"), "2 tokens, but \"logp\" has 1");
+  has(refusal("grpo", R"({"group": [0], "reward": [1], "logp": [[-1]], "logp_old": [[-1, -2]]})"),
+      "2 tokens, but \"logp\" has 1");
   has(refusal("grpo", R"({"group": [0, 1, 0], "reward": [1, 1, 1], "logp": [[-1], [-1], [-1]]})"), "adjacent");
   has(refusal("grpo", R"({"group": [0], "reward": [1e99], "logp": [[-1]]})"), "infinite");
-  has(refusal("grpo", R"({"group": [0, 0], "reward": [0, 1], "logp": [[1e30], [-1]], "logp_old": [[-1e30], [-1]]})"), "the loss of the rows from row 0");
+  has(refusal("grpo", R"({"group": [0, 0], "reward": [0, 1], "logp": [[1e30], [-1]], "logp_old": [[-1e30], [-1]]})"),
+      "the loss of the rows from row 0");
   has(refusal("grpo", R"({"group": [0], "reward": [1], "logp": [[-1]], "weight": [[-1]]})"), "weight is -1");
   has(refusal("grpo", good, {"beta=0.1"}), "\"logp_ref\"");
   has(refusal("grpo", good, {"beta"}), "name=value");
   has(refusal("grpo", good, {"epsilom=0.1"}), "epsilon");
   has(refusal("grpp", good), "grpo");
-  has(refusal("reward_model", R"({"pair": [0, 0], "chosen": [1, 1], "value": [[1], [2]]})"), "one chosen and one rejected");
+  has(refusal("reward_model", R"({"pair": [0, 0], "chosen": [1, 1], "value": [[1], [2]]})"),
+      "one chosen and one rejected");
   has(refusal("reward_model", good), "pair");
   EXPECT_THROW(objective_verb(registry, host, "grpo", "/nowhere/batch.json", {}, std::cout), Failure);
 }

@@ -1,5 +1,7 @@
-// trainer_test.cpp -- one optimizer step: the same bits for any threads and cuts, the right gradient, and nothing changed
-// when something is wrong.
+// trainer_test.cpp -- one optimizer step: the same bits for any threads and cuts, the right gradient, and nothing
+// changed when something is wrong.
+#include "core/train/trainer.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,7 +12,6 @@
 
 #include "core/base/failure.h"
 #include "core/rollout/sampler.h"
-#include "core/train/trainer.h"
 #include "tests/support/tiny_model.h"
 
 namespace hone {
@@ -34,8 +35,9 @@ struct TrainerTest : testing::TestWithParam<const char *> {
   struct Rig {
     BuiltInstance objective, optimizer;
     Trainer trainer;
-    Rig(TrainerTest &test, Pool &pool, Weights &weights, const std::string &objective_name, const json &objective_settings,
-        const std::string &optimizer_name, const json &optimizer_settings, const TrainerSettings &settings)
+    Rig(TrainerTest &test, Pool &pool, Weights &weights, const std::string &objective_name,
+        const json &objective_settings, const std::string &optimizer_name, const json &optimizer_settings,
+        const TrainerSettings &settings)
         : objective(test.host, "stage", objective_name, objective_settings),
           optimizer(test.host, "optimizer", optimizer_name, optimizer_settings),
           trainer(test.table, pool, weights, objective.methods<hone_objective>(), objective.self(),
@@ -59,12 +61,14 @@ struct TrainerTest : testing::TestWithParam<const char *> {
   }
 
   // Groups of responses sampled from the model, with made-up rewards.
-  std::vector<TrainRow> rollouts(const Weights &weights, uint32_t prompts, uint32_t generations, float temperature = 1) {
+  std::vector<TrainRow> rollouts(const Weights &weights, uint32_t prompts, uint32_t generations,
+                                 float temperature = 1) {
     std::mt19937 random(11);
     std::vector<SampleRequest> requests;
     for (uint32_t i = 0; i < prompts; ++i) {
       SampleRequest request;
-      for (uint32_t t = 0; t < 3 + i % 9; ++t) request.prompt.push_back(static_cast<int32_t>(random() % tiny_vocabulary));
+      for (uint32_t t = 0; t < 3 + i % 9; ++t)
+        request.prompt.push_back(static_cast<int32_t>(random() % tiny_vocabulary));
       request.num_generations = generations;
       request.first_row = i * generations;
       requests.push_back(request);
@@ -119,14 +123,16 @@ TEST_P(TrainerTest, NeitherThreadsNorMicroBatchesNorTheWayUnitsRunChangeABit) {
             Rig rig(*this, pool, *weights, objective, options, "adamw", {{"learning_rate", 0.01}}, settings);
             std::vector<double> seen;
             for (uint64_t step = 1; step <= 3; ++step) {
-              std::vector<TrainRow> rows = objective == "sft" ? corpus(40, static_cast<uint32_t>(step)) : rollouts(*weights, 6, 4);
+              std::vector<TrainRow> rows =
+                  objective == "sft" ? corpus(40, static_cast<uint32_t>(step)) : rollouts(*weights, 6, 4);
               const StepReport report = rig.trainer.step(rows, step, reference.get());
               seen.insert(seen.end(), {report.loss, report.grad_norm});
               for (const auto &[name, value] : report.metrics) seen.push_back(value);
             }
             if (expected.empty()) expected = copy_of(*weights), losses = seen;
             ASSERT_TRUE(same_bits(expected, copy_of(*weights)))
-                << objective << ", " << threads << " threads, " << in_flight << " in flight, small " << small << ", checkpointing " << checkpointing;
+                << objective << ", " << threads << " threads, " << in_flight << " in flight, small " << small
+                << ", checkpointing " << checkpointing;
             ASSERT_EQ(losses, seen);
           }
   }
@@ -137,13 +143,16 @@ TEST_P(TrainerTest, TheUpdateGoesDownTheLossByWhatItsGradientPromises) {
     const bool values = objective == "reward_model";
     auto weights = tiny_weights(host, family, 1, values);
     if (values)  // a fresh value head is zero, and would hide the gradient of what lies below it
-      for (uint32_t i = 0; i < 24; ++i) weights->data()[weights->value_head() - weights->data() + i] = 0.1f * static_cast<float>(i % 5) - 0.2f;
+      for (uint32_t i = 0; i < 24; ++i)
+        weights->data()[weights->value_head() - weights->data() + i] = 0.1f * static_cast<float>(i % 5) - 0.2f;
     weights->changed();
     std::vector<TrainRow> rows = objective == "sft" || values ? corpus(24) : rollouts(*weights, 6, 4);
     if (values)
-      for (size_t i = 0; i < rows.size(); ++i) rows[i].group = static_cast<uint32_t>(i / 2), rows[i].chosen = i % 2 == 0;
+      for (size_t i = 0; i < rows.size(); ++i)
+        rows[i].group = static_cast<uint32_t>(i / 2), rows[i].chosen = i % 2 == 0;
     for (TrainRow &row : rows)  // old log-probs a little aside, so that ratios are not all 1
-      for (size_t t = 0; t < row.logp_rollout.size(); ++t) row.logp_old.push_back(row.logp_rollout[t] + (t % 3 == 0 ? 0.05f : -0.05f));
+      for (size_t t = 0; t < row.logp_rollout.size(); ++t)
+        row.logp_old.push_back(row.logp_rollout[t] + (t % 3 == 0 ? 0.05f : -0.05f));
     TrainerSettings settings;
     settings.max_grad_norm = 0;
     // Plain descent: the difference of the weights is the gradient. Then the loss along it, by central differences.
@@ -186,7 +195,8 @@ TEST_P(TrainerTest, RolloutsVerifyExactlyAndAPerturbedOneStopsTheStep) {
     const float right = recorded;
     recorded = std::nextafter(recorded, 0.0f);
     const std::string sentence = message([&] { rig.trainer.step(rows, 1); });
-    EXPECT_NE(sentence.find("row 13, token " + std::to_string(rows[13].logp_rollout.size() / 2)), std::string::npos) << sentence;
+    EXPECT_NE(sentence.find("row 13, token " + std::to_string(rows[13].logp_rollout.size() / 2)), std::string::npos)
+        << sentence;
     EXPECT_TRUE(same_bits(before, copy_of(*weights)));
     recorded = right;
     const StepReport report = rig.trainer.step(rows, 1);
@@ -213,10 +223,13 @@ TEST_P(TrainerTest, UnscoredRowsTakeNoPart) {
   auto with = tiny_weights(host, family), without = tiny_weights(host, family);
   std::vector<TrainRow> rows = rollouts(*with, 6, 4), fewer;
   for (size_t i = 0; i < rows.size(); ++i) {
-    if (i % 5 == 2 || i / 4 == 3) rows[i].reward = std::nanf("");  // some of most groups, and the whole of one
-    else fewer.push_back(rows[i]);
+    if (i % 5 == 2 || i / 4 == 3)
+      rows[i].reward = std::nanf("");  // some of most groups, and the whole of one
+    else
+      fewer.push_back(rows[i]);
   }
-  Rig a(*this, one, *with, "grpo", json::object(), "adamw", json::object(), {}), b(*this, one, *without, "grpo", json::object(), "adamw", json::object(), {});
+  Rig a(*this, one, *with, "grpo", json::object(), "adamw", json::object(), {}),
+      b(*this, one, *without, "grpo", json::object(), "adamw", json::object(), {});
   const StepReport report = a.trainer.step(rows, 1);
   b.trainer.step(fewer, 1);
   EXPECT_TRUE(same_bits(copy_of(*with), copy_of(*without)));
@@ -294,7 +307,8 @@ TEST_P(TrainerTest, TheRewardModelLearnsAPreference) {
   std::vector<std::vector<int32_t>> sequences;
   const std::vector<TrainRow> fresh = pairs(1000);
   for (const TrainRow &row : fresh) sequences.push_back(row.ids);
-  const auto scored = score_tokens(table, one, *weights, sequences, std::vector<uint32_t>(sequences.size(), 3), 1, false, true);
+  const auto scored =
+      score_tokens(table, one, *weights, sequences, std::vector<uint32_t>(sequences.size(), 3), 1, false, true);
   int right = 0;
   for (size_t i = 0; i < fresh.size(); i += 2) {
     const bool first_wins = scored[i].value.back() > scored[i + 1].value.back();
@@ -318,7 +332,8 @@ TEST_P(TrainerTest, ClippingLimitsTheLengthOfTheUpdate) {
 }
 
 TEST_P(TrainerTest, SavedStateGoesOnWithTheSameBits) {
-  const auto folder = std::filesystem::temp_directory_path() / ("hone_trainer_test_" + family + std::to_string(getpid()));
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("hone_trainer_test_" + family + std::to_string(getpid()));
   std::filesystem::create_directory(folder);
   const auto run = [&](Trainer &trainer, uint64_t from, uint64_t to) {
     for (uint64_t step = from; step <= to; ++step) {
@@ -340,10 +355,13 @@ TEST_P(TrainerTest, SavedStateGoesOnWithTheSameBits) {
   EXPECT_TRUE(same_bits(copy_of(*straight), copy_of(*resumed)));
 
   Rig sgd(*this, one, *resumed, "sft", json::object(), "sgd", {{"momentum", 0.5}}, {});
-  EXPECT_NE(message([&] { sgd.trainer.load_state(folder / "optimizer.safetensors"); }).find("another optimizer"), std::string::npos);
-  EXPECT_NE(message([&] { sgd.trainer.load_state(folder / "none.safetensors"); }).find("none.safetensors"), std::string::npos);
+  EXPECT_NE(message([&] { sgd.trainer.load_state(folder / "optimizer.safetensors"); }).find("another optimizer"),
+            std::string::npos);
+  EXPECT_NE(message([&] { sgd.trainer.load_state(folder / "none.safetensors"); }).find("none.safetensors"),
+            std::string::npos);
   std::ofstream(folder / "bad.safetensors") << "no tensors at all";
-  EXPECT_NE(message([&] { sgd.trainer.load_state(folder / "bad.safetensors"); }).find("bad.safetensors"), std::string::npos);
+  EXPECT_NE(message([&] { sgd.trainer.load_state(folder / "bad.safetensors"); }).find("bad.safetensors"),
+            std::string::npos);
   std::filesystem::remove_all(folder);
 }
 
@@ -399,7 +417,8 @@ TEST_P(TrainerTest, BadRowsAndSettingsAreSentences) {
   const auto with = [&](const std::string &objective, const std::function<void(std::vector<TrainRow> &)> &change) {
     std::vector<TrainRow> rows = rollouts(*weights, 2, 2);
     change(rows);
-    Rig rig(*this, one, *weights, objective, objective == "grpo" ? json{{"beta", 0.1}} : json::object(), "sgd", json::object(), {});
+    Rig rig(*this, one, *weights, objective, objective == "grpo" ? json{{"beta", 0.1}} : json::object(), "sgd",
+            json::object(), {});
     return message([&] { rig.trainer.step(rows, 1); });
   };
   const auto has = [](const std::string &sentence, const std::string &part) {
@@ -412,7 +431,12 @@ TEST_P(TrainerTest, BadRowsAndSettingsAreSentences) {
   has(with("sft", [](auto &rows) { rows[0].begin = 1000; }), "1000");
   has(with("sft", [](auto &rows) { rows[3].weight = {1}; }), "row 3: weight has 1 values");
   has(with("sft", [](auto &rows) { rows[3].weight.assign(rows[3].logp_rollout.size(), -1); }), "weight is -1");
-  has(with("sft", [](auto &rows) { rows[3].masked = {1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}; }), "row 3: the mask");
+  has(with("sft",
+           [](auto &rows) {
+             rows[3].masked = {1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1,
+                               1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+           }),
+      "row 3: the mask");
   has(with("sft", [](auto &rows) { rows[0].logp_rollout.push_back(0); }), "logp_rollout");
   has(with("rloo", [](auto &rows) { rows[3].group = 0; }), "adjacent");
   has(with("rloo", [](auto &rows) { rows[3].reward = INFINITY; }), "infinite");
@@ -441,17 +465,20 @@ TEST_P(TrainerTest, BadRowsAndSettingsAreSentences) {
   EXPECT_EQ(pairs([](auto &) {}), "");
   has(pairs([](auto &rows) { rows[3].chosen = false; }), "pair 1");
   has(pairs([](auto &rows) { rows.pop_back(); }), "has 1 rows");
-  has(message([&] { Rig(*this, one, *weights, "reward_model", json::object(), "sgd", json::object(), {}); }), "value head");
+  has(message([&] { Rig(*this, one, *weights, "reward_model", json::object(), "sgd", json::object(), {}); }),
+      "value head");
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, TrainerTest, testing::Values("llama", "deepseek_moe"), [](const auto &info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Models, TrainerTest, testing::Values("llama", "deepseek_moe"),
+                         [](const auto &info) { return std::string(info.param); });
 
 TEST(Schedule, RisesHoldsAndFallsAsItsNameSays) {
   TrainerSettings settings;
   settings.warmup_steps = 4, settings.total_steps = 14, settings.min_learning_rate_factor = 0.1;
   for (const char *name : {"constant", "linear", "cosine"}) {
     settings.schedule = name;
-    for (uint64_t step = 1; step <= 4; ++step) EXPECT_DOUBLE_EQ(schedule_factor(settings, step), static_cast<double>(step) / 5);
+    for (uint64_t step = 1; step <= 4; ++step)
+      EXPECT_DOUBLE_EQ(schedule_factor(settings, step), static_cast<double>(step) / 5);
     EXPECT_DOUBLE_EQ(schedule_factor(settings, 5), 1);
     for (uint64_t step = 6; step <= 14; ++step) {
       const double now = schedule_factor(settings, step), before = schedule_factor(settings, step - 1);

@@ -30,7 +30,8 @@ struct OptimizerTest : testing::Test {
   }
 
   // Updates n parameters for some steps, in pieces of `piece`.
-  static Run run(const BuiltInstance &optimizer, size_t n, int steps, size_t piece, bool decay, double factor, double scale) {
+  static Run run(const BuiltInstance &optimizer, size_t n, int steps, size_t piece, bool decay, double factor,
+                 double scale) {
     const auto methods = optimizer.methods<hone_optimizer>();
     Run run{numbers(n, 7, 1), {}};
     run.state.assign(methods.n_states(optimizer.self()), std::vector<float>(n, 0));
@@ -53,8 +54,8 @@ struct OptimizerTest : testing::Test {
       }
       const hone_update update{sizeof update, sizeof(hone_span), static_cast<uint64_t>(step), factor, scale};
       hone_error error{};
-      check_call(methods.update(optimizer.self(), &update, spans.data(), static_cast<uint32_t>(spans.size()), &error), error,
-                 "optimizer");
+      check_call(methods.update(optimizer.self(), &update, spans.data(), static_cast<uint32_t>(spans.size()), &error),
+                 error, "optimizer");
     }
     return run;
   }
@@ -88,8 +89,7 @@ TEST_F(OptimizerTest, AdamwMovesByTheLearningRateInItsFirstStep) {
   const BuiltInstance adamw(host, "optimizer", "adamw", {{"learning_rate", 0.25}, {"weight_decay", 0.0}});
   const Run got = run(adamw, 64, 1, 64, false, 1, 1);
   const std::vector<float> start = numbers(64, 7, 1), gradient = numbers(64, 101, 0.1f);
-  for (size_t i = 0; i < 64; ++i)
-    EXPECT_NEAR(got.parameter[i] - start[i], gradient[i] > 0 ? -0.25 : 0.25, 1e-5) << i;
+  for (size_t i = 0; i < 64; ++i) EXPECT_NEAR(got.parameter[i] - start[i], gradient[i] > 0 ? -0.25 : 0.25, 1e-5) << i;
 }
 
 TEST_F(OptimizerTest, SgdFollowsTheFormulaInDouble) {

@@ -67,8 +67,8 @@ struct Objectives : testing::Test {
     return objective.loss(c, 0, c.rows());
   }
 
-  // Central differences of the loss by every entry of a column, against what the objective claims. near_kink: whether the
-  // loss has a corner so close to this token that differences mean nothing.
+  // Central differences of the loss by every entry of a column, against what the objective claims. near_kink: whether
+  // the loss has a corner so close to this token that differences mean nothing.
   static void expect_derivative(const ObjectiveCalls &objective, ObjectiveColumns c, Column ObjectiveColumns::*column,
                                 Column ObjectiveColumns::*derivative,
                                 const std::function<bool(uint32_t)> &near_kink = {}) {
@@ -126,8 +126,11 @@ TEST_F(Objectives, GrpoFollowsItsEquation) {
   for (const GrpoCase &s : {GrpoCase{"grpo", "group", 0.2, 0, 0}, GrpoCase{"grpo", "none", 0.1, 0.3, 0.05},
                             GrpoCase{"dapo", "group", 0.2, 0.28, 0}, GrpoCase{"dapo", "none", 0.3, 0, 0.5}}) {
     const BuiltInstance stage(host, "stage", "grpo",
-                              {{"loss_type", s.loss_type}, {"scale_rewards", s.scale_rewards}, {"epsilon", s.epsilon},
-                               {"epsilon_high", s.epsilon_high}, {"beta", s.beta}});
+                              {{"loss_type", s.loss_type},
+                               {"scale_rewards", s.scale_rewards},
+                               {"epsilon", s.epsilon},
+                               {"epsilon_high", s.epsilon_high},
+                               {"beta", s.beta}});
     const ObjectiveCalls objective(stage.methods<hone_objective>(), stage.self(), "grpo");
     EXPECT_EQ(objective.needs(), HONE_LOGP_OLD | (s.beta > 0 ? HONE_LOGP_REF : 0));
     ObjectiveColumns c = columns(ragged(20), HONE_ON_POLICY);
@@ -145,7 +148,8 @@ TEST_F(Objectives, GrpoFollowsItsEquation) {
       mean /= static_cast<double>(all.size());
       for (double x : all) square += (x - mean) * (x - mean);
       const double deviation = std::sqrt(square / static_cast<double>(all.size()));
-      const double A = deviation < 1e-9 ? 0 : (c.reward[r] - mean) / (std::string(s.scale_rewards) == "group" ? deviation : 1);
+      const double A =
+          deviation < 1e-9 ? 0 : (c.reward[r] - mean) / (std::string(s.scale_rewards) == "group" ? deviation : 1);
       double row_sum = 0, row_weight = 0;
       for (uint32_t t = c.row_start[r]; t < c.row_start[r + 1]; ++t) {
         ASSERT_NEAR(c.advantage[t], A, 1e-5);
@@ -206,7 +210,8 @@ TEST_F(Objectives, GroupsOfEqualRewardsGiveExactlyNoGradient) {
     const BuiltInstance stage(host, "stage", name);
     const ObjectiveCalls objective(stage.methods<hone_objective>(), stage.self(), name);
     std::vector<TrainRow> rows = ragged(10);
-    for (TrainRow &row : rows) row.reward = 0.1f * static_cast<float>(row.group);  // 0.1 has no exact float: rounding must not show
+    for (TrainRow &row : rows)
+      row.reward = 0.1f * static_cast<float>(row.group);  // 0.1 has no exact float: rounding must not show
     ObjectiveColumns c = columns(rows, HONE_ON_POLICY);
     objective.advantages(c, true);
     EXPECT_EQ(total(objective, c), 0) << name;
