@@ -55,7 +55,7 @@ bool is_matrix(const ParameterInfo &parameter, const hone_model_info &info, uint
   if (parameter.dims.size() == 1) return false;
   if (parameter.flags & HONE_PARAMETER_EXPERTS) return true;
   if (parameter.dims.size() == 3) return false;
-  return index == info.head || parameter.dims[0] != info.vocab_size;  // else: an embedding, only looked up
+  return index == info.head || !(parameter.flags & HONE_PARAMETER_LOOKUP);
 }
 
 }  // namespace

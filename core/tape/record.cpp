@@ -117,7 +117,7 @@ hone_tensor linear(void *ctx, hone_tensor x, hone_tensor weight, hone_tensor bia
                    shape_text(matrix.dims));
     if (!state.weights->weight(State::index_of(weight)).N)
       check.refuse("\"" + matrix.name +
-                   "\" has the shape of an embedding that is not the head, and cannot be multiplied with");
+                   "\" was declared as a table to look up (HONE_PARAMETER_LOOKUP) and is not the head: it cannot be multiplied with");
     if (bias) check.shape(check.parameter(bias, "bias"), {matrix.dims[0]});
     Node node(Operator::linear);
     node.columns = matrix.dims[0];

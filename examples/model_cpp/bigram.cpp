@@ -20,7 +20,7 @@ class Bigram final : public hone::Model {
 
   void declare(hone::Parameters &p) override {
     p.deviation = initializer_range;
-    embedding_ = p.matrix("model.embed_tokens.weight", vocab_size, hidden_size);
+    embedding_ = p.table("model.embed_tokens.weight", vocab_size, hidden_size);
     norm_ = p.vector("model.norm.weight", hidden_size);
     head_ = p.matrix("lm_head.weight", vocab_size, hidden_size);
   }

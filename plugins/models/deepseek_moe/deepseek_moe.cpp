@@ -93,7 +93,7 @@ class DeepseekMoe final : public hone::Model {
     rope_ = hone::make_rope(qk_rope_head_dim, rope_theta, rope_scaling.text, true);
     const uint32_t heads = num_attention_heads, q_size = heads * key_size();
     parameters.deviation = static_cast<float>(initializer_range);
-    embedding_ = parameters.matrix("model.embed_tokens.weight", vocab_size, hidden_size);
+    embedding_ = parameters.table("model.embed_tokens.weight", vocab_size, hidden_size);
     for (uint32_t i = 0; i < num_hidden_layers; ++i) {
       const std::string at = "model.layers." + std::to_string(i) + ".", attention = at + "self_attn.",
                         mlp = at + "mlp.";

@@ -78,7 +78,7 @@ class Llama final : public hone::Model {
       if (bias) made.bias = parameters.bias(name + ".bias", out);
       return made;
     };
-    embedding_ = parameters.matrix("model.embed_tokens.weight", vocab_size, hidden_size);
+    embedding_ = parameters.table("model.embed_tokens.weight", vocab_size, hidden_size);
     for (uint32_t i = 0; i < num_hidden_layers; ++i) {
       const std::string at = "model.layers." + std::to_string(i) + ".";
       Layer layer;

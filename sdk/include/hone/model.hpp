@@ -27,6 +27,11 @@ class Parameters {
   Parameter matrix(std::string name, uint32_t out, uint32_t in, float its_deviation = -1) {
     return add({std::move(name), HONE_PARAMETER_DECAY, {out, in}, HONE_INIT_NORMAL, scale(its_deviation)});
   }
+  // A table [rows, columns] that tape.embedding() looks rows up in; it may be the head as well.
+  Parameter table(std::string name, uint32_t rows, uint32_t columns, float its_deviation = -1) {
+    return add({std::move(name), HONE_PARAMETER_DECAY | HONE_PARAMETER_LOOKUP, {rows, columns}, HONE_INIT_NORMAL,
+                scale(its_deviation)});
+  }
   // A norm's weight: starts as ones, never decays.
   Parameter vector(std::string name, uint32_t n) { return add({std::move(name), 0, {n}, HONE_INIT_ONE, 0}); }
   // Starts as zeroes, never decays.

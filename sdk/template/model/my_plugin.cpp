@@ -22,7 +22,7 @@ class MyPlugin final : public hone::Model {
   }
 
   void declare(hone::Parameters &p) override {
-    embedding_ = p.matrix("model.embed_tokens.weight", vocab_size, hidden_size);
+    embedding_ = p.table("model.embed_tokens.weight", vocab_size, hidden_size);
     for (uint32_t i = 0; i < num_hidden_layers; ++i) {
       const std::string layer = "model.layers." + std::to_string(i) + ".";
       layers_.push_back({p.vector(layer + "norm.weight", hidden_size), p.matrix(layer + "gate_proj.weight", intermediate_size, hidden_size),

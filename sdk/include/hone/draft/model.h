@@ -16,7 +16,8 @@ extern "C" {
 enum {  // hone_parameter::flags
   HONE_PARAMETER_DECAY = 1,    // weight decay applies
   HONE_PARAMETER_EXPERTS = 2,  // dims[0] counts experts; stored as one tensor per expert, "{}" in the name is its number
-  HONE_PARAMETER_BUFFER = 4    // not trained by gradients; end_step may change it
+  HONE_PARAMETER_BUFFER = 4,   // not trained by gradients; end_step may change it
+  HONE_PARAMETER_LOOKUP = 8    // a table that tape->embedding() reads; never multiplied unless it is the head as well
 };
 enum { HONE_INIT_ZERO = 0, HONE_INIT_ONE = 1, HONE_INIT_NORMAL = 2 };
 
