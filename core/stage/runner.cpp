@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/run/report.h"
+#include "core/script/toml_values.h"
 #include "core/stage/host_settings.h"
 #include "core/stage/interrupt.h"
 #include "core/stage/loop_stage.h"
@@ -30,14 +31,6 @@ json saved_arguments(const RunRequest &request, const Pipeline &pipeline) {
 }
 
 
-// settings.toml: every option with its value and where it came from; a script can be run with it as --config.
-std::string settings_toml(const Pipeline &pipeline) {
-  std::string text = "# The options of " + pipeline.name + ".lua as this run used them. hone run SCRIPT --config this_file\n";
-  for (const Option &option : pipeline.options)
-    text += "\n# " + option.help + " (from " + option.from + ")\n" + option.name + " = " + option.value.dump() + "\n";
-  return text;
-}
-
 }  // namespace
 
 fs::path create_run(const RunRequest &request) {
@@ -48,15 +41,10 @@ fs::path create_run(const RunRequest &request) {
   Host host(pool, pipeline.seed);
   check_plan(pipeline, registry, host, *script);
   std::map<std::string, std::string> files;
-  const fs::path base = fs::weakly_canonical(pipeline.base_folder);
-  for (const std::string &source : pipeline.sources) {
-    const fs::path path = fs::weakly_canonical(source);
-    files["script/" + path.lexically_relative(base).generic_string()] = read_file(path);
-  }
-  files["script/where.json"] = json({{"script", fs::weakly_canonical(pipeline.sources.at(0)).lexically_relative(base).generic_string()},
-                                     {"folder", base.string()}}).dump(1) + "\n";
+  for (size_t i = 0; i < pipeline.sources.size(); ++i) files["script/" + pipeline.source_names[i]] = read_file(pipeline.sources[i]);
+  files["script/where.json"] = json({{"script", pipeline.source_names.at(0)}, {"folder", fs::absolute(pipeline.base_folder).string()}}).dump(1) + "\n";
   files["script.lua"] = read_file(pipeline.sources.at(0));
-  files["settings.toml"] = settings_toml(pipeline);
+  files["settings.toml"] = write_toml(pipeline.options);
   files["pipeline.json"] = to_json(pipeline).dump(1) + "\n";
   files["arguments.json"] = saved_arguments(request, pipeline).dump(1) + "\n";
   return RunDirectory::create(request.out, pipeline.name, files).path();
