@@ -28,10 +28,13 @@ local rules = {
   accuracy, hone.reward "format" { label = "format", weight = 0.1 },
   hone.reward "language" { label = "language", expect = "en", require_thinking = true, weight = 0.2 },
 }
-local function adamw(learning_rate) return hone.optimizer "adamw" { learning_rate = learning_rate, weight_decay = 0.05 } end
+local function adamw(learning_rate)
+  return hone.optimizer "adamw" { learning_rate = learning_rate, weight_decay = 0.05, warmup_steps = 5 }
+end
 local function reinforce(label, model, steps)
   return hone.stage "grpo" {
-    label = label, model = model, prompts = data.reasoning(steps * o.prompts_per_step, 11), rewards = rules, optimizer = adamw(1e-3), steps = steps,
+    label = label, model = model, prompts = data.reasoning(steps * o.prompts_per_step, 11), rewards = rules,
+    optimizer = adamw(4e-4), steps = steps,
     batch_size = o.prompts_per_step, num_generations = o.num_generations, max_completion_length = o.max_completion_length,
     beta = 0,
   }

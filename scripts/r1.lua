@@ -16,8 +16,8 @@ local o = hone.options {  -- every number worth changing; r1.toml or --set gives
   small_rl_steps = { 60, "optimizer steps of RL on the small model, to compare distillation with" },
   num_generations = { 16, "responses to a prompt in RL" },
   prompts_per_step = { 32, "prompts in one step of RL" },
-  rl_learning_rate = { 1e-3, "of the reasoning RL; the second RL takes less" },
-  rl2_learning_rate = { 4e-4, "of the RL over all scenarios" },
+  rl_learning_rate = { 4e-4, "of the reasoning RL; the second RL takes less" },
+  rl2_learning_rate = { 2e-4, "of the RL over all scenarios" },
   cold_start_rows = { 800, "chains of thought of the cold start" },
   rejection_prompts = { 1500, "prompts of the rejection sampling" },
   keep_reward = { 1.25, "least reward of a response that is learnt from: 1.3 is right, well-formed and in one language" },
@@ -33,7 +33,9 @@ local o = hone.options {  -- every number worth changing; r1.toml or --set gives
   samples = { 4, "responses to each of them" },
 }
 
-local function adamw(learning_rate) return hone.optimizer "adamw" { learning_rate = learning_rate, weight_decay = 0.05 } end
+local function adamw(learning_rate)
+  return hone.optimizer "adamw" { learning_rate = learning_rate, weight_decay = 0.05, warmup_steps = 5 }
+end
 
 -- The base models know the facts and have seen all ways of answering, most of them bad.
 local pretrained = o.model == "" and pretrain("base", models.moe(1), o.corpus) or nil

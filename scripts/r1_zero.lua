@@ -11,7 +11,7 @@ local o = hone.options {
   model = { "", "a model directory to start from; empty: pre-train a tiny one, once, and keep it" },
   corpus = { 130000, "documents of pre-training" },
   steps = { 50, "optimizer steps" },
-  learning_rate = { 1e-3, "of adamw" },
+  learning_rate = { 4e-4, "of adamw" },
   num_generations = { 16, "responses to a prompt" },
   prompts_per_step = { 32, "prompts in one step" },
   max_completion_length = { 90, "tokens of a response at most" },
@@ -25,9 +25,10 @@ local base = pretrained and pretrained.model or hone.model(o.model)
 
 local accuracy = hone.reward "math" { label = "accuracy" }
 local zero = hone.stage "grpo" {
-  label = "r1_zero", model = base, prompts = data.reasoning(o.steps * o.prompts_per_step, 11),
+  -- Each prompt comes three times, so that the report can show one question at the start, in the middle and at the end.
+  label = "r1_zero", model = base, prompts = data.reasoning((o.steps * o.prompts_per_step + 2) // 3, 11),
   rewards = { accuracy, hone.reward "format" { label = "format", weight = 0.1 } },
-  optimizer = hone.optimizer "adamw" { learning_rate = o.learning_rate, weight_decay = 0.05 },
+  optimizer = hone.optimizer "adamw" { learning_rate = o.learning_rate, weight_decay = 0.05, warmup_steps = 5 },
   steps = o.steps, batch_size = o.prompts_per_step, num_generations = o.num_generations,
   max_completion_length = o.max_completion_length, temperature = 1, beta = 0,
 }

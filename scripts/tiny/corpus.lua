@@ -7,10 +7,10 @@ local corpus = {}
 
 local digits, han = vocabulary.digits, vocabulary.han
 
--- The table of single operations, "7 * 4 =" -> "8"; one in eight is written in the second script.
+-- The table of single operations, "7 * 4 =" -> "8"; three in ten are written in the second script.
 function corpus.fact()
   local x, y, operator = math.random(0, 9), math.random(0, 9), vocabulary.operators[math.random(3)]
-  local script = math.random() < 0.12 and han or digits
+  local script = math.random() < 0.3 and han or digits
   return { prompt = script[x] .. " " .. operator .. " " .. script[y] .. " =", response = script[chain.apply(x, operator, y)] }
 end
 
@@ -26,9 +26,9 @@ local ways = {
       local thinking, result = chain.think(problem, { error = 0.15 })
       return thinking .. " ; " .. digits[result]
     end },
-  { 0.10, function(problem) return chain.response(problem, { error = 0.15 }) end },
-  { 0.11, function(problem) return chain.response(problem, { error = 0.15, repair = true }) end },
-  { 0.07, function(problem) return chain.response(problem, { error = 0.04, han = 0.6 }) end },
+  { 0.09, function(problem) return chain.response(problem, { error = 0.15 }) end },
+  { 0.10, function(problem) return chain.response(problem, { error = 0.15, repair = true }) end },
+  { 0.09, function(problem) return chain.response(problem, { error = 0.02, han = 0.6 }) end },
   { 0.04, function(problem)  -- one of the four tags is lost
       local lost, seen = math.random(4), 0
       local text = chain.response(problem, { error = 0.15 }):gsub("</?[a-z]+> ?", function(tag)
@@ -63,6 +63,17 @@ function corpus.general()
   return { prompt = general.prompt(problem), response = math.random() < 0.3 and answer or general.response(problem, answer) }
 end
 
+-- A chain's operations told again in another order: "4 a * 2 b + 3 ;" -> "b + 3 ; a * 2". Looking a label up is learnt here.
+function corpus.lookup()
+  local problem = chain.any(2, 12)
+  local listed, order = { digits[problem.start] }, {}
+  for i, step in ipairs(problem) do
+    listed[#listed + 1] = vocabulary.labels[i] .. " " .. step.operator .. " " .. digits[step.y]
+    table.insert(order, math.random(#order + 1), listed[#listed])
+  end
+  return { prompt = table.concat(listed, " ") .. " ;", response = table.concat(order, " ; ") }
+end
+
 function corpus.noise()
   local words = {}
   for i = 1, math.random(4, 12) do words[i] = vocabulary.words[math.random(5, #vocabulary.words)] end
@@ -70,7 +81,8 @@ function corpus.noise()
 end
 
 local kinds = {
-  { 0.40, corpus.fact },
+  { 0.32, corpus.fact },
+  { 0.08, corpus.lookup },
   { 0.41, function() return corpus.chain(7) end },
   { 0.17, corpus.general },
   { 0.02, corpus.noise },
