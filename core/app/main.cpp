@@ -10,7 +10,7 @@
 #include "core/base/log.h"
 #include "core/plugin/registry.h"
 #include "core/plugin/verbs.h"
-#include "core/reward/scorer.h"
+#include "core/stage/worker_services.h"
 
 int main(int argc, char **argv) {
   using namespace hone;

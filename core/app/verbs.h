@@ -2,7 +2,6 @@
 #pragma once
 
 #include "core/app/arguments.h"
-#include "core/reward/scorer.h"
 
 namespace hone {
 
@@ -24,8 +23,5 @@ int describe_component_verb(const Arguments &);
 int check_plugin_verb(const Arguments &);
 int new_plugin_verb(const Arguments &);
 int doctor_verb(const Arguments &);
-
-// What reward workers can do beside running a reward: score with a reward model, and call a script's functions.
-WorkerServices worker_services();
 
 }  // namespace hone

@@ -130,7 +130,7 @@ const ComponentInfo &Registry::require(const std::string &room, const std::strin
   for (const fs::path &folder : folders_) folders.push_back(folder.string());
   sentence += " (folders searched: " + (folders.empty() ? "none" : join(folders, ", "));
   for (const Refusal &refusal : refusals_) sentence += "; refused: " + refusal.sentence;
-  throw Failure(sentence + ")");
+  throw UsageError(sentence + ")");
 }
 
 const ComponentInfo *Registry::model_for_type(const std::string &model_type) const {

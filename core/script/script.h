@@ -17,7 +17,7 @@ struct ScriptArguments {
   std::vector<std::pair<std::string, std::string>> set;       // --set key=value, in order; later wins over TOML over script
   std::filesystem::path base_folder;                          // where relative paths start; "": the script's folder (a saved copy needs the original's)
   bool trust = false;                                         // --trust: io, os, load of text; never bytecode
-  uint64_t instruction_limit = 4'000'000'000;                 // of the script's own run
+  uint64_t instruction_limit = 1'000'000'000;                 // of the script's own run
   uint64_t call_instruction_limit = 50'000'000;               // of one later call of a function
   uint64_t memory_limit = 1ull << 30;                         // bytes
 };

@@ -70,7 +70,7 @@ bool ObjectiveStage::take_from_cache() {
     line["stage"] = folder_name_;  // another script may have called it otherwise
     context_.run.metrics().append(line.dump() + "\n");
   }
-  place_ = {steps_, context_.run.metrics().length(), 0, summary.at("tokens"), 0};
+  place_ = {steps_, begin, context_.run.metrics().length(), 0, summary.at("tokens"), 0};
   write_checkpoint(directory_, steps_, 1, to_json(place_), [&](const fs::path &to) {
     for (const fs::directory_entry &file : fs::directory_iterator(folder / "model")) fs::copy_file(file.path(), to / file.path().filename());
   });

@@ -175,10 +175,10 @@ void ObjectiveStage::run() {
     weights_->changed();
     trainer_->load_state(folder / "optimizer.safetensors");
     log_info(folder_name_ + ": going on after step " + std::to_string(done) + " of " + std::to_string(steps_));
-  } else if (setting<bool>("cache") && take_from_cache()) {
-    return;
+  } else {
+    if (setting<bool>("cache") && take_from_cache()) return;
+    place_.metrics_begin = context_.run.metrics().length();
   }
-  const uint64_t metrics_at_start = place_.metrics_length ? place_.metrics_length : context_.run.metrics().length();
   Progress progress(folder_name_, steps_);
   uint32_t saved = done;
   const double began = seconds_now() - place_.seconds;
@@ -209,7 +209,7 @@ void ObjectiveStage::run() {
   const json summary = {{"steps", steps_},
                         {"tokens", place_.tokens},
                         {"seconds", place_.seconds},
-                        {"metrics_begin", metrics_at_start},
+                        {"metrics_begin", place_.metrics_begin},
                         {"metrics_length", context_.run.metrics().length()},
                         {"weights_checksum", weights_->checksum()}};
   directory_.mark_done(summary);

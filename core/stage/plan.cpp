@@ -64,6 +64,7 @@ class Planner {
       size = model(handle_index(pipeline_.stages[node.stage].settings.at("model"), "$model"));
     } else {
       json config = node.config;
+      uint32_t words = 0;
       std::string component = node.component;
       if (node.source == ModelNode::directory) {
         const fs::path file = fs::path(node.path) / "config.json";
@@ -82,12 +83,14 @@ class Planner {
           if (config.contains(setting.name)) known[setting.name] = config[setting.name];
         config = check_settings(info->settings, known, file.string());
       } else {
-        tokenizer_of(pipeline_, index);  // has it one
+        words = tokenizer_of(pipeline_, index)->size();
       }
       try {
         const Architecture architecture(registry_.require("model", component), host_, config);
         size.info = architecture.info();
         size.parameters = architecture.trained_size();
+        if (words > size.info.vocab_size)
+          throw UsageError(node.place.text() + ": the vocabulary has " + std::to_string(words) + " words but vocab_size is " + std::to_string(size.info.vocab_size));
       } catch (const UsageError &) {
         throw;
       } catch (const Failure &failure) {

@@ -6,6 +6,7 @@
 
 #include "core/base/failure.h"
 #include "core/stage/models.h"
+#include "core/stage/worker_services.h"
 
 namespace hone {
 using nlohmann::json;
@@ -54,6 +55,7 @@ RewardSets::RewardSets(const RunContext &context, const json &rewards, const jso
   settings.in_process = stage.value("isolation", "process") == "none";
   settings.seed = context.pipeline.seed;
   settings.plugin_folders = context.plugin_folders;
+  if (settings.in_process) settings.services = worker_services();
   if (rewards.is_object() && !rewards.contains("$reward")) {
     for (const auto &[domain, list] : rewards.items())
       sets_.push_back({domain, std::make_unique<Scorer>(parts_of(context, list), settings)});

@@ -10,7 +10,7 @@ namespace hone {
 // What both kinds of stages record beside their own state.
 struct RunPlace {
   uint32_t step = 0;
-  uint64_t metrics_length = 0, data_length = 0;
+  uint64_t metrics_begin = 0, metrics_length = 0, data_length = 0;  // of metrics.jsonl when the stage began, and now
   uint64_t tokens = 0;   // trained or sampled so far
   double seconds = 0;    // spent so far, in all sessions
 };

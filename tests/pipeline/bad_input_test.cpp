@@ -88,7 +88,7 @@ TEST_F(BadInput, CommandLinesThatAreWrong) {
   EXPECT_EQ(hone({"resume", (folder / "nothing").string()}).code, 1);
   EXPECT_EQ(hone({"report", (folder / "nothing").string()}).code, 1);
   expect_refused({"describe", "reward/maths"}, {"maths", "math"});
-  expect_refused({"check", (folder / "nothing.so").string()}, {"nothing.so"}, 1);
+  expect_refused({"check", (folder / "nothing.so").string()}, {"nothing.so"});
 }
 
 TEST_F(BadInput, AnOutDirectoryThatExistsIsNotTouched) {

@@ -76,10 +76,8 @@ TEST_F(Verbs, EvalScoresATaskFile) {
   const Ended ended = hone({"eval", "--model", path, "--task", (folder / "task.jsonl").string(), "--prompt-column", "question", "--samples", "3", "--max-tokens", "16"});
   ASSERT_EQ(ended.code, 0) << ended.err;
   const json row = lines(ended.out).at(0);
-  bool found = false;
-  for (const auto &[name, value] : row.items())
-    if (value.is_number() && name.find("accuracy") != std::string::npos) found = true;
-  EXPECT_TRUE(found) << row.dump();
+  EXPECT_EQ(row.at("questions"), 2.0);
+  for (const char *name : {"pass@1", "pass@1_ci", "pass@3", "cons@3", "format", "mixing", "length"}) EXPECT_TRUE(row.at(name).is_number()) << name;
 }
 
 TEST_F(Verbs, ScoreAndObjectiveAnswerForEveryRow) {

@@ -1,11 +1,12 @@
-// worker_services.cpp -- what a reward worker offers beside plugins: reward models to score with, and a script's functions.
+// worker_services.cpp -- see worker_services.h.
+#include "core/stage/worker_services.h"
+
 #include <cmath>
 #include <cstdio>
 #include <deque>
 #include <limits>
 #include <mutex>
 
-#include "core/app/verbs.h"
 #include "core/base/failure.h"
 #include "core/model/model.h"
 #include "core/rollout/sampler.h"
