@@ -9,10 +9,11 @@ hone.requires "0.1"
 local o = hone.options {
   seed = { 1, "of everything random" },
   teacher = { "", "a model directory, such as r1's last checkpoint; empty: train one by cold start and RL" },
-  corpus = { 130000, "documents of pre-training" },
+  corpus = { 200000, "documents of pre-training" },
+  small_corpus = { 60000, "documents of the small model's pre-training" },
   teacher_steps = { 40, "optimizer steps of the teacher's RL" },
   small_rl_steps = { 60, "optimizer steps of the small model's RL" },
-  distill_prompts = { 5000, "prompts that the teacher answers" },
+  distill_prompts = { 8000, "prompts that the teacher answers" },
   keep_reward = { 1.25, "least reward of a response that is learnt from: 1.3 is right, well-formed and in one language" },
   cold_start_rows = { 800, "chains of thought of the teacher's cold start" },
   num_generations = { 16, "responses to a prompt in RL" },
@@ -57,11 +58,15 @@ else
   })
   teacher = add(reinforce("teacher", cold_start.model, o.teacher_steps)).model
 end
-local small = add(pretrain("small_base", models.dense(2), o.corpus))
+local small = add(pretrain("small_base", models.dense(2), o.small_corpus))
+-- Right, well-formed and in one language, for general questions too.
+local general_rules = { data.accuracy, rules[2], rules[3] }
 local by_rl = add(reinforce("small_rl", small.model, o.small_rl_steps))
 local distilled = add(hone.stage "distill" {
-  label = "distilled", model = small.model, teacher = teacher, prompts = data.reasoning(o.distill_prompts, 12),
-  num_generations = 1, max_completion_length = o.max_completion_length, rewards = rules, keep_reward = o.keep_reward,
+  label = "distilled", model = small.model, teacher = teacher,
+  prompts = { reasoning = data.reasoning(o.distill_prompts, 12), general = data.general(o.distill_prompts // 4, 13) },
+  rewards = { reasoning = rules, general = general_rules }, keep_reward = o.keep_reward,
+  num_generations = 1, max_completion_length = o.max_completion_length,
   epochs = 2, batch_size = 32, optimizer = adamw(2e-3),
 })
 

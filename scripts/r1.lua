@@ -10,7 +10,8 @@ hone.requires "0.1"
 local o = hone.options {  -- every number worth changing; r1.toml or --set gives other values
   seed = { 1, "of everything random" },
   model = { "", "a model directory to start from; empty: pre-train a tiny one, once, and keep it" },
-  corpus = { 130000, "documents of pre-training" },
+  corpus = { 200000, "documents of pre-training" },
+  small_corpus = { 60000, "documents of the small model's pre-training" },
   rl_steps = { 40, "optimizer steps of the reasoning RL" },
   rl2_steps = { 25, "optimizer steps of the RL over all scenarios" },
   small_rl_steps = { 60, "optimizer steps of RL on the small model, to compare distillation with" },
@@ -25,7 +26,7 @@ local o = hone.options {  -- every number worth changing; r1.toml or --set gives
   preference_pairs = { 2400, "made-up pairs for the reward model, beside those judged on the model's own answers" },
   preference_prompts = { 800, "prompts whose answers are judged and paired; 0: only made-up pairs" },
   reward_model_steps = { 160, "optimizer steps of the reward model" },
-  distill_prompts = { 5000, "prompts that the teacher answers for the student" },
+  distill_prompts = { 8000, "reasoning prompts that the teacher answers for the student, and a quarter as many general ones" },
   max_completion_length = { 90, "tokens of a response at most" },
   hacking = { true, "also run the last RL with the reward model alone, to show how it is hacked" },
   split = { "test", "questions of the final table: test, or validation while tuning" },
@@ -40,7 +41,7 @@ end
 -- The base models know the facts and have seen all ways of answering, most of them bad.
 local pretrained = o.model == "" and pretrain("base", models.moe(1), o.corpus) or nil
 local base = pretrained and pretrained.model or hone.model(o.model)
-local small_pretrained = pretrain("small_base", models.dense(2), o.corpus)
+local small_pretrained = pretrain("small_base", models.dense(2), o.small_corpus)
 
 -- Rule-based rewards (section 2.2.2): right answers, the format, and, from R1 on, one language (section 2.3.2).
 local accuracy = hone.reward "math" { label = "accuracy" }
@@ -105,10 +106,12 @@ local r1 = second_rl("r1", {
 local hacked = o.hacking and second_rl("hacked", { preference }, 0) or nil
 
 -- 6. Distillation: plain SFT of a small dense model on the teacher's responses (section 2.4); and RL on the same small model.
+local general_rules = { data.accuracy, format, language }
 local student = hone.stage "distill" {
-  label = "distilled", model = small_pretrained.model, teacher = r1.model, prompts = data.reasoning(o.distill_prompts, 16),
-  num_generations = 1, max_completion_length = o.max_completion_length, rewards = rules, keep_reward = o.keep_reward,
-  epochs = 2, batch_size = 32, optimizer = adamw(2e-3),
+  label = "distilled", model = small_pretrained.model, teacher = r1.model,
+  prompts = { reasoning = data.reasoning(o.distill_prompts, 16), general = data.general(o.distill_prompts // 4, 18) },
+  rewards = { reasoning = rules, general = general_rules }, keep_reward = o.keep_reward, num_generations = 1,
+  max_completion_length = o.max_completion_length, epochs = 2, batch_size = 32, optimizer = adamw(2e-3),
 }
 local small_rl = hone.stage "grpo" {
   label = "small_rl", model = small_pretrained.model, prompts = data.reasoning(o.small_rl_steps * o.prompts_per_step, 17), rewards = rules,

@@ -50,7 +50,7 @@ end
 
 -- Chains of up to `most` operations, one in ten of them longer (8 to 12), so that no label or position is wholly new later.
 function corpus.chain(most)
-  local long = math.random() < 0.1
+  local long = math.random() < 0.2
   local problem = chain.draw("train", long and 8 or 2, long and 12 or most)
   return { prompt = chain.prompt(problem), response = choose(ways)(problem) }
 end
