@@ -13,16 +13,16 @@ local o = hone.options {  -- every number worth changing; r1.toml or --set gives
   corpus = { 200000, "documents of pre-training" },
   small_corpus = { 60000, "documents of the small model's pre-training" },
   rl_steps = { 40, "optimizer steps of the reasoning RL" },
-  rl2_steps = { 25, "optimizer steps of the RL over all scenarios" },
+  rl2_steps = { 30, "optimizer steps of the RL over all scenarios" },
   small_rl_steps = { 60, "optimizer steps of RL on the small model, to compare distillation with" },
   num_generations = { 16, "responses to a prompt in RL" },
   prompts_per_step = { 32, "prompts in one step of RL" },
   rl_learning_rate = { 4e-4, "of the reasoning RL; the second RL takes less" },
-  rl2_learning_rate = { 2e-4, "of the RL over all scenarios" },
+  rl2_learning_rate = { 1e-4, "of the RL over all scenarios" },
   cold_start_rows = { 800, "chains of thought of the cold start" },
-  rejection_prompts = { 1500, "prompts of the rejection sampling" },
+  rejection_prompts = { 2500, "prompts of the rejection sampling" },
   keep_reward = { 1.25, "least reward of a response that is learnt from: 1.3 is right, well-formed and in one language" },
-  general_rows = { 1000, "general rows of the second SFT" },
+  general_rows = { 3000, "general rows of the second SFT" },
   preference_pairs = { 2400, "made-up pairs for the reward model, beside those judged on the model's own answers" },
   preference_prompts = { 800, "prompts whose answers are judged and paired; 0: only made-up pairs" },
   reward_model_steps = { 160, "optimizer steps of the reward model" },
@@ -73,7 +73,7 @@ local kept = hone.stage "sample" {
 -- and a second SFT of the base, again, on them and on general answers.
 local tuned = hone.stage "sft" {
   label = "second_sft", model = base, data = { kept.data, data.general_answers(o.general_rows) }, epochs = 2, batch_size = 32,
-  optimizer = adamw(1.5e-3),
+  optimizer = adamw(5e-4),
 }
 
 -- 4. A reward model of helpfulness, from pairs (section 3.1 of the supplement): made-up ones, and the model's own answers,
