@@ -8,6 +8,7 @@
 // HONE_BF16: matmul rounds W (when packed) and x (on the way) to bf16, to nearest even, then the same chain in f32.
 // The gradients are straight-through: they use x, dy and W as they are in f32.
 // packed: panels of 16 outputs, [N/16][K][16], zero padded; f32 or bf16.
+// Why this is no library's matmul, with measurements: docs/kernels.md.
 #pragma once
 
 #include "kernels/table.h"

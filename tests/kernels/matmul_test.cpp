@@ -85,6 +85,39 @@ TEST(Matmul, ARowDoesNotDependOnItsCompany) {
     }
 }
 
+// Sizes of a real model, where a library's product would change its blocking with the number of rows.
+TEST(Matmul, ARowOfALargeProductDependsOnNeitherItsCompanyNorTheThreads) {
+  const hone_kernels *set = sets().back();  // the others give the same bits, slowly
+  const Shape shapes[] = {{3000, 576, 576}, {700, 1100, 600}, {200, 300, 2048}};
+  for (const Shape &s : shapes) {
+    Floats x = random_floats(size_t(s.T) * s.K, 22), W = random_floats(size_t(s.N) * s.K, 23);
+    for (uint32_t dtype : {HONE_F32, HONE_BF16}) {
+      const Weight w(*set, nullptr, dtype, s.N, s.K, W.data());
+      Floats all(size_t(s.T) * s.N, NAN);
+      set->matmul(nullptr, s.T, x.data(), s.K, &w.weight, all.data(), s.N, 0);
+      std::vector<uint32_t> counts = {65, 96, 97, 128, 192, 193, 200, s.T};
+      for (uint32_t rows = 1; rows <= 64; ++rows) counts.push_back(rows);
+      for (uint32_t rows : counts)
+        for (uint32_t threads : {1u, 2u}) {
+          Threads pool(threads);
+          const uint32_t first = rows * 37 % (s.T - rows + 1);
+          Floats some(size_t(rows) * s.N, NAN);
+          set->matmul(pool.stream(), rows, x.data() + size_t(first) * s.K, s.K, &w.weight, some.data(), s.N, 0);
+          ASSERT_TRUE(same_bits(some, part(all, size_t(first) * s.N, some.size())))
+              << "N " << s.N << " K " << s.K << (dtype == HONE_BF16 ? " bf16, rows " : " f32, rows ") << rows << ", threads " << threads;
+        }
+      const uint32_t checked = 20;  // of the last rows, against double
+      Floats xs = part(x, size_t(s.T - checked) * s.K, size_t(checked) * s.K), Ws = W;
+      if (dtype == HONE_BF16)
+        for (Floats *f : {&xs, &Ws})
+          for (float &v : *f) v = reference::rounded_to_bf16(v);
+      Doubles expected(size_t(checked) * s.N);
+      reference::matmul(checked, s.N, s.K, widen(xs).data(), widen(Ws).data(), expected.data());
+      expect_close(part(all, size_t(s.T - checked) * s.N, expected.size()), expected, 2e-6 * largest_sum(s));
+    }
+  }
+}
+
 TEST(Matmul, OfBf16RoundsWeightAndInputToNearestEven) {
   for (const Shape &s : kShapes) {
     Floats x = random_floats(size_t(s.T) * s.K, 10), W = random_floats(size_t(s.N) * s.K, 11);
