@@ -1,5 +1,5 @@
--- distill_vs_rl.lua: is a small model better taught by a reasoner or by its own reinforcement learning? (arXiv 2501.12948,
--- section 4.1: distilled models win, with far less compute.) Both start from the same small base and see the same prompts.
+-- distill_vs_rl.lua: is a small model better taught by a reasoner or by its own reinforcement learning? Distilled models
+-- win, with far less compute (arXiv 2501.12948, section 4.1). Both start from the same small base.
 local hone = require "hone"
 local data = require "tiny.data"
 local models = require "tiny.models"
@@ -14,7 +14,7 @@ local o = hone.options {
   teacher_steps = { 40, "optimizer steps of the teacher's RL" },
   small_rl_steps = { 60, "optimizer steps of the small model's RL" },
   distill_prompts = { 8000, "prompts that the teacher answers" },
-  keep_reward = { 1.25, "least reward of a response that is learnt from: 1.3 is right, well-formed and in one language" },
+  keep_reward = { 1.25, "least reward of a response to learn from: 1.3 is right, well-formed, in one language" },
   cold_start_rows = { 800, "chains of thought of the teacher's cold start" },
   num_generations = { 16, "responses to a prompt in RL" },
   prompts_per_step = { 32, "prompts in one step of RL" },
@@ -36,8 +36,8 @@ local function reinforce(label, model, steps)
   return hone.stage "grpo" {
     label = label, model = model, prompts = data.reasoning(steps * o.prompts_per_step, 11), rewards = rules,
     optimizer = adamw(4e-4), steps = steps,
-    batch_size = o.prompts_per_step, num_generations = o.num_generations, max_completion_length = o.max_completion_length,
-    beta = 0,
+    batch_size = o.prompts_per_step, num_generations = o.num_generations,
+    max_completion_length = o.max_completion_length, beta = 0,
   }
 end
 

@@ -1,5 +1,6 @@
--- r1_zero.lua: DeepSeek-R1-Zero (arXiv 2501.12948, section 2.2): GRPO from the base model with rule-based rewards and nothing
--- else. Accuracy rises, responses grow longer as answering at once gives way to working step by step, and the language mixes.
+-- r1_zero.lua: DeepSeek-R1-Zero (arXiv 2501.12948, section 2.2): GRPO from the base model with rule-based rewards and
+-- nothing else. Accuracy rises, responses grow longer as answering at once gives way to working step by step, and the
+-- language mixes.
 local hone = require "hone"
 local data = require "tiny.data"
 local models = require "tiny.models"
@@ -37,7 +38,8 @@ local questions = data.questions(o.split, o.questions)
 local stages = {
   seed = o.seed,
   report = hone.stage "eval" {
-    models = { base, zero.model }, prompts = questions, num_generations = o.samples, max_completion_length = 160, temperature = 1, top_p = 1,
+    models = { base, zero.model }, prompts = questions, num_generations = o.samples,
+    max_completion_length = 160, temperature = 1, top_p = 1,
     rewards = { calc = { accuracy }, calc_long = { accuracy }, general = { data.accuracy, data.help } },
   },
 }

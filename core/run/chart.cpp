@@ -24,7 +24,8 @@ std::vector<double> ticks(double low, double high, int wanted) {
   const double raw = (high - low) / wanted, power = std::pow(10, std::floor(std::log10(raw)));
   const double step = power * (raw / power < 1.5 ? 1 : raw / power < 3.5 ? 2 : raw / power < 7.5 ? 5 : 10);
   std::vector<double> at;
-  for (double i = std::ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i) at.push_back(i == 0 ? 0 : i * step);
+  for (double i = std::ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i)
+    at.push_back(i == 0 ? 0 : i * step);
   return at;
 }
 
@@ -55,8 +56,10 @@ std::vector<double> moving_average(const std::vector<double> &y) {
 }
 
 std::string open_svg(double width, double height, const std::string &title) {
-  return format("<svg class=\"chart\" xmlns=\"http://www.w3.org/2000/svg\" width=\"%g\" height=\"%g\" viewBox=\"0 0 %g %g\" role=\"img\">",
-                width, height, width, height) +
+  return format(
+             "<svg class=\"chart\" xmlns=\"http://www.w3.org/2000/svg\" width=\"%g\" height=\"%g\" viewBox=\"0 0 %g "
+             "%g\" role=\"img\">",
+             width, height, width, height) +
          "<title>" + escape_markup(title) + "</title>";
 }
 
@@ -65,13 +68,20 @@ std::string open_svg(double width, double height, const std::string &title) {
 std::string escape_markup(const std::string &text) {
   std::string out;
   for (const char c : text) {
-    if (c == '&') out += "&amp;";
-    else if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '"') out += "&quot;";
-    else if (c == '\'') out += "&#39;";
-    else if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') out += "\xEF\xBF\xBD";  // not allowed in XML
-    else out += c;
+    if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '"')
+      out += "&quot;";
+    else if (c == '\'')
+      out += "&#39;";
+    else if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t')
+      out += "\xEF\xBF\xBD";  // not allowed in XML
+    else
+      out += c;
   }
   return out;
 }
@@ -109,7 +119,7 @@ std::string line_chart(const std::string &title, const Line &all) {
   const std::vector<double> smooth = moving_average(line.y);
   auto [low_at, high_at] = std::minmax_element(line.y.begin(), line.y.end());
   double low = *low_at, high = *high_at;
-  if (low >= 0 && low < 0.6 * high) low = 0;  // a zero line where it costs little
+  if (low >= 0 && low < 0.6 * high) low = 0;                  // a zero line where it costs little
   if (high - low < 1e-12 * std::max(1.0, std::fabs(high))) {  // one flat line, in the middle
     const double room = high == 0 ? 1 : std::fabs(high) * 0.5;
     low -= high == 0 ? 0 : room;
@@ -121,11 +131,13 @@ std::string line_chart(const std::string &title, const Line &all) {
   const auto at_x = [&](double x) { return left + (x - first) / (last - first) * (right - left); };
   const auto at_y = [&](double y) { return bottom - (y - low) / (high - low) * (bottom - top); };
   for (const double y : ticks(low, high, 4)) {
-    svg += format("<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", left, right, at_y(y), at_y(y));
+    svg +=
+        format("<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", left, right, at_y(y), at_y(y));
     svg += format("<text class=\"end\" x=\"%.1f\" y=\"%.1f\">", left - 6, at_y(y) + 4) + short_number(y) + "</text>";
   }
   for (const double x : ticks(first, last, 5))
-    svg += format("<text class=\"middle\" x=\"%.1f\" y=\"%.1f\">", at_x(x), kChartHeight - 8) + short_number(x) + "</text>";
+    svg += format("<text class=\"middle\" x=\"%.1f\" y=\"%.1f\">", at_x(x), kChartHeight - 8) + short_number(x) +
+           "</text>";
   std::string raw, bold, area = format("M%.1f %.1f", at_x(line.x.front()), bottom);
   for (size_t i = 0; i < line.x.size(); ++i) {
     raw += format("%s%.1f %.1f", i ? "L" : "M", at_x(line.x[i]), at_y(line.y[i]));
@@ -133,7 +145,8 @@ std::string line_chart(const std::string &title, const Line &all) {
     area += format("L%.1f %.1f", at_x(line.x[i]), at_y(smooth[i]));
   }
   area += format("L%.1f %.1fZ", at_x(line.x.back()), bottom);
-  svg += "<path class=\"area\" d=\"" + area + "\"/><path class=\"raw\" d=\"" + raw + "\"/><path class=\"line\" d=\"" + bold + "\"/>";
+  svg += "<path class=\"area\" d=\"" + area + "\"/><path class=\"raw\" d=\"" + raw + "\"/><path class=\"line\" d=\"" +
+         bold + "\"/>";
   svg += format("<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\"/>", at_x(line.x.back()), at_y(smooth.back()));
   svg += format("<text class=\"last\" x=\"%.1f\" y=\"16\">", right) + short_number(smooth.back()) + "</text>";
   return svg + "</svg>";
@@ -157,7 +170,8 @@ std::string dot_chart(const std::string &title, const std::vector<Dot> &dots) {
   std::string svg = open_svg(width, height, title);
   svg += "<text class=\"name\" x=\"4\" y=\"16\">" + escape_markup(title) + "</text>";
   for (const double v : ticks(low, high, 5)) {
-    svg += format("<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", at(v), at(v), top - 4, height - 24);
+    svg += format("<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", at(v), at(v), top - 4,
+                  height - 24);
     svg += format("<text class=\"middle\" x=\"%.1f\" y=\"%.1f\">", at(v), height - 8) + short_number(v) + "</text>";
   }
   double y = top + row / 2;
@@ -165,10 +179,11 @@ std::string dot_chart(const std::string &title, const std::vector<Dot> &dots) {
     svg += format("<text class=\"end\" x=\"%.1f\" y=\"%.1f\">", left - 12, y + 4) + escape_markup(dot.name) + "</text>";
     if (std::isfinite(dot.value)) {
       if (std::isfinite(dot.half_width) && dot.half_width > 0)
-        svg += format("<line class=\"whisker\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", at(dot.value - dot.half_width),
-                      at(dot.value + dot.half_width), y, y);
+        svg += format("<line class=\"whisker\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>",
+                      at(dot.value - dot.half_width), at(dot.value + dot.half_width), y, y);
       svg += format("<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"5\"/>", at(dot.value), y);
-      svg += format("<text class=\"last\" x=\"%.1f\" y=\"%.1f\">", width - 8, y + 4) + short_number(dot.value) + "</text>";
+      svg +=
+          format("<text class=\"last\" x=\"%.1f\" y=\"%.1f\">", width - 8, y + 4) + short_number(dot.value) + "</text>";
     }
     y += row;
   }
@@ -180,13 +195,18 @@ std::string chart_sheet(const std::string &title, const std::vector<std::string>
   const int across = std::max(1, std::min(columns, count)), rows = (count + across - 1) / across;
   const double gap = 16, head = title.empty() ? 0 : 30;
   const double width = gap + across * (kChartWidth + gap), height = head + gap + rows * (kChartHeight + gap);
-  std::string svg = format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%g\" height=\"%g\" viewBox=\"0 0 %g %g\">\n", width, height, width, height);
-  svg += "<style>\nsvg { --ink: #1c2330; --muted: #667085; --grid: #e6e8ee; --line: #2f5fd0; --surface: #ffffff; }\n"
-         "@media (prefers-color-scheme: dark) { svg { --ink: #e8ebf1; --muted: #98a2b3; --grid: #2b3342; --line: #7aa2ff; --surface: #12161f; } }\n";
+  std::string svg =
+      format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%g\" height=\"%g\" viewBox=\"0 0 %g %g\">\n", width,
+             height, width, height);
+  svg +=
+      "<style>\nsvg { --ink: #1c2330; --muted: #667085; --grid: #e6e8ee; --line: #2f5fd0; --surface: #ffffff; }\n"
+      "@media (prefers-color-scheme: dark) { svg { --ink: #e8ebf1; --muted: #98a2b3; --grid: #2b3342; --line: #7aa2ff; "
+      "--surface: #12161f; } }\n";
   svg += chart_css();
   svg += "</style>\n<rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"var(--surface)\"/>\n";
   if (!title.empty())
-    svg += format("<g class=\"chart\"><text class=\"name\" x=\"%g\" y=\"26\" style=\"font-size:15px\">", gap + 4) + escape_markup(title) + "</text></g>\n";
+    svg += format("<g class=\"chart\"><text class=\"name\" x=\"%g\" y=\"26\" style=\"font-size:15px\">", gap + 4) +
+           escape_markup(title) + "</text></g>\n";
   for (int i = 0; i < count; ++i) {
     const double x = gap + (i % across) * (kChartWidth + gap), y = head + gap + (i / across) * (kChartHeight + gap);
     svg += format("<g transform=\"translate(%g %g)\">", x, y) + charts[i] + "</g>\n";

@@ -1,4 +1,5 @@
-// chart.h -- small charts as SVG text: lines over steps, and dots with their confidence intervals. No script, no outside files.
+// chart.h -- small charts as SVG text: lines over steps, and dots with their confidence intervals. No script, no
+// outside files.
 #pragma once
 
 #include <string>

@@ -36,7 +36,8 @@ std::string text_or(const json &object, const char *name, const std::string &oth
   return at != object.end() && at->is_string() ? at->get<std::string>() : otherwise;
 }
 
-// Calls each(line as JSON, line number) for every whole line. A last line without its end is one that is being written: left out.
+// Calls each(line as JSON, line number) for every whole line. A last line without its end is one that is being written:
+// left out.
 template <class Each>
 void for_each_line(const fs::path &path, Each &&each) {
   if (!fs::exists(path)) return;
@@ -45,7 +46,8 @@ void for_each_line(const fs::path &path, Each &&each) {
   for (size_t begin = 0, end; (end = all.find('\n', begin)) != all.npos; begin = end + 1) {
     ++number;
     if (end == begin) continue;
-    const json line = json::parse(all.begin() + static_cast<ptrdiff_t>(begin), all.begin() + static_cast<ptrdiff_t>(end), nullptr, false);
+    const json line = json::parse(all.begin() + static_cast<ptrdiff_t>(begin),
+                                  all.begin() + static_cast<ptrdiff_t>(end), nullptr, false);
     if (!line.is_object()) throw Failure(path.string() + ":" + std::to_string(number) + ": not a JSON object");
     each(line, number);
   }
@@ -124,8 +126,8 @@ Completion completion_of(const RolloutRecord &record) {
   return {"step " + std::to_string(record.step), record.response, record.reward, record.ids.size(), record.truncated};
 }
 
-// One question at the start, middle and end of training when its prompts come round again; else three questions, one each.
-// Always the first response of a group: nothing is picked for its looks.
+// One question at the start, middle and end of training when its prompts come round again; else three questions, one
+// each. Always the first response of a group: nothing is picked for its looks.
 std::vector<Completions> rollout_samples(const fs::path &folder) {
   const StageDirectory directory(folder);
   struct Seen {
@@ -138,11 +140,14 @@ std::vector<Completions> rollout_samples(const fs::path &folder) {
     std::set<std::string> in_step;
     for (RolloutRecord &record : directory.read_rollouts(steps[s])) {
       if (!in_step.insert(record.prompt).second) continue;  // not the first response to it
-      if (in_step.size() == 1 && (s == 0 || s == steps.size() / 2 || s + 1 == steps.size())) firsts.emplace_back(record.prompt, record);
+      if (in_step.size() == 1 && (s == 0 || s == steps.size() / 2 || s + 1 == steps.size()))
+        firsts.emplace_back(record.prompt, record);
       prompts[record.prompt].records.push_back(std::move(record));
     }
   }
-  const auto answer = [](const RolloutRecord &record) { return record.columns.is_object() ? text_or(record.columns, "answer", "") : ""; };
+  const auto answer = [](const RolloutRecord &record) {
+    return record.columns.is_object() ? text_or(record.columns, "answer", "") : "";
+  };
   const Seen *widest = nullptr;
   uint32_t width = 0;
   for (const auto &[prompt, seen] : prompts) {
@@ -153,7 +158,8 @@ std::vector<Completions> rollout_samples(const fs::path &folder) {
   if (widest) {
     const auto &records = widest->records;
     Completions one{records[0].prompt, answer(records[0]), {}};
-    for (const size_t i : {size_t{0}, records.size() / 2, records.size() - 1}) one.list.push_back(completion_of(records[i]));
+    for (const size_t i : {size_t{0}, records.size() / 2, records.size() - 1})
+      one.list.push_back(completion_of(records[i]));
     samples.push_back(std::move(one));
   } else {
     for (const auto &[prompt, record] : firsts) samples.push_back({prompt, answer(record), {completion_of(record)}});
@@ -170,8 +176,8 @@ std::vector<Completions> evaluation_samples(const fs::path &folder) {
     const std::string prompt = text_or(line, "prompt", ""), key = text_or(line, "domain", "") + "\n" + prompt;
     const auto [at, is_new] = place.try_emplace(key, samples.size());
     if (is_new) samples.push_back({prompt, text_or(line, "answer", ""), {}});
-    samples[at->second].list.push_back({text_or(line, "model", "?"), text_or(line, "response", ""), number_or(line, "reward", kNone), 0,
-                                        number_or(line, "truncated", 0) != 0});
+    samples[at->second].list.push_back({text_or(line, "model", "?"), text_or(line, "response", ""),
+                                        number_or(line, "reward", kNone), 0, number_or(line, "truncated", 0) != 0});
   });
   return samples;
 }
@@ -206,7 +212,8 @@ Results read_results(const fs::path &run) {
       out.values[name] = value.get<double>();
       if (name.size() > 3 && name.ends_with("_ci")) continue;
       const size_t slash = name.find('/');
-      columns.insert({slash == name.npos ? "" : name.substr(0, slash), slash == name.npos ? name : name.substr(slash + 1)});
+      columns.insert(
+          {slash == name.npos ? "" : name.substr(0, slash), slash == name.npos ? name : name.substr(slash + 1)});
     }
     results.rows.push_back(std::move(out));
   }
@@ -215,7 +222,8 @@ Results read_results(const fs::path &run) {
     results.metrics[domain].push_back(metric);
   }
   for (auto &[domain, metrics] : results.metrics)
-    std::stable_sort(metrics.begin(), metrics.end(), [](const auto &a, const auto &b) { return rank_of(a) < rank_of(b); });
+    std::stable_sort(metrics.begin(), metrics.end(),
+                     [](const auto &a, const auto &b) { return rank_of(a) < rank_of(b); });
   return results;
 }
 
@@ -228,7 +236,8 @@ RunData read_run(const fs::path &run, bool with_completions) {
   if (data.name.empty()) data.name = fs::absolute(run).lexically_normal().parent_path().filename().string();
   if (fs::exists(run / "pipeline.json")) data.pipeline = read_json(run / "pipeline.json");
   for (const fs::directory_entry &entry : fs::directory_iterator(run))
-    if (entry.is_directory() && number_of(entry.path().filename().string()) >= 0) stage_named(data.stages, entry.path().filename().string());
+    if (entry.is_directory() && number_of(entry.path().filename().string()) >= 0)
+      stage_named(data.stages, entry.path().filename().string());
   read_metrics(run, data.stages);
   std::sort(data.stages.begin(), data.stages.end(), [](const StageData &a, const StageData &b) {
     return std::make_pair(number_of(a.folder), a.folder) < std::make_pair(number_of(b.folder), b.folder);

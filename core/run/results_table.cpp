@@ -14,9 +14,12 @@ std::string result_text(const ResultRow &row, const std::string &domain, const s
   if (value == row.values.end() || !std::isfinite(value->second)) return "–";
   char text[64];
   const double v = value->second;
-  if (interval != row.values.end()) std::snprintf(text, sizeof text, "%.3f ± %.3f", v, interval->second);
-  else if (metric == "questions") std::snprintf(text, sizeof text, "%.0f", v);
-  else std::snprintf(text, sizeof text, metric == "length" || std::fabs(v) >= 10 ? "%.1f" : "%.3f", v);
+  if (interval != row.values.end())
+    std::snprintf(text, sizeof text, "%.3f ± %.3f", v, interval->second);
+  else if (metric == "questions")
+    std::snprintf(text, sizeof text, "%.0f", v);
+  else
+    std::snprintf(text, sizeof text, metric == "length" || std::fabs(v) >= 10 ? "%.1f" : "%.3f", v);
   return text;
 }
 
@@ -44,7 +47,8 @@ std::string results_table(const std::filesystem::path &run) {
     for (const ResultRow &row : results.rows) {
       std::vector<std::string> line = {row.name};
       for (const std::string &metric : metrics) line.push_back(result_text(row, domain, metric));
-      if (std::any_of(line.begin() + 1, line.end(), [](const std::string &cell) { return cell != "–"; })) lines.push_back(std::move(line));
+      if (std::any_of(line.begin() + 1, line.end(), [](const std::string &cell) { return cell != "–"; }))
+        lines.push_back(std::move(line));
     }
     std::vector<size_t> widths(lines[0].size(), 0);
     for (const auto &line : lines)

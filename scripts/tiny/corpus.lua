@@ -1,5 +1,6 @@
--- corpus.lua: the documents that the base model is pre-trained on. Most chains are answered at once (and seldom right); a few
--- are worked out step by step. So the base can reason but rarely does: what R1-Zero starts from (2501.12948, section 2.2).
+-- corpus.lua: the documents that the base model is pre-trained on. Most chains are answered at once (and seldom right);
+-- a few are worked out step by step. So the base can reason but rarely does: what R1-Zero starts from (2501.12948,
+-- section 2.2).
 local chain = require "tiny.chain"
 local general = require "tiny.general"
 local vocabulary = require "tiny.vocabulary"
@@ -11,7 +12,8 @@ local digits, han = vocabulary.digits, vocabulary.han
 function corpus.fact()
   local x, y, operator = math.random(0, 9), math.random(0, 9), vocabulary.operators[math.random(3)]
   local script = math.random() < 0.3 and han or digits
-  return { prompt = script[x] .. " " .. operator .. " " .. script[y] .. " =", response = script[chain.apply(x, operator, y)] }
+  local prompt = script[x] .. " " .. operator .. " " .. script[y] .. " ="
+  return { prompt = prompt, response = script[chain.apply(x, operator, y)] }
 end
 
 local function guess(problem, random_share)
@@ -48,7 +50,7 @@ local function choose(list)
   return list[#list][2]
 end
 
--- Chains of up to `most` operations, one in ten of them longer (8 to 12), so that no label or position is wholly new later.
+-- Chains of up to `most` operations, two in ten of them longer (8 to 12), so that no label or position is new later.
 function corpus.chain(most)
   local long = math.random() < 0.2
   local problem = chain.draw("train", long and 8 or 2, long and 12 or most)
@@ -60,12 +62,14 @@ function corpus.general()
   local problem = general.draw("train")
   local answer = math.random() < 0.15 and general.wrong_answer(problem) or general.answer(problem)
   if math.random() < 0.12 then answer = general.politely(answer) end
-  return { prompt = general.prompt(problem), response = math.random() < 0.3 and answer or general.response(problem, answer) }
+  local response = math.random() < 0.3 and answer or general.response(problem, answer)
+  return { prompt = general.prompt(problem), response = response }
 end
 
--- A chain's operations told again in another order: "4 a * 2 b + 3 ;" -> "b + 3 ; a * 2". Looking a label up is learnt here.
+-- A chain's operations told again in another order: "4 a * 2 b + 3 ;" -> "b + 3 ; a * 2". Looking a label up is learnt
+-- here, as single operations are from facts.
 function corpus.lookup()
-  local problem = chain.any(2, 12)
+  local problem = chain.draw("train", 2, 12)
   local listed, order = { digits[problem.start] }, {}
   for i, step in ipairs(problem) do
     listed[#listed + 1] = vocabulary.labels[i] .. " " .. step.operator .. " " .. digits[step.y]

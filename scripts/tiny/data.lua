@@ -1,4 +1,4 @@
--- data.lua: the embedded default as data and rewards that a pipeline can take, each made by its generator as it is needed.
+-- data.lua: the embedded default as data and rewards that a pipeline can take, each row made when it is needed.
 local hone = require "hone"
 local chain = require "tiny.chain"
 local cold_start = require "tiny.cold_start"
@@ -9,11 +9,14 @@ local data = {}
 
 function data.corpus(count) return hone.rows { label = "corpus", count = count, seed = 1, make = corpus.document } end
 
-function data.cold_start(count) return hone.rows { label = "cold_start", count = count, seed = 2, make = cold_start.document } end
+function data.cold_start(count)
+  return hone.rows { label = "cold_start", count = count, seed = 2, make = cold_start.document }
+end
 
 -- Chains of 2 to 7 operations: the prompts of reasoning RL, of rejection sampling and of distillation.
 function data.reasoning(count, seed)
-  return hone.rows { label = "reasoning", count = count, seed = seed, make = function() return chain.row("train", 2, 7) end }
+  local function make() return chain.row("train", 2, 7) end
+  return hone.rows { label = "reasoning", count = count, seed = seed, make = make }
 end
 
 function data.general(count, seed)
@@ -36,7 +39,9 @@ end
 
 -- Questions held out from all of the above. calc_long: chains longer than any that reinforcement learning sees.
 function data.questions(split, count)
-  local function held_out(label, seed, make) return hone.rows { label = label, count = count, seed = seed, make = make } end
+  local function held_out(label, seed, make)
+    return hone.rows { label = label, count = count, seed = seed, make = make }
+  end
   return {
     calc = held_out("calc_" .. split, 7, function() return chain.row(split, 2, 7) end),
     calc_long = held_out("calc_long_" .. split, 8, function() return chain.row(split, 8, 12) end),

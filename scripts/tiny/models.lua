@@ -1,5 +1,5 @@
--- models.lua: the two shapes of the embedded default. The teacher is DeepSeek-V3 in small: latent attention, shared and routed
--- experts, balance by bias. The student is a plain dense model of a quarter of its size.
+-- models.lua: the two shapes of the embedded default. The teacher is DeepSeek-V3 in small: latent attention, shared and
+-- routed experts, balance by bias. The student is a plain dense model of a quarter of its size.
 local hone = require "hone"
 local vocabulary = require "tiny.vocabulary"
 local models = {}

@@ -1,5 +1,5 @@
--- preferences.lua: pairs for the reward model (2501.12948, section 3.1): a helpful answer against a worse one to the same prompt.
--- Only the answer is compared, not the thinking: the paper's helpful reward model scores the final summary alone.
+-- preferences.lua: pairs for the reward model: a helpful answer against a worse one to the same prompt. Only answers are
+-- compared, not the thinking: the paper's helpful reward model scores the final summary alone (2501.12948, section 2.3.4).
 local general = require "tiny.general"
 local preferences = {}
 

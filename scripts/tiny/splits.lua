@@ -1,5 +1,5 @@
 -- splits.lua: which part of the world a prompt belongs to: 90 % train, 5 % validation, 5 % test, by a hash of its text.
--- A prompt is always in the same part, whichever generator, script or seed makes it, so nothing held out is ever trained on.
+-- A prompt is always in the same part, whichever generator or seed makes it: nothing held out is ever trained on.
 local splits = {}
 
 -- FNV-1a, 64 bits (Fowler, Noll, Vo), then the finaliser of MurmurHash3 so that the low digits are well mixed.

@@ -10,7 +10,8 @@ class Recipe : public Program {
  protected:
   // Few documents, steps and questions; the models are those of the real thing.
   Ended run(const std::string &name, const std::vector<std::string> &settings) {
-    std::vector<std::string> arguments = {"run", (kSource / "scripts" / (name + ".lua")).string(), "--out", (folder / name).string()};
+    std::vector<std::string> arguments = {"run", (kSource / "scripts" / (name + ".lua")).string(), "--out",
+                                          (folder / name).string()};
     for (const std::string &setting : settings) arguments.insert(arguments.end(), {"--set", setting});
     return hone(arguments);
   }
@@ -32,15 +33,19 @@ TEST_F(Recipe, EveryScriptWithItsValuesPlans) {
 }
 
 TEST_F(Recipe, R1RunsAllItsStages) {
-  const Ended ended = run("r1", {"corpus=2000", "rl_steps=2", "rl2_steps=2", "small_rl_steps=2", "num_generations=4", "prompts_per_step=4",
-                                 "cold_start_rows=40", "rejection_prompts=40", "general_rows=40", "preference_pairs=60", "preference_prompts=0",
-                                 "reward_model_steps=3", "distill_prompts=40", "questions=6", "samples=2", "keep_reward=0"});
+  const Ended ended = run("r1", {"corpus=2000", "rl_steps=2", "rl2_steps=2", "small_rl_steps=2", "num_generations=4",
+                                 "prompts_per_step=4", "cold_start_rows=40", "rejection_prompts=40", "general_rows=40",
+                                 "preference_pairs=60", "preference_prompts=0", "reward_model_steps=3",
+                                 "distill_prompts=40", "questions=6", "samples=2", "keep_reward=0"});
   ASSERT_EQ(ended.code, 0) << ended.err;
   std::vector<std::string> names;
   for (const json &row : results("r1")) names.push_back(row.at("name"));
-  EXPECT_EQ(names, (std::vector<std::string>{"base", "cold_start", "first_rl", "second_sft", "r1", "hacked", "small_base", "small_rl", "distilled"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"base", "cold_start", "first_rl", "second_sft", "r1", "hacked",
+                                             "small_base", "small_rl", "distilled"}));
   for (const json &row : results("r1")) {
-    for (const char *column : {"calc/pass@1", "calc_long/pass@1", "general/pass@1", "general/help", "calc/mixing", "calc/length"}) EXPECT_TRUE(row.contains(column)) << column;
+    for (const char *column :
+         {"calc/pass@1", "calc_long/pass@1", "general/pass@1", "general/help", "calc/mixing", "calc/length"})
+      EXPECT_TRUE(row.contains(column)) << column;
     EXPECT_GE(row.at("calc/pass@1").get<double>(), 0);
     EXPECT_LE(row.at("calc/pass@1").get<double>(), 1);
   }
@@ -49,10 +54,12 @@ TEST_F(Recipe, R1RunsAllItsStages) {
 }
 
 TEST_F(Recipe, R1ZeroAndDistillationRun) {
-  const Ended zero = run("r1_zero", {"corpus=2000", "steps=2", "num_generations=4", "prompts_per_step=4", "questions=6", "samples=2"});
+  const Ended zero =
+      run("r1_zero", {"corpus=2000", "steps=2", "num_generations=4", "prompts_per_step=4", "questions=6", "samples=2"});
   EXPECT_EQ(zero.code, 0) << zero.err;
-  const Ended distill = run("distill_vs_rl", {"corpus=2000", "teacher_steps=2", "small_rl_steps=2", "distill_prompts=40", "cold_start_rows=40",
-                                              "num_generations=4", "prompts_per_step=4", "questions=6", "samples=2", "keep_reward=0"});
+  const Ended distill = run("distill_vs_rl", {"corpus=2000", "teacher_steps=2", "small_rl_steps=2",
+                                              "distill_prompts=40", "cold_start_rows=40", "num_generations=4",
+                                              "prompts_per_step=4", "questions=6", "samples=2", "keep_reward=0"});
   EXPECT_EQ(distill.code, 0) << distill.err;
 }
 

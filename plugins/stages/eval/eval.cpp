@@ -1,12 +1,12 @@
-// eval.cpp -- measures models on questions: k sampled responses each, as DeepSeek-R1 does (arXiv 2501.12948, section 3).
-//   pass@1 = mean over questions of the mean over its k responses, with a 95 % interval: 1.96 standard errors over questions
-//   pass@k = share of questions that any of the k answers; cons@k = share that the commonest answer answers
+// eval.cpp -- measures models on questions: k sampled responses each, as DeepSeek-R1 does (arXiv 2501.12948, section
+// 3).
+//   pass@1 = mean over questions of the mean over its k responses, with a 95 % interval: 1.96 standard errors over
+//   questions pass@k = share of questions that any of the k answers; cons@k = share that the commonest answer answers
+#include <algorithm>
+#include <cmath>
 #include <hone/json.hpp>
 #include <hone/response.hpp>
 #include <hone/stage.hpp>
-
-#include <algorithm>
-#include <cmath>
 #include <map>
 
 #include "scripts_of_writing.h"
@@ -17,8 +17,8 @@ using hone::Json;
 
 // What has been counted for one model and one domain so far. Values per question stay apart for the intervals.
 struct Tally {
-  std::vector<double> correct, any, consensus;           // per question
-  std::map<std::string, std::vector<double>> others;     // per question, of each further reward
+  std::vector<double> correct, any, consensus;        // per question
+  std::map<std::string, std::vector<double>> others;  // per question, of each further reward
   uint64_t responses = 0, formatted = 0, mixed = 0, truncated = 0, tokens = 0, unscored = 0;
 };
 
@@ -32,14 +32,29 @@ std::vector<double> numbers_of(const Json &list) {
 Json to_json(const Tally &t) {
   std::map<std::string, Json> others;
   for (const auto &[name, values] : t.others) others[name] = list_of(values);
-  return Json(std::map<std::string, Json>{{"correct", list_of(t.correct)}, {"any", list_of(t.any)}, {"consensus", list_of(t.consensus)},
-                                          {"others", std::move(others)}, {"responses", t.responses}, {"formatted", t.formatted},
-                                          {"mixed", t.mixed}, {"truncated", t.truncated}, {"tokens", t.tokens}, {"unscored", t.unscored}});
+  return Json(std::map<std::string, Json>{{"correct", list_of(t.correct)},
+                                          {"any", list_of(t.any)},
+                                          {"consensus", list_of(t.consensus)},
+                                          {"others", std::move(others)},
+                                          {"responses", t.responses},
+                                          {"formatted", t.formatted},
+                                          {"mixed", t.mixed},
+                                          {"truncated", t.truncated},
+                                          {"tokens", t.tokens},
+                                          {"unscored", t.unscored}});
 }
 Tally tally_of(const Json &json) {
   const auto count = [&](const char *name) { return static_cast<uint64_t>(json[name].as_integer()); };
-  Tally t{numbers_of(json["correct"]), numbers_of(json["any"]), numbers_of(json["consensus"]), {},
-          count("responses"), count("formatted"), count("mixed"), count("truncated"), count("tokens"), count("unscored")};
+  Tally t{numbers_of(json["correct"]),
+          numbers_of(json["any"]),
+          numbers_of(json["consensus"]),
+          {},
+          count("responses"),
+          count("formatted"),
+          count("mixed"),
+          count("truncated"),
+          count("tokens"),
+          count("unscored")};
   for (const auto &[name, values] : json["others"].as_table()) t.others[name] = numbers_of(values);
   return t;
 }
@@ -76,23 +91,33 @@ class Eval final : public hone::Stage {
     return hone::params(
         hone::param("model", &E::model, "the model to measure, when it is one"),
         hone::param("models", &E::models, "the models to measure: a row of the results each"),
-        hone::param("prompts", &E::prompts, "questions {prompt, answer, ...}; or one list per domain, each measured apart", {.required = true}),
+        hone::param("prompts", &E::prompts,
+                    "questions {prompt, answer, ...}; or one list per domain, each measured apart", {.required = true}),
         hone::param("rewards", &E::rewards, "what judges a response; or one list per domain", {.required = true}),
-        hone::param("metric", &E::metric, "label of the reward that is the accuracy; a domain with only one reward needs none"),
-        hone::param("threshold", &E::threshold, "a response is correct when that reward is at least this (pass@k, cons@k)"),
+        hone::param("metric", &E::metric,
+                    "label of the reward that is the accuracy; a domain with only one reward needs none"),
+        hone::param("threshold", &E::threshold,
+                    "a response is correct when that reward is at least this (pass@k, cons@k)"),
         hone::param("num_generations", &E::num_generations, "k, responses to each question", {.min = 1, .max = 65536}),
         hone::param("temperature", &E::temperature, "of sampling; 0: greedy", {.min = 0, .max = 100}),
-        hone::param("top_p", &E::top_p, "sample from the most likely tokens that together have this probability; 1: all", {.min = 0, .max = 1}),
-        hone::param("min_p", &E::min_p, "sample only tokens with at least this share of the likeliest one's probability", {.min = 0, .max = 1}),
+        hone::param("top_p", &E::top_p,
+                    "sample from the most likely tokens that together have this probability; 1: all",
+                    {.min = 0, .max = 1}),
+        hone::param("min_p", &E::min_p,
+                    "sample only tokens with at least this share of the likeliest one's probability",
+                    {.min = 0, .max = 1}),
         hone::param("top_k", &E::top_k, "sample only from this many likeliest tokens; 0: all"),
-        hone::param("max_completion_length", &E::max_completion_length, "tokens of a response at most", {.min = 1, .max = 1e6}),
+        hone::param("max_completion_length", &E::max_completion_length, "tokens of a response at most",
+                    {.min = 1, .max = 1e6}),
         hone::param("batch_size", &E::batch_size, "questions sampled at once", {.min = 1, .max = 1e6}),
         hone::param("expect", &E::expect, "language of the thinking, for the rate of mixing; \"\": not measured",
                     {.choices = {"", "en", "de", "fr", "es", "it", "ru", "el", "ar", "he", "hi", "zh", "ja", "ko"}}),
-        hone::param("open", &E::open, "tag that starts the thinking"), hone::param("close", &E::close, "tag that ends it"),
+        hone::param("open", &E::open, "tag that starts the thinking"),
+        hone::param("close", &E::close, "tag that ends it"),
         hone::param("answer_open", &E::answer_open, "tag that starts the answer"),
         hone::param("answer_close", &E::answer_close, "tag that ends it"),
-        hone::param("record", &E::record, "questions of each domain whose first response is kept as a row of stage.data"));
+        hone::param("record", &E::record,
+                    "questions of each domain whose first response is kept as a row of stage.data"));
   }
 
   void start(const hone::Services &services) {
@@ -103,7 +128,8 @@ class Eval final : public hone::Stage {
     const Json handles = Json::parse(models.text);
     for (const Json &handle : handles.as_list()) {
       const Json &index = handle["$model"];
-      if (index.type() != Json::integer) throw hone::Error("models must be a list of models, it holds " + handle.text());
+      if (index.type() != Json::integer)
+        throw hone::Error("models must be a list of models, it holds " + handle.text());
       models_.push_back(hone::ModelHandle{index.as_integer()});
     }
     if (models_.empty()) throw hone::Error("there is no model to measure; give model = ... or models = {...}");
@@ -155,50 +181,62 @@ class Eval final : public hone::Stage {
       begin = end;
     }
     if (batches_.empty()) throw hone::Error("the prompts have no rows");
-    if (next_ > models_.size() * batches_.size()) throw hone::Error("the questions have changed since the stage was saved; start a new run");
+    if (next_ > models_.size() * batches_.size())
+      throw hone::Error("the questions have changed since the stage was saved; start a new run");
   }
 
   // The name of the column that counts as accuracy among those that judged this domain.
-  const std::string &accuracy_column(const std::map<std::string, std::vector<double>> &parts, const std::string &domain) const {
+  const std::string &accuracy_column(const std::map<std::string, std::vector<double>> &parts,
+                                     const std::string &domain) const {
     if (const auto found = parts.find(metric); found != parts.end()) return found->first;
     if (parts.size() == 1) return parts.begin()->first;
     std::string names;
     for (const auto &[name, values] : parts) names += (names.empty() ? "" : ", ") + name;
-    throw hone::Error("no reward" + (domain.empty() ? std::string() : " of domain \"" + domain + "\"") + " is labelled \"" + metric +
-                      "\" (there are: " + names + "); give one of them label = \"" + metric + "\", or set metric");
+    throw hone::Error("no reward" + (domain.empty() ? std::string() : " of domain \"" + domain + "\"") +
+                      " is labelled \"" + metric + "\" (there are: " + names + "); give one of them label = \"" +
+                      metric + "\", or set metric");
   }
 
   void measure(hone::ModelHandle which, size_t begin, size_t end) {
     hone::Table asked;
-    asked.texts("prompt", {prompt_.begin() + static_cast<ptrdiff_t>(begin), prompt_.begin() + static_cast<ptrdiff_t>(end)});
+    asked.texts("prompt",
+                {prompt_.begin() + static_cast<ptrdiff_t>(begin), prompt_.begin() + static_cast<ptrdiff_t>(end)});
     const auto step = static_cast<uint32_t>(next_ + 1);
     const hone::TableView out = host_.rollout(
         which, asked.view(), {num_generations, max_completion_length, top_k, temperature, top_p, min_p, step});
     const size_t k = num_generations, n = end - begin;
-    if (out.rows() != n * k) throw hone::Error("the host gave " + std::to_string(out.rows()) + " responses, not " + std::to_string(n * k));
+    if (out.rows() != n * k)
+      throw hone::Error("the host gave " + std::to_string(out.rows()) + " responses, not " + std::to_string(n * k));
     std::vector<std::string> prompt, response, answer, columns, domain;
     std::vector<std::vector<int32_t>> ids;
     std::vector<int64_t> truncated;
     for (size_t i = 0; i < n * k; ++i) {
       const size_t from = begin + i / k;
-      prompt.push_back(prompt_[from]), answer.push_back(answer_[from]), columns.push_back(columns_[from]), domain.push_back(domain_[from]);
+      prompt.push_back(prompt_[from]), answer.push_back(answer_[from]), columns.push_back(columns_[from]),
+          domain.push_back(domain_[from]);
       response.emplace_back(out.text("response", i));
       const auto list = out.int_list("ids", i);
       ids.emplace_back(list.begin(), list.end());
       truncated.push_back(out.ints("truncated")[i]);
     }
     hone::Table rows;
-    rows.texts("prompt", prompt).texts("response", response).texts("answer", answer).texts("columns", columns).texts("domain", domain);
+    rows.texts("prompt", prompt)
+        .texts("response", response)
+        .texts("answer", answer)
+        .texts("columns", columns)
+        .texts("domain", domain);
     rows.int_lists("ids", ids).ints("truncated", truncated);
     const hone::TableView scores = host_.score(rewards, rows.view(), step);
-    std::map<std::string, std::vector<double>> parts;  // those that judged this domain: the others' columns are NaN throughout
+    std::map<std::string, std::vector<double>>
+        parts;  // those that judged this domain: the others' columns are NaN throughout
     for (const hone_column &column : scores.columns()) {
       const std::string name(hone::detail::view(column.name));
       const auto values = scores.floats(name);
       const bool judged = std::any_of(values.begin(), values.end(), [](double v) { return !std::isnan(v); });
       if (name != "reward" && judged) parts[name].assign(values.begin(), values.end());
     }
-    if (parts.empty()) throw hone::Error("no reward gave any score" + (domain[0].empty() ? "" : " in domain \"" + domain[0] + "\""));
+    if (parts.empty())
+      throw hone::Error("no reward gave any score" + (domain[0].empty() ? "" : " in domain \"" + domain[0] + "\""));
     const std::string &accuracy = accuracy_column(parts, domain[0]);
 
     Tally &tally = tallies_[domain[0]];
@@ -216,10 +254,10 @@ class Eval final : public hone::Stage {
     emit_samples(which, begin, n, prompt, response, answer, domain, parts[accuracy], truncated);
   }
 
-  // One question's k responses begin at row `first`. A response without a score is left out of the means; a question without any
-  // scored response is left out altogether, and the column "unscored" tells.
-  void count_question(Tally &tally, const std::map<std::string, std::vector<double>> &parts, const std::string &accuracy, size_t first,
-                      const std::vector<std::string> &response) const {
+  // One question's k responses begin at row `first`. A response without a score is left out of the means; a question
+  // without any scored response is left out altogether, and the column "unscored" tells.
+  void count_question(Tally &tally, const std::map<std::string, std::vector<double>> &parts,
+                      const std::string &accuracy, size_t first, const std::vector<std::string> &response) const {
     for (const auto &[name, values] : parts) {
       double sum = 0;
       size_t scored = 0;
@@ -238,7 +276,8 @@ class Eval final : public hone::Stage {
   }
 
   // The commonest answer; of equally common ones, the one given first. Responses without an answer do not vote.
-  bool consensus_is_correct(const std::vector<double> &values, size_t first, const std::vector<std::string> &response) const {
+  bool consensus_is_correct(const std::vector<double> &values, size_t first,
+                            const std::vector<std::string> &response) const {
     std::map<std::string_view, std::pair<uint32_t, size_t>> votes;  // answer -> count, first row
     for (size_t i = first; i < first + num_generations; ++i)
       if (const auto answer = hone::answer_of(response[i], tags_); !answer.empty() && !std::isnan(values[i]))
@@ -249,7 +288,9 @@ class Eval final : public hone::Stage {
     return best && values[best->second] >= threshold;
   }
 
-  static std::string column(const std::string &domain, const std::string &name) { return domain.empty() ? name : domain + "/" + name; }
+  static std::string column(const std::string &domain, const std::string &name) {
+    return domain.empty() ? name : domain + "/" + name;
+  }
 
   void publish(hone::ModelHandle which) {
     hone::Table row;
@@ -261,7 +302,9 @@ class Eval final : public hone::Stage {
         put(name, mean(values));
         put(name + "_ci", half_width(values));
       };
-      const auto share = [&t = t](uint64_t count) { return static_cast<double>(count) / static_cast<double>(t.responses); };
+      const auto share = [&t = t](uint64_t count) {
+        return static_cast<double>(count) / static_cast<double>(t.responses);
+      };
       put_mean("pass@1", t.correct);
       if (num_generations > 1) {
         put("pass@" + std::to_string(num_generations), mean(t.any));
@@ -280,7 +323,8 @@ class Eval final : public hone::Stage {
 
   void emit_samples(hone::ModelHandle which, size_t begin, size_t n, const std::vector<std::string> &prompt,
                     const std::vector<std::string> &response, const std::vector<std::string> &answer,
-                    const std::vector<std::string> &domain, const std::vector<double> &reward, const std::vector<int64_t> &truncated) {
+                    const std::vector<std::string> &domain, const std::vector<double> &reward,
+                    const std::vector<int64_t> &truncated) {
     std::vector<size_t> rows;
     for (size_t q = 0; q < n; ++q)
       if (number_[begin + q] < record) rows.push_back(q * num_generations);
@@ -292,7 +336,10 @@ class Eval final : public hone::Stage {
     };
     hone::Table table;
     table.texts("model", std::vector<std::string>(rows.size(), host_.model_name(which)));
-    table.texts("prompt", pick(prompt)).texts("response", pick(response)).texts("answer", pick(answer)).texts("domain", pick(domain));
+    table.texts("prompt", pick(prompt))
+        .texts("response", pick(response))
+        .texts("answer", pick(answer))
+        .texts("domain", pick(domain));
     table.floats("reward", pick(reward)).ints("truncated", pick(truncated));
     host_.emit(table.view());
   }
@@ -305,11 +352,13 @@ class Eval final : public hone::Stage {
   std::vector<uint64_t> number_;  // of a question within its domain
   std::vector<std::pair<size_t, size_t>> batches_;
   // What save() tells.
-  size_t next_ = 0;  // counts batches of all models, one model after the other
+  size_t next_ = 0;                       // counts batches of all models, one model after the other
   std::map<std::string, Tally> tallies_;  // of the current model, by domain
 };
 
 }  // namespace
 
 HONE_PLUGIN("hone.stages.eval", "0.1.0",
-            hone::component<Eval>("eval", "measures models on questions: pass@1 with its interval, pass@k, cons@k, format, mixing, length"));
+            hone::component<Eval>(
+                "eval",
+                "measures models on questions: pass@1 with its interval, pass@k, cons@k, format, mixing, length"));

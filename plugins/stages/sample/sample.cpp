@@ -1,11 +1,11 @@
-// sample.cpp -- rejection sampling (DeepSeek-R1, arXiv 2501.12948, section 2.3.3): responses are sampled, scored and sifted; what is
-// kept is data for the next stage. mode "pairs" gives the best against the worst of each prompt, for a reward model.
+// sample.cpp -- rejection sampling (DeepSeek-R1, arXiv 2501.12948, section 2.3.3): responses are sampled, scored and
+// sifted; what is kept is data for the next stage. mode "pairs" gives the best against the worst of each prompt, for a
+// reward model.
+#include <algorithm>
+#include <cmath>
 #include <hone/json.hpp>
 #include <hone/response.hpp>
 #include <hone/stage.hpp>
-
-#include <algorithm>
-#include <cmath>
 #include <set>
 
 namespace {
@@ -41,24 +41,30 @@ class Sample final : public hone::Stage {
         hone::param("model", &S::model, "the model to sample from", {.required = true}),
         hone::param("prompts", &S::prompts, "rows {prompt, answer, ...}; or one list per domain", {.required = true}),
         hone::param("rewards", &S::rewards, "what scores a response; needed by every mode but all"),
-        hone::param("keep", &S::keep, "function(row) -> bool over {prompt, response, answer, reward, a column per reward, "
-                                      "truncated, domain, the row's own}: responses that it refuses are not kept"),
-        hone::param("mode", &S::mode, "all: every response that `keep` allows; passing: of them, those with at least `threshold`; "
-                                      "best: of each prompt, the one with the highest reward; pairs: best and worst of each "
-                                      "prompt as {chosen, rejected} when their rewards differ by at least `threshold`",
+        hone::param("keep", &S::keep,
+                    "function(row) -> bool over {prompt, response, answer, reward, a column per reward, "
+                    "truncated, domain, the row's own}: responses that it refuses are not kept"),
+        hone::param("mode", &S::mode,
+                    "all: every response that `keep` allows; passing: of them, those with at least `threshold`; "
+                    "best: of each prompt, the one with the highest reward; pairs: best and worst of each "
+                    "prompt as {chosen, rejected} when their rewards differ by at least `threshold`",
                     {.choices = {"all", "passing", "best", "pairs"}}),
         hone::param("threshold", &S::threshold, "of modes passing and pairs"),
-        hone::param("part", &S::part, "of mode pairs: the whole response, or only its answer", {.choices = {"response", "answer"}}),
+        hone::param("part", &S::part, "of mode pairs: the whole response, or only its answer",
+                    {.choices = {"response", "answer"}}),
         hone::param("deduplicate", &S::deduplicate, "keep equal responses to equal prompts only once"),
         hone::param("limit", &S::limit, "stop after this many kept rows; 0: when every prompt was used"),
         hone::param("num_generations", &S::num_generations, "responses to each prompt", {.min = 1, .max = 65536}),
         hone::param("temperature", &S::temperature, "of sampling; 0: greedy", {.min = 0, .max = 100}),
-        hone::param("top_p", &S::top_p, "sample from the most likely tokens that together have this probability; 1: all",
+        hone::param("top_p", &S::top_p,
+                    "sample from the most likely tokens that together have this probability; 1: all",
                     {.min = 0, .max = 1}),
-        hone::param("min_p", &S::min_p, "sample only tokens with at least this share of the likeliest one's probability",
+        hone::param("min_p", &S::min_p,
+                    "sample only tokens with at least this share of the likeliest one's probability",
                     {.min = 0, .max = 1}),
         hone::param("top_k", &S::top_k, "sample only from this many likeliest tokens; 0: all"),
-        hone::param("max_completion_length", &S::max_completion_length, "tokens of a response at most", {.min = 1, .max = 1e6}),
+        hone::param("max_completion_length", &S::max_completion_length, "tokens of a response at most",
+                    {.min = 1, .max = 1e6}),
         hone::param("batch_size", &S::batch_size, "prompts sampled at once", {.min = 1, .max = 1e6}));
   }
 
@@ -77,10 +83,13 @@ class Sample final : public hone::Stage {
     std::vector<bool> allowed(batch.size(), true);
     if (keep) allowed = host_.call(keep, batch.table().view());
     for (size_t i = 0; i < batch.size(); ++i)
-      if (rewards && std::isnan(batch.reward[i])) allowed[i] = false;  // no score is not a low score, and no reason to keep
+      if (rewards && std::isnan(batch.reward[i]))
+        allowed[i] = false;  // no score is not a low score, and no reason to keep
     const uint64_t kept_before = kept_;
-    if (mode == "pairs") emit_pairs(batch, allowed);
-    else emit_rows(batch, allowed);
+    if (mode == "pairs")
+      emit_pairs(batch, allowed);
+    else
+      emit_rows(batch, allowed);
     report(batch, kept_ - kept_before);
     next_ = end;
     ++steps_;
@@ -89,7 +98,8 @@ class Sample final : public hone::Stage {
     log_.info("kept " + std::to_string(kept_) + (mode == "pairs" ? " pairs of " : " of ") + std::to_string(sampled_) +
               " responses to " + std::to_string(next_) + " prompts");
     if (kept_ == 0)
-      throw hone::Error("none of the " + std::to_string(sampled_) + " responses was kept, so there is no data for the next stage; "
+      throw hone::Error("none of the " + std::to_string(sampled_) +
+                        " responses was kept, so there is no data for the next stage; "
                         "loosen `keep` or `threshold`, or sample more");
     return false;
   }
@@ -97,8 +107,12 @@ class Sample final : public hone::Stage {
   std::string save() const override {
     std::vector<hone::Json> seen;
     for (const uint64_t h : seen_) seen.emplace_back(static_cast<int64_t>(h));
-    return hone::Json(std::map<std::string, hone::Json>{{"next", next_}, {"steps", steps_}, {"kept", kept_}, {"sampled", sampled_},
-                                                        {"seen", std::move(seen)}}).text();
+    return hone::Json(std::map<std::string, hone::Json>{{"next", next_},
+                                                        {"steps", steps_},
+                                                        {"kept", kept_},
+                                                        {"sampled", sampled_},
+                                                        {"seen", std::move(seen)}})
+        .text();
   }
 
   void load(std::string_view saved) override {
@@ -149,7 +163,8 @@ class Sample final : public hone::Stage {
 
   Batch sample(size_t begin, size_t end) {
     hone::Table asked;
-    asked.texts("prompt", std::vector<std::string>(prompt_.begin() + static_cast<ptrdiff_t>(begin), prompt_.begin() + static_cast<ptrdiff_t>(end)));
+    asked.texts("prompt", std::vector<std::string>(prompt_.begin() + static_cast<ptrdiff_t>(begin),
+                                                   prompt_.begin() + static_cast<ptrdiff_t>(end)));
     hone::Sampling sampling{num_generations, max_completion_length, top_k, temperature, top_p, min_p, steps_ + 1};
     const hone::TableView out = host_.rollout(model, asked.view(), sampling);
     Batch batch;
@@ -173,8 +188,10 @@ class Sample final : public hone::Stage {
       for (const hone_column &column : scores.columns()) {
         const std::string name(hone::detail::view(column.name));
         const auto values = scores.floats(name);
-        if (name == "reward") batch.reward.assign(values.begin(), values.end());
-        else batch.parts.emplace_back(name, std::vector<double>(values.begin(), values.end()));
+        if (name == "reward")
+          batch.reward.assign(values.begin(), values.end());
+        else
+          batch.parts.emplace_back(name, std::vector<double>(values.begin(), values.end()));
       }
       if (batch.reward.size() != batch.size()) throw hone::Error("the host gave no \"reward\" column");
     }
@@ -219,8 +236,10 @@ class Sample final : public hone::Stage {
         if (worst == batch.size() || batch.reward[i] < batch.reward[worst]) worst = i;
       }
       if (best == batch.size() || !(batch.reward[best] - batch.reward[worst] >= threshold)) continue;
-      const std::string good(part == "answer" ? hone::answer_of(batch.response[best]) : std::string_view(batch.response[best]));
-      const std::string bad(part == "answer" ? hone::answer_of(batch.response[worst]) : std::string_view(batch.response[worst]));
+      const std::string good(part == "answer" ? hone::answer_of(batch.response[best])
+                                              : std::string_view(batch.response[best]));
+      const std::string bad(part == "answer" ? hone::answer_of(batch.response[worst])
+                                             : std::string_view(batch.response[worst]));
       if (good == bad || good.empty() || bad.empty()) continue;  // nothing to compare
       if (!take(batch.prompt[best], good + "\n" + bad)) continue;
       rows.prompt.push_back(batch.prompt[best]);
@@ -234,7 +253,10 @@ class Sample final : public hone::Stage {
     }
     if (chosen.empty()) return;
     hone::Table table;
-    table.texts("prompt", rows.prompt).texts("answer", rows.answer).texts("columns", rows.columns).texts("domain", rows.domain);
+    table.texts("prompt", rows.prompt)
+        .texts("answer", rows.answer)
+        .texts("columns", rows.columns)
+        .texts("domain", rows.domain);
     table.texts("chosen", chosen).texts("rejected", rejected);
     table.floats("reward_chosen", reward_chosen).floats("reward_rejected", reward_rejected);
     host_.emit(table.view());

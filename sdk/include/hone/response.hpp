@@ -29,8 +29,8 @@ inline size_t find_tag(std::string_view text, std::string_view tag, size_t from 
 
 }  // namespace detail
 
-// What stands between the first opening tag of the thinking and the closing one after it, or the text's end when it is never
-// closed; without an opening tag, what stands before the first closing tag; without either, nothing.
+// What stands between the first opening tag of the thinking and the closing one after it, or the text's end when it is
+// never closed; without an opening tag, what stands before the first closing tag; without either, nothing.
 inline std::string_view thinking_of(std::string_view text, const Tags &tags = {}) {
   const size_t open = detail::find_tag(text, tags.open);
   const size_t begin = open == text.npos ? 0 : open + tags.open.size();
@@ -39,8 +39,8 @@ inline std::string_view thinking_of(std::string_view text, const Tags &tags = {}
   return detail::trimmed(text.substr(begin, close == text.npos ? text.npos : close - begin));
 }
 
-// What stands inside the last pair of answer tags; else what follows the last closing tag of the thinking; else, when the
-// response shows no thinking at all, the whole of it.
+// What stands inside the last pair of answer tags; else what follows the last closing tag of the thinking; else, when
+// the response shows no thinking at all, the whole of it.
 inline std::string_view answer_of(std::string_view text, const Tags &tags = {}) {
   if (const size_t open = tags.answer_open.empty() ? text.npos : text.rfind(tags.answer_open); open != text.npos) {
     const size_t begin = open + tags.answer_open.size(), end = detail::find_tag(text, tags.answer_close, begin);
@@ -58,11 +58,13 @@ inline bool well_formed(std::string_view text, const Tags &tags = {}) {
   const std::string *const order[] = {&tags.open, &tags.close, &tags.answer_open, &tags.answer_close};
   for (int i = 0; i < 4; ++i) {
     const size_t found = detail::find_tag(text, *order[i]);
-    if (found == text.npos || found < at || detail::find_tag(text, *order[i], found + order[i]->size()) != text.npos) return false;
+    if (found == text.npos || found < at || detail::find_tag(text, *order[i], found + order[i]->size()) != text.npos)
+      return false;
     part[i] = detail::trimmed(text.substr(at, found - at));
     at = found + order[i]->size();
   }
-  return part[0].empty() && !part[1].empty() && part[2].empty() && !part[3].empty() && detail::trimmed(text.substr(at)).empty();
+  return part[0].empty() && !part[1].empty() && part[2].empty() && !part[3].empty() &&
+         detail::trimmed(text.substr(at)).empty();
 }
 
-}  // namespace hone
+}  // namespace HONE_HIDDEN

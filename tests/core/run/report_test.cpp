@@ -32,21 +32,43 @@ class Report : public ::testing::Test {
   void write(const std::string &name, const std::string &text) { std::ofstream(run / name, std::ios::binary) << text; }
 
   void make_run() {
-    json pipeline = {{"name", "r1_zero"}, {"seed", 7}, {"order", {0, 1}},
-                     {"options", {{{"name", "steps"}, {"value", 30}, {"from", "--set"}, {"help", "optimizer steps <of> RL"}}}},
-                     {"stages", {{{"component", "grpo"}, {"label", "r1_zero"}, {"settings", {{"beta", 0.25}, {"note", "<b>bold</b>"}}}},
-                                 {{"component", "eval"}, {"settings", {{"num_generations", 4}}}}}}};
+    json pipeline = {
+        {"name", "r1_zero"},
+        {"seed", 7},
+        {"order", {0, 1}},
+        {"options", {{{"name", "steps"}, {"value", 30}, {"from", "--set"}, {"help", "optimizer steps <of> RL"}}}},
+        {"stages",
+         {{{"component", "grpo"}, {"label", "r1_zero"}, {"settings", {{"beta", 0.25}, {"note", "<b>bold</b>"}}}},
+          {{"component", "eval"}, {"settings", {{"num_generations", 4}}}}}}};
     write("pipeline.json", pipeline.dump());
     std::string lines;
     for (int step = 1; step <= 30; ++step)
-      lines += json({{"stage", "01-r1_zero"}, {"step", step}, {"reward", 1 - std::exp(-step / 9.0)}, {"completions/mean_length", 10 + step * 0.8},
-                     {"entropy", 1.4 - 0.03 * step}, {"loss", step % 2 ? 0.01 : -0.01}, {"num_tokens", step * 1000}, {"step_time", 0.5},
-                     {"grad_norm", nullptr}}).dump() + "\n";
+      lines += json({{"stage", "01-r1_zero"},
+                     {"step", step},
+                     {"reward", 1 - std::exp(-step / 9.0)},
+                     {"completions/mean_length", 10 + step * 0.8},
+                     {"entropy", 1.4 - 0.03 * step},
+                     {"loss", step % 2 ? 0.01 : -0.01},
+                     {"num_tokens", step * 1000},
+                     {"step_time", 0.5},
+                     {"grad_norm", nullptr}})
+                   .dump() +
+               "\n";
     write("metrics.jsonl", lines + "{\"stage\":\"01-r1_zero\",\"step\":31,\"rew");  // the last line is being written
-    write("results.json", json({{{"name", "base"}, {"stage", "02-eval"}, {"calc/pass@1", 0.14}, {"calc/pass@1_ci", 0.021}, {"calc/length", 11.8},
+    write("results.json", json({{{"name", "base"},
+                                 {"stage", "02-eval"},
+                                 {"calc/pass@1", 0.14},
+                                 {"calc/pass@1_ci", 0.021},
+                                 {"calc/length", 11.8},
                                  {"general/pass@1", 0.54}},
-                                {{"name", "r1_zero"}, {"stage", "02-eval"}, {"calc/pass@1", 0.983}, {"calc/pass@1_ci", 0.012}, {"calc/length", 32.8},
-                                 {"calc/mixing", 0.88}, {"general/pass@1", 0.58}}}).dump());
+                                {{"name", "r1_zero"},
+                                 {"stage", "02-eval"},
+                                 {"calc/pass@1", 0.983},
+                                 {"calc/pass@1_ci", 0.012},
+                                 {"calc/length", 32.8},
+                                 {"calc/mixing", 0.88},
+                                 {"general/pass@1", 0.58}}})
+                              .dump());
     StageDirectory stage(run / "01-r1_zero");
     for (uint32_t step = 1; step <= 3; ++step) {
       RolloutRecord record;
@@ -64,7 +86,13 @@ class Report : public ::testing::Test {
       stage.write_rollouts(step, {record, second});
     }
     fs::create_directories(run / "02-eval");
-    write("02-eval/data.jsonl", json({{"model", "base"}, {"prompt", "Q & A"}, {"response", "<script>alert(1)</script>"}, {"answer", "8"}, {"reward", 0}}).dump() + "\n");
+    write("02-eval/data.jsonl", json({{"model", "base"},
+                                      {"prompt", "Q & A"},
+                                      {"response", "<script>alert(1)</script>"},
+                                      {"answer", "8"},
+                                      {"reward", 0}})
+                                        .dump() +
+                                    "\n");
   }
 
   fs::path run;
@@ -75,8 +103,9 @@ TEST_F(Report, HoldsResultsCurvesCompletionsAndSettings) {
   const fs::path path = write_report(run);
   EXPECT_EQ(path, run / "report.html");
   const std::string page = read_file(path);
-  for (const char *expected : {"0.140 <small>± 0.021</small>", "0.983", "01-r1_zero", "completions/mean_length", "grpo", "CALC 6 a * 1 ?",
-                               "step 1", "step 2", "step 3", "optimizer steps &lt;of&gt; RL", "seed 7", "Q &amp; A", ">15 s<"})
+  for (const char *expected :
+       {"0.140 <small>± 0.021</small>", "0.983", "01-r1_zero", "completions/mean_length", "grpo", "CALC 6 a * 1 ?",
+        "step 1", "step 2", "step 3", "optimizer steps &lt;of&gt; RL", "seed 7", "Q &amp; A", ">15 s<"})
     EXPECT_NE(page.find(expected), page.npos) << expected;
   EXPECT_EQ(page.find("second of its group"), page.npos) << "only the first response of a group is shown";
   EXPECT_EQ(page.find("step 31"), page.npos) << "a line that is not whole yet was read";
@@ -93,7 +122,8 @@ TEST_F(Report, LetsNoMarkupOfModelOrScriptThrough) {
 TEST_F(Report, NeedsNothingFromOutside) {
   make_run();
   const std::string page = read_file(write_report(run));
-  EXPECT_FALSE(std::regex_search(page, std::regex("(src|href)\\s*=|url\\(|@import"))) << "the page asks for another file";
+  EXPECT_FALSE(std::regex_search(page, std::regex("(src|href)\\s*=|url\\(|@import")))
+      << "the page asks for another file";
 }
 
 TEST_F(Report, IsTheSameEachTime) {
@@ -136,8 +166,10 @@ TEST_F(Report, SaysWhatIsWrongWithARun) {
   write("metrics.jsonl", "{\"stage\":\"01-a\",\"step\":1}\nnonsense\n");
   EXPECT_NE(sentence([&] { write_report(run); }).find("metrics.jsonl:2: not a JSON object"), std::string::npos);
   make_run();
-  EXPECT_NE(sentence([&] { curves_svg(run, "r1_zero", {"rewrd"}); }).find("did you mean \"reward\"?"), std::string::npos);
-  EXPECT_NE(sentence([&] { curves_svg(run, "r2", {"reward"}); }).find("there are: 01-r1_zero, 02-eval"), std::string::npos);
+  EXPECT_NE(sentence([&] { curves_svg(run, "r1_zero", {"rewrd"}); }).find("did you mean \"reward\"?"),
+            std::string::npos);
+  EXPECT_NE(sentence([&] { curves_svg(run, "r2", {"reward"}); }).find("there are: 01-r1_zero, 02-eval"),
+            std::string::npos);
   write("results.json", "{]");
   EXPECT_NE(sentence([&] { results_table(run); }).find("results.json: not JSON"), std::string::npos);
 }
@@ -153,8 +185,15 @@ TEST_F(Report, CurvesStandAloneAsOnePicture) {
 
 TEST(Chart, SurvivesEveryKindOfNumber) {
   const double inf = std::numeric_limits<double>::infinity(), nan = std::nan("");
-  const std::vector<Line> lines = {{{}, {}}, {{1}, {0}}, {{1, 2}, {5, 5}}, {{1, 2, 3}, {nan, nan, nan}}, {{1, 2, 3}, {1, inf, -inf}},
-                                   {{1, 2}, {1e300, -1e300}}, {{1, 1}, {0, 1}}, {{1, 2}, {1e-300, 2e-300}}, {{1, 2}, {-7, -3}}};
+  const std::vector<Line> lines = {{{}, {}},
+                                   {{1}, {0}},
+                                   {{1, 2}, {5, 5}},
+                                   {{1, 2, 3}, {nan, nan, nan}},
+                                   {{1, 2, 3}, {1, inf, -inf}},
+                                   {{1, 2}, {1e300, -1e300}},
+                                   {{1, 1}, {0, 1}},
+                                   {{1, 2}, {1e-300, 2e-300}},
+                                   {{1, 2}, {-7, -3}}};
   for (const Line &line : lines) {
     const std::string svg = line_chart("x", line);
     EXPECT_EQ(svg.find("nan"), svg.npos) << svg;

@@ -1,5 +1,5 @@
-// loops_test.cpp -- sample and eval, driven by a host whose model and rewards are plain functions, so that every expected row and
-// number is worked out here apart from the plugins.
+// loops_test.cpp -- sample and eval, driven by a host whose model and rewards are plain functions, so that every
+// expected row and number is worked out here apart from the plugins.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -28,7 +28,8 @@ class FakeHost {
  public:
   std::vector<Question> questions;
   std::function<std::string(int64_t model, const std::string &prompt, uint32_t i)> respond;
-  std::function<std::map<std::string, double>(const std::string &prompt, const std::string &response)> judge;  // "reward" is their sum
+  std::function<std::map<std::string, double>(const std::string &prompt, const std::string &response)>
+      judge;  // "reward" is their sum
   std::function<bool(const json &)> keep;
   std::vector<json> emitted, results;
 
@@ -48,12 +49,15 @@ class FakeHost {
     FakeHost &host = self(ctx);
     std::vector<std::string> prompt, answer, columns, domain;
     for (const Question &q : host.questions)
-      prompt.push_back(q.prompt), answer.push_back(q.answer), columns.push_back(q.columns.dump()), domain.push_back(q.domain);
+      prompt.push_back(q.prompt), answer.push_back(q.answer), columns.push_back(q.columns.dump()),
+          domain.push_back(q.domain);
     OwnedTable table(prompt.size());
-    table.texts("prompt", prompt), table.texts("answer", answer), table.texts("columns", columns), table.texts("domain", domain);
+    table.texts("prompt", prompt), table.texts("answer", answer), table.texts("columns", columns),
+        table.texts("domain", domain);
     return host.give("data", std::move(table), out);
   }
-  static int32_t rollout(void *ctx, int64_t model, const hone_table *prompts, const hone_sampling *how, hone_table *out, hone_error *) {
+  static int32_t rollout(void *ctx, int64_t model, const hone_table *prompts, const hone_sampling *how, hone_table *out,
+                         hone_error *) {
     FakeHost &host = self(ctx);
     const TableReader reader(*prompts, "test");
     std::vector<int64_t> prompt_row, truncated;
@@ -123,8 +127,11 @@ void run_stage(FakeHost &host, const std::string &name, const json &settings, in
   for (int32_t step = 0, again = HONE_AGAIN; again == HONE_AGAIN; ++step) {
     if (step == stop) {
       std::string saved;
-      check_call(methods.save(stage->self(), [](void *arg, hone_str part) { static_cast<std::string *>(arg)->append(part.data, part.size); },
-                              &saved, &err), err, name);
+      check_call(methods.save(
+                     stage->self(),
+                     [](void *arg, hone_str part) { static_cast<std::string *>(arg)->append(part.data, part.size); },
+                     &saved, &err),
+                 err, name);
       stage = std::make_unique<BuiltInstance>(host.host(), "stage", name, settings);
       check_call(methods.load(stage->self(), {saved.data(), saved.size()}, &err), err, name);
     }
@@ -148,7 +155,8 @@ json handle(const char *kind, int index) { return {{kind, index}}; }
 class SampleStage : public ::testing::Test, public FakeHost {
  protected:
   SampleStage() {
-    for (int p = 0; p < 10; ++p) questions.push_back({std::to_string(p), "a" + std::to_string(p), p < 5 ? "low" : "high", {{"source", p}}});
+    for (int p = 0; p < 10; ++p)
+      questions.push_back({std::to_string(p), "a" + std::to_string(p), p < 5 ? "low" : "high", {{"source", p}}});
     respond = [](int64_t, const std::string &prompt, uint32_t i) { return prompt + ":" + std::to_string(i); };
     judge = [](const std::string &prompt, const std::string &response) {
       return std::map<std::string, double>{{"accuracy", reward_of(std::stoi(prompt), std::stoi(response.substr(2)))}};
@@ -159,8 +167,11 @@ class SampleStage : public ::testing::Test, public FakeHost {
     return r == 4 ? kNone : r;
   }
   json settings(const json &more) {
-    json all = {{"model", handle("$model", 0)}, {"prompts", handle("$data", 0)}, {"rewards", handle("$reward", 0)},
-                {"num_generations", 4}, {"batch_size", 3}};
+    json all = {{"model", handle("$model", 0)},
+                {"prompts", handle("$data", 0)},
+                {"rewards", handle("$reward", 0)},
+                {"num_generations", 4},
+                {"batch_size", 3}};
     all.update(more);
     return all;
   }
@@ -252,7 +263,8 @@ TEST_F(SampleStage, TheScriptsFunctionSeesTheRowAndDecides) {
   };
   run_stage(*this, "sample", settings({{"keep", handle("$function", 0)}}));
   for (const std::string &response : responses()) EXPECT_EQ(response.back(), '2');
-  for (const char *name : {"prompt", "response", "answer", "domain", "reward", "accuracy", "truncated", "columns"}) EXPECT_TRUE(seen.count(name)) << name;
+  for (const char *name : {"prompt", "response", "answer", "domain", "reward", "accuracy", "truncated", "columns"})
+    EXPECT_TRUE(seen.count(name)) << name;
 }
 
 TEST_F(SampleStage, KeepsEqualResponsesToEqualPromptsOnce) {
@@ -272,7 +284,8 @@ TEST_F(SampleStage, StopsAtTheLimit) {
 
 TEST_F(SampleStage, GoesOnFromAnySavedPlaceAsIfNeverStopped) {
   repeat_questions(4);
-  for (const json &how : {json{{"mode", "all"}, {"deduplicate", true}}, json{{"mode", "best"}, {"limit", 6}}, json{{"mode", "pairs"}, {"threshold", 2}}}) {
+  for (const json &how : {json{{"mode", "all"}, {"deduplicate", true}}, json{{"mode", "best"}, {"limit", 6}},
+                          json{{"mode", "pairs"}, {"threshold", 2}}}) {
     emitted.clear();
     run_stage(*this, "sample", settings(how));
     const auto whole = emitted;
@@ -285,7 +298,9 @@ TEST_F(SampleStage, GoesOnFromAnySavedPlaceAsIfNeverStopped) {
 }
 
 TEST_F(SampleStage, SaysSoWhenNothingIsKept) {
-  const std::string sentence = failure_of([&] { run_stage(*this, "sample", settings({{"mode", "passing"}, {"threshold", 99}})); });
+  const std::string sentence = failure_of([&] {
+    run_stage(*this, "sample", settings({{"mode", "passing"}, {"threshold", 99}}));
+  });
   EXPECT_NE(sentence.find("none of the 40 responses was kept"), sentence.npos) << sentence;
 }
 
@@ -293,19 +308,29 @@ TEST_F(SampleStage, RefusesAModeThatItCannotDo) {
   json without = settings({{"mode", "best"}});
   without.erase("rewards");
   EXPECT_NE(failure_of([&] { run_stage(*this, "sample", without); }).find("needs rewards"), std::string::npos);
-  EXPECT_NE(failure_of([&] { run_stage(*this, "sample", settings({{"mode", "pairs"}, {"num_generations", 1}})); }).find("num_generations"), std::string::npos);
-  EXPECT_NE(failure_of([&] { run_stage(*this, "sample", settings({{"mode", "bets"}})); }).find("best"), std::string::npos);
+  EXPECT_NE(failure_of([&] {
+              run_stage(*this, "sample", settings({{"mode", "pairs"}, {"num_generations", 1}}));
+            }).find("num_generations"),
+            std::string::npos);
+  EXPECT_NE(failure_of([&] {
+              run_stage(*this, "sample", settings({{"mode", "bets"}}));
+            }).find("best"),
+            std::string::npos);
   questions.clear();
   const std::string sentence = failure_of([&] { run_stage(*this, "sample", settings(json::object())); });
   EXPECT_NE(sentence.find("no rows"), sentence.npos) << sentence;
 }
 
-// Seven questions of domain "calc", then four of "talk"; the model answers with one of four digits that depends on all there is.
+// Seven questions of domain "calc", then four of "talk"; the model answers with one of four digits that depends on all
+// there is.
 class EvalStage : public ::testing::Test, public FakeHost {
  protected:
   EvalStage() {
-    for (int q = 0; q < 11; ++q) questions.push_back({"q" + std::to_string(q), std::to_string(q % 4), q < 7 ? "calc" : "talk"});
-    respond = [](int64_t model, const std::string &prompt, uint32_t i) { return tagged(digit(model, std::stoi(prompt.substr(1)), i)); };
+    for (int q = 0; q < 11; ++q)
+      questions.push_back({"q" + std::to_string(q), std::to_string(q % 4), q < 7 ? "calc" : "talk"});
+    respond = [](int64_t model, const std::string &prompt, uint32_t i) {
+      return tagged(digit(model, std::stoi(prompt.substr(1)), i));
+    };
     judge = [](const std::string &prompt, const std::string &response) {
       const int q = std::stoi(prompt.substr(1));
       const bool right = response.find("<answer> " + std::to_string(q % 4) + " ") != response.npos;
@@ -313,11 +338,16 @@ class EvalStage : public ::testing::Test, public FakeHost {
       return std::map<std::string, double>{{"accuracy", right}, {"help", 0.5 * right}};
     };
   }
-  static int digit(int64_t model, int q, uint32_t i) { return static_cast<int>((q * 3 + i * i + static_cast<uint32_t>(model) * (q + 1)) % 4); }
+  static int digit(int64_t model, int q, uint32_t i) {
+    return static_cast<int>((q * 3 + i * i + static_cast<uint32_t>(model) * (q + 1)) % 4);
+  }
   static std::string tagged(int d) { return "<think> x </think> <answer> " + std::to_string(d) + " </answer>"; }
   json settings(const json &more = json::object()) {
-    json all = {{"models", {handle("$model", 0), handle("$model", 5)}}, {"prompts", handle("$data", 0)}, {"rewards", handle("$reward", 0)},
-                {"num_generations", 5}, {"batch_size", 3}};
+    json all = {{"models", {handle("$model", 0), handle("$model", 5)}},
+                {"prompts", handle("$data", 0)},
+                {"rewards", handle("$reward", 0)},
+                {"num_generations", 5},
+                {"batch_size", 3}};
     all.update(more);
     return all;
   }
@@ -384,11 +414,17 @@ TEST_F(EvalStage, TellsFormatMixingAndCutting) {
   for (Question &q : questions) q.domain = "";
   respond = [](int64_t, const std::string &, uint32_t i) -> std::string {
     switch (i) {
-      case 0: return "<think> a 六 </think> <answer> 1 </answer>";              // another script in the thinking
-      case 1: return "<think> a </think> <answer> 六 </answer>";                // only in the answer
-      case 2: return "<think> </think> <answer> 1 </answer>";                   // no thinking
-      case 3: return "<think> é ― 12 ? </think> <answer> 1 </answer> and more";  // text outside; accents, dashes, digits are no mixing
-      default: return "<think> " + std::string(80, 'a');                        // never ends
+      case 0:
+        return "<think> a 六 </think> <answer> 1 </answer>";  // another script in the thinking
+      case 1:
+        return "<think> a </think> <answer> 六 </answer>";  // only in the answer
+      case 2:
+        return "<think> </think> <answer> 1 </answer>";  // no thinking
+      case 3:
+        return "<think> é ― 12 ? </think> <answer> 1 </answer> and more";  // text outside; accents, dashes, digits are
+                                                                           // no mixing
+      default:
+        return "<think> " + std::string(80, 'a');  // never ends
     }
   };
   run_stage(*this, "eval", settings({{"models", {handle("$model", 0)}}}));
@@ -399,10 +435,13 @@ TEST_F(EvalStage, TellsFormatMixingAndCutting) {
 
 TEST_F(EvalStage, LeavesUnscoredResponsesOutAndSaysHowMany) {
   judge = [](const std::string &prompt, const std::string &response) {
-    return std::map<std::string, double>{{"accuracy", response.find("<answer> 1 ") != response.npos ? kNone : prompt < "q5"}};
+    return std::map<std::string, double>{
+        {"accuracy", response.find("<answer> 1 ") != response.npos ? kNone : prompt < "q5"}};
   };
   for (Question &q : questions) q.domain = "";
-  respond = [](int64_t, const std::string &prompt, uint32_t i) { return tagged(prompt == "q3" ? 1 : static_cast<int>(i % 2)); };
+  respond = [](int64_t, const std::string &prompt, uint32_t i) {
+    return tagged(prompt == "q3" ? 1 : static_cast<int>(i % 2));
+  };
   run_stage(*this, "eval", settings({{"models", {handle("$model", 0)}}}));
   EXPECT_EQ(results[0].at("questions"), 10) << "q3 has no scored response at all";
   EXPECT_NEAR(results[0].at("unscored"), (10 * 2 + 5) / 55.0, 1e-12);
@@ -412,7 +451,9 @@ TEST_F(EvalStage, LeavesUnscoredResponsesOutAndSaysHowMany) {
 }
 
 TEST_F(EvalStage, SaysWhichRewardIsMissing) {
-  judge = [](const std::string &, const std::string &) { return std::map<std::string, double>{{"correct", 1}, {"polite", 0}}; };
+  judge = [](const std::string &, const std::string &) {
+    return std::map<std::string, double>{{"correct", 1}, {"polite", 0}};
+  };
   const std::string sentence = failure_of([&] { run_stage(*this, "eval", settings()); });
   EXPECT_NE(sentence.find("labelled \"accuracy\" (there are: correct, polite)"), sentence.npos) << sentence;
   run_stage(*this, "eval", settings({{"metric", "correct"}}));
@@ -421,8 +462,14 @@ TEST_F(EvalStage, SaysWhichRewardIsMissing) {
 }
 
 TEST_F(EvalStage, RefusesWhatItCannotMeasure) {
-  EXPECT_NE(failure_of([&] { run_stage(*this, "eval", settings({{"models", json::array()}})); }).find("no model"), std::string::npos);
-  EXPECT_NE(failure_of([&] { run_stage(*this, "eval", settings({{"models", {"base"}}})); }).find("list of models"), std::string::npos);
+  EXPECT_NE(failure_of([&] {
+              run_stage(*this, "eval", settings({{"models", json::array()}}));
+            }).find("no model"),
+            std::string::npos);
+  EXPECT_NE(failure_of([&] {
+              run_stage(*this, "eval", settings({{"models", {"base"}}}));
+            }).find("list of models"),
+            std::string::npos);
   questions.clear();
   EXPECT_NE(failure_of([&] { run_stage(*this, "eval", settings()); }).find("no rows"), std::string::npos);
 }
