@@ -2,6 +2,7 @@
 #pragma once
 
 #include <lua.hpp>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -28,8 +29,12 @@ struct Maker {
 
 class Builder {
  public:
-  Builder(const Registry &, const HostSettings &, const ScriptArguments &, const std::filesystem::path &script);
+  // texts: of the Lua files read so far, by path; a file in it is not read again.
+  Builder(const Registry &, const HostSettings &, const ScriptArguments &, const std::filesystem::path &script,
+          std::map<std::string, std::string> &texts);
   static Builder &of(lua_State *L) { return *static_cast<Builder *>(LuaHost::of(L).owner); }
+
+  const std::string &text_of(const std::filesystem::path &);  // of a Lua file
 
   // Failure when the script has returned already. what: "hone.stage".
   void must_be_open(const std::string &what) const;
@@ -71,6 +76,7 @@ class Builder {
   const HostSettings &host_settings;
   const ScriptArguments &arguments;
   std::filesystem::path script;
+  std::map<std::string, std::string> &texts;
   Pipeline pipeline;
   std::vector<Maker> makers;
   std::vector<int> functions;  // references in Lua's registry; function#1 first

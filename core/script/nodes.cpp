@@ -3,6 +3,7 @@
 #include <set>
 
 #include "core/base/failure.h"
+#include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/script/builder.h"
 
@@ -54,10 +55,16 @@ std::vector<std::string> words_of(const json &list, const std::string &where) {
 
 }  // namespace
 
-Builder::Builder(const Registry &registry, const HostSettings &host_settings, const ScriptArguments &arguments, const fs::path &script)
-    : registry(registry), host_settings(host_settings), arguments(arguments), script(script) {
+Builder::Builder(const Registry &registry, const HostSettings &host_settings, const ScriptArguments &arguments, const fs::path &script,
+                 std::map<std::string, std::string> &texts)
+    : registry(registry), host_settings(host_settings), arguments(arguments), script(script), texts(texts) {
   pipeline.name = script.stem().string();
   pipeline.base_folder = arguments.base_folder.empty() ? fs::absolute(script).parent_path().string() : fs::absolute(arguments.base_folder).string();
+}
+
+const std::string &Builder::text_of(const fs::path &file) {
+  const auto known = texts.find(file.string());
+  return known != texts.end() ? known->second : texts.emplace(file.string(), read_file(file)).first->second;
 }
 
 void Builder::must_be_open(const std::string &what) const {

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "core/base/failure.h"
-#include "core/base/file.h"
 #include "core/script/builder.h"
 #include "core/script/lua_json.h"
 
@@ -68,7 +67,7 @@ int require(lua_State *L) {
   const fs::path path = find_file(builder, module, file);
   builder.pipeline.sources.push_back(path.string());
   builder.pipeline.source_names.push_back(file);
-  const std::string text = read_file(path);
+  const std::string &text = builder.text_of(path);
   lua_pushvalue(L, 1);
   lua_pushlightuserdata(L, nullptr);  // while it is being read
   lua_rawset(L, 2);

@@ -4,7 +4,6 @@
 #include <charconv>
 
 #include "core/base/failure.h"
-#include "core/base/file.h"
 #include "core/script/builder.h"
 #include "core/script/lua_host.h"
 #include "core/script/lua_json.h"
@@ -14,41 +13,67 @@ namespace hone {
 namespace fs = std::filesystem;
 namespace {
 
-class LuaScript final : public Script {
- public:
-  LuaScript(const fs::path &path, const Registry &registry, const HostSettings &host_settings, const ScriptArguments &arguments)
-      : arguments_(arguments), host_(arguments_.memory_limit), builder_(registry, host_settings, arguments_, path) {
-    host_.owner = &builder_;
-    builder_.option_values = read_option_values(path, arguments_);
-    if (!builder_.option_values.toml_file.empty()) host_.add_source(builder_.option_values.toml_file);
-    const std::string name = path.filename().string(), text = read_file(path);
-    builder_.pipeline.sources.push_back(fs::absolute(path).lexically_normal().string());
-    builder_.pipeline.source_names.push_back(name);
-    host_.run(
+// One run of the script: a Lua state and what it made.
+struct Loaded {
+  Loaded(const fs::path &path, const Registry &registry, const HostSettings &host_settings, const ScriptArguments &arguments,
+         const OptionValues &option_values, std::map<std::string, std::string> &texts)
+      : host(arguments.memory_limit), builder(registry, host_settings, arguments, path, texts) {
+    host.owner = &builder;
+    builder.option_values = option_values;
+    if (!option_values.toml_file.empty()) host.add_source(option_values.toml_file);
+    const std::string name = path.filename().string();
+    const std::string &text = builder.text_of(path);
+    builder.pipeline.sources.push_back(fs::absolute(path).lexically_normal().string());
+    builder.pipeline.source_names.push_back(name);
+    host.run(
         [&](lua_State *L) {
-          install_sandbox(L, arguments_.trust);
+          install_sandbox(L, arguments.trust);
           Builder::install_handles(L);
           install_require(L);
           make_globals_strict(L);
-          host_.load_text(L, text, name);
+          host.load_text(L, text, name);
           lua_call(L, 0, 1);
           const Handle *returned = Builder::handle_at(L, -1);
           if (!returned || returned->kind != Handle::pipeline)
-            throw UsageError(name + " must end with return hone.pipeline { ... }; it returned " + builder_.describe(L, -1));
+            throw UsageError(name + " must end with return hone.pipeline { ... }; it returned " + builder.describe(L, -1));
         },
-        arguments_.instruction_limit, {0, 0});
-    if (!builder_.has_options) refuse_values_without_options(builder_.option_values, name);
-    builder_.finished = true;
+        arguments.instruction_limit, {0, 0});
+    if (!builder.has_options) refuse_values_without_options(option_values, name);
+    builder.finished = true;
   }
 
-  const Pipeline &pipeline() const override { return builder_.pipeline; }
+  LuaHost host;
+  Builder builder;
+};
+
+class LuaScript final : public Script {
+ public:
+  LuaScript(const fs::path &path, const Registry &registry, const HostSettings &host_settings, const ScriptArguments &arguments)
+      : path_(path), registry_(registry), host_settings_(host_settings), arguments_(arguments),
+        option_values_(read_option_values(path, arguments_)), loaded_(load_again()), pipeline_(loaded_->builder.pipeline) {}
+
+  const Pipeline &pipeline() const override { return pipeline_; }
+
+  void renew() override {
+    const std::string again = pipeline_.name + ".lua was loaded again and ";
+    std::unique_ptr<Loaded> fresh;
+    try {
+      fresh = load_again();
+    } catch (const Failure &problem) {
+      throw Failure(again + "failed this time: " + problem.what());
+    }
+    if (const size_t now = fresh->builder.functions.size(), before = loaded_->builder.functions.size(); now != before)
+      throw Failure(again + "hands " + std::to_string(now) + " functions to hone, where it handed " + std::to_string(before) +
+                    " before; a script must make the same pipeline every time it is run");
+    loaded_ = std::move(fresh);
+  }
 
   nlohmann::json call(const std::string &path, const nlohmann::json &argument, std::pair<uint64_t, uint64_t> key) override {
     const size_t number = number_of(path);
     nlohmann::json result;
-    host_.run(
+    loaded_->host.run(
         [&](lua_State *L) {
-          lua_rawgeti(L, LUA_REGISTRYINDEX, builder_.functions[number - 1]);
+          lua_rawgeti(L, LUA_REGISTRYINDEX, loaded_->builder.functions[number - 1]);
           push_json(L, argument);
           lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
           lua_getfield(L, -1, LUA_MATHLIBNAME);
@@ -70,15 +95,25 @@ class LuaScript final : public Script {
       const auto [stop, error] = std::from_chars(path.data() + prefix.size(), path.data() + path.size(), number);
       if (error != std::errc() || stop != path.data() + path.size()) number = 0;
     }
-    if (number < 1 || number > builder_.functions.size())
-      throw Failure(builder_.pipeline.name + ".lua has no " + path + "; it hands " + std::to_string(builder_.functions.size()) +
+    const size_t count = loaded_->builder.functions.size();
+    if (number < 1 || number > count)
+      throw Failure(pipeline_.name + ".lua has no " + path + "; it hands " + std::to_string(count) +
                     " functions to hone, so this is not the script (or not the options) that the path was made with");
     return number;
   }
 
+  std::unique_ptr<Loaded> load_again() {
+    return std::make_unique<Loaded>(path_, registry_, host_settings_, arguments_, option_values_, texts_);
+  }
+
+  const fs::path path_;
+  const Registry &registry_;
+  const HostSettings host_settings_;
   const ScriptArguments arguments_;
-  LuaHost host_;
-  Builder builder_;
+  const OptionValues option_values_;
+  std::map<std::string, std::string> texts_;
+  std::unique_ptr<Loaded> loaded_;
+  const Pipeline pipeline_;
 };
 
 }  // namespace

@@ -28,10 +28,14 @@ using HostSettings = std::map<std::string, std::vector<Setting>>;
 
 class Script {
  public:
-  // Throws UsageError with file, line and the nearest name for anything wrong in it.
+  // Throws UsageError with file, line and the nearest name for anything wrong in it. The Registry must outlive the script.
   static std::unique_ptr<Script> load(const std::filesystem::path &, const Registry &, const HostSettings &, const ScriptArguments &);
   virtual ~Script() = default;
   virtual const Pipeline &pipeline() const = 0;
+  // Throws the Lua state away and loads the same script again: the text and option values first read, whatever the files hold
+  // now. Its functions start over with fresh upvalues and are found by the same paths; pipeline() stays as it is. Failure,
+  // changing nothing, if the script cannot be loaded again or hands another number of functions to hone. Tens of ms at most.
+  virtual void renew() = 0;
   // Calls function `path` ("function#3") with one JSON value as a table. Failure with file and line if it raises. Not thread-safe.
   // key seeds math.random for this call.
   virtual nlohmann::json call(const std::string &path, const nlohmann::json &argument, std::pair<uint64_t, uint64_t> key) = 0;

@@ -203,5 +203,85 @@ TEST_F(ScriptTest, GivesTheSamePathsInEveryLoad) {
   EXPECT_THROW(first->call("function#1x", nullptr, {0, 0}), Failure);
 }
 
+const char kCounting[] = R"(local words = require "words"
+local count = 0
+local rows = hone.rows { count = 3, make = function(i)
+  count, words.n = count + 1, words.n + 1
+  return { prompt = count .. " " .. words.n }
+end }
+local r = hone.reward(function(row) count = count + 10; return count end)
+return hone.pipeline { hone.stage "sample" { prompts = rows, rewards = r } }
+)";
+
+TEST_F(ScriptTest, RenewStartsUpvaluesOverAndLeavesThePipelineAsItWas) {
+  write("words.lua", "return { n = 0 }");
+  auto script = load(kCounting);
+  const Pipeline &pipeline = script->pipeline();
+  const nlohmann::json before = to_json(pipeline);
+  const std::string rows = pipeline.data.at(0).function, reward = pipeline.rewards.at(0).function;
+  EXPECT_EQ(script->call(rows, 1, {0, 0})["prompt"], "1 1");
+  EXPECT_EQ(script->call(rows, 2, {0, 0})["prompt"], "2 2");
+  EXPECT_EQ(script->call(reward, {{"response", ""}}, {0, 0}), 12);
+  for (int time = 0; time < 2; ++time) {
+    script->renew();
+    EXPECT_EQ(script->call(rows, 1, {0, 0})["prompt"], "1 1") << "an upvalue, or a module's table, outlived renew";
+    EXPECT_EQ(script->call(reward, {{"response", ""}}, {0, 0}), 11);
+    EXPECT_EQ(&script->pipeline(), &pipeline);
+    EXPECT_EQ(to_json(script->pipeline()), before);
+    EXPECT_EQ(pipeline.sources.size(), 2u);
+  }
+}
+
+TEST_F(ScriptTest, RenewKeepsToTheTextsAndOptionsFirstRead) {
+  write("t.toml", "step = 5\n");
+  write("words.lua", "return { n = 0 }");
+  const std::string text = "local o = hone.options { step = { 1, \"a step\" } }\nlocal words = require \"words\"\n"
+                           "local r = hone.reward(function() words.n = words.n + o.step; return words.n end)\n" + kEnd;
+  auto script = load(text);
+  EXPECT_EQ(script->call("function#1", nullptr, {0, 0}), 5);
+  write("t.toml", "step = 7\n");
+  write("words.lua", "return { n = 100 }");
+  write("t.lua", "broken(");
+  script->renew();
+  EXPECT_EQ(script->call("function#1", nullptr, {0, 0}), 5) << "what was edited during a run must not be in it by halves";
+}
+
+TEST_F(ScriptTest, RenewRefusesAScriptThatIsAnotherTheSecondTime) {
+  arguments.trust = true;  // only a trusted script can see anything that changes
+  const std::string seen = write("seen", "").string();
+  auto script = load("local r = hone.reward(function() return 1 end)\nlocal file = io.open \"" + seen + "\"\n"
+                     "if file then file:close() else local s = hone.reward(function() return 2 end) end\n" + kEnd);
+  EXPECT_EQ(script->call("function#1", nullptr, {0, 0}), 1);
+  script->renew();
+  std::filesystem::remove(seen);
+  const auto sentence = [&]() -> std::string {
+    try {
+      script->renew();
+    } catch (const UsageError &) {
+      return "a UsageError, though the run is under way";
+    } catch (const Failure &failure) {
+      return failure.what();
+    }
+    return "nothing";
+  };
+  EXPECT_SENTENCE(sentence(), "t.lua was loaded again and hands 2 functions to hone, where it handed 1 before");
+  EXPECT_EQ(script->call("function#1", nullptr, {0, 0}), 1) << "the state before stays in use";
+  EXPECT_THROW(script->call("function#2", nullptr, {0, 0}), Failure);
+}
+
+TEST_F(ScriptTest, RenewSaysWhyTheScriptCannotBeLoadedAgain) {
+  const std::string data = write("data.jsonl", "{\"prompt\":\"a\"}\n").string();
+  auto script = load("local s = hone.stage \"sample\" { prompts = \"data.jsonl\" }\n" + kEnd);
+  std::filesystem::remove(data);
+  try {
+    script->renew();
+    ADD_FAILURE() << "loaded without its data";
+  } catch (const UsageError &) {
+    ADD_FAILURE() << "a UsageError, though the run is under way";
+  } catch (const Failure &failure) {
+    EXPECT_SENTENCE(failure.what(), "t.lua was loaded again and failed this time: t.lua:2: stage \"sample\": prompts: data file");
+  }
+}
+
 }  // namespace
 }  // namespace hone
