@@ -61,12 +61,13 @@ json with_handle_indices(const json &settings) {
 
 struct RewardBench::Part {
   std::string label;
-  // In this order: the instance goes before the host that it was given.
+  // In this order: the instance goes before what was offered to it, and that before the host.
   std::optional<Pool> pool;
   std::optional<Host> host;
+  std::shared_ptr<void> offered;
   std::optional<Instance> instance;
   hone_reward methods{};
-  std::function<double(const json &)> function;
+  WorkerServices::LuaFunction function;
 
   void call(std::span<const ScoreRow> rows, size_t first, size_t n, PartScores &out, std::string &failure);
   void call_function(std::span<const ScoreRow> rows, PartScores &out);
@@ -83,7 +84,7 @@ RewardBench::RewardBench(std::vector<RewardPart> parts, uint64_t seed, const Wor
       } else {
         part->pool.emplace(1);
         part->host.emplace(*part->pool, seed);
-        if (services.offer) services.offer(*part->host, given.settings);
+        if (services.offer) part->offered = services.offer(*part->host, given.settings);
         part->instance.emplace(given.component, part->host->abi(), with_handle_indices(given.settings));
         part->methods = known_methods<hone_reward>(part->instance->component());
         if (!part->methods.score) throw Failure("its plugin has no score function");
@@ -187,7 +188,7 @@ void RewardBench::Part::call_function(std::span<const ScoreRow> rows, PartScores
       table["answer"] = row.answer;
       table["truncated"] = row.truncated;
       table["num_tokens"] = row.ids.size();
-      out.score[i] = float(function(table));
+      out.score[i] = float(function(table, checksum_of({row})));
       if (std::isnan(out.score[i])) out.why[i] = "the function returned no number";
     } catch (const std::exception &error) {
       out.why[i] = error.what();

@@ -1,7 +1,7 @@
 // journal.cpp -- scores.journal: what rewards answered, kept before it is used, so that a resume never asks again.
 //
-// One record: magic (4 bytes), zero (4), payload length (8), xxh3 of magic..length and of the payload (8, 8), payload: key, number of parts,
-// scores as their exact bits and reasons. Written in one piece and fsynced; reading stops at the first record that does not hold.
+// One record: magic (4 bytes), zero (4), payload length (8), xxh3 of magic..length and of the payload (8, 8), payload: key,
+// checksum of the rows that were scored (8), number of parts, scores as their exact bits and reasons. Written in one piece and fsynced; reading stops at the first record that does not hold.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -18,7 +18,7 @@ namespace hone {
 
 namespace {
 
-constexpr uint32_t kMagic = 0x314a5348;  // "HSJ1"
+constexpr uint32_t kMagic = 0x324a5348;  // "HSJ2"
 
 struct RecordHeader {
   uint32_t magic = kMagic, zero = 0;
@@ -39,11 +39,20 @@ Failure trouble(const char *what, const std::filesystem::path &path) {
 
 }  // namespace
 
-ScoreJournal::ScoreJournal(const std::filesystem::path &path) : path_(path) {
-  File file{open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)};
+uint64_t checksum_of(const std::vector<ScoreRow> &rows) {
+  MessageWriter writer(MessageType::score);
+  writer.number<uint64_t>(rows.size());
+  for (const ScoreRow &row : rows) write_row(writer, row);
+  return checksum(writer.finish());
+}
+
+ScoreJournal::ScoreJournal(const std::filesystem::path &path, bool read_only) : path_(path), read_only_(read_only) {
+  File file{open(path.c_str(), read_only ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC, 0666)};
+  if (file.descriptor < 0 && read_only && errno == ENOENT) return;
   if (file.descriptor < 0) throw trouble("open", path);
   const std::string bytes = read_file(path);
   if (bytes.empty()) {
+    if (read_only) return;
     const std::filesystem::path folder = path.parent_path();
     sync_file(folder.empty() ? "." : folder);
     return;
@@ -59,31 +68,38 @@ ScoreJournal::ScoreJournal(const std::filesystem::path &path) : path_(path) {
     try {
       MessageReader in(payload);
       const std::string key = in.text();
-      std::vector<PartScores> parts(in.number<uint32_t>());
-      for (PartScores &part : parts) part = read_scores(in);
-      records_[key] = std::move(parts);
+      Record record;
+      record.content = in.number<uint64_t>();
+      record.parts.resize(in.number<uint32_t>());
+      for (PartScores &part : record.parts) part = read_scores(in);
+      records_[key] = std::move(record);
     } catch (const Failure &) {
       break;
     }
     rest.remove_prefix(sizeof header + header.length);
   }
   length_ = bytes.size() - rest.size();
-  if (rest.empty()) return;
+  if (rest.empty() || read_only) return;
   log_warning(path.string() + ": dropped " + std::to_string(rest.size()) + " bytes after byte " + std::to_string(length_) +
               " that hold no whole record; those responses are scored again");
   if (ftruncate(file.descriptor, off_t(length_)) != 0 || fsync(file.descriptor) != 0) throw trouble("truncate", path);
 }
 
-bool ScoreJournal::find(const std::string &key, std::vector<PartScores> &out) const {
+bool ScoreJournal::find(const std::string &key, uint64_t content, std::vector<PartScores> &out) const {
   const auto found = records_.find(key);
   if (found == records_.end()) return false;
-  out = found->second;
+  if (found->second.content != content)
+    throw Failure(path_.string() + " has scores of " + key + " for other responses; the script, data, plugins or program changed " +
+                  "since; go on with what the run was started with, or start a new run");
+  out = found->second.parts;
   return true;
 }
 
-void ScoreJournal::append(const std::string &key, const std::vector<PartScores> &parts) {
+void ScoreJournal::append(const std::string &key, uint64_t content, const std::vector<PartScores> &parts) {
+  if (read_only_) throw Failure(path_.string() + " was opened only to be read, so scores of " + key + " cannot be added to it");
   MessageWriter writer(MessageType::scores);
   writer.text(key);
+  writer.number(content);
   writer.number<uint32_t>(uint32_t(parts.size()));
   for (const PartScores &part : parts) {
     if (part.why.size() != part.score.size()) throw Failure("scores without their reasons cannot be journalled");
@@ -112,12 +128,13 @@ void ScoreJournal::append(const std::string &key, const std::vector<PartScores> 
   }
   if (fsync(file.descriptor) != 0) throw trouble("fsync", path_);
   length_ += record.size();
-  records_[key] = parts;
+  records_[key] = {content, parts};
 }
 
 uint64_t ScoreJournal::length() const { return length_; }
 
 void ScoreJournal::truncate(uint64_t length) {
+  if (read_only_) throw Failure(path_.string() + " was opened only to be read and cannot be cut");
   if (length > length_)
     throw Failure(path_.string() + " has " + std::to_string(length_) + " bytes, but the checkpoint was made when it had " +
                   std::to_string(length) + "; the file was damaged or replaced since");

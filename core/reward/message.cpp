@@ -95,16 +95,17 @@ std::string score_message(uint64_t ticket, uint32_t part, const std::vector<Scor
   message.number(ticket);
   message.number(part);
   message.number<uint64_t>(rows.size());
-  for (const uint32_t index : rows) {
-    const ScoreRow &row = all[index];
-    message.text(row.prompt);
-    message.text(row.text);
-    message.text(row.answer);
-    message.text(row.columns);
-    message.list(row.ids);
-    message.number<uint8_t>(row.truncated);
-  }
+  for (const uint32_t index : rows) write_row(message, all[index]);
   return message.finish();
+}
+
+void write_row(MessageWriter &message, const ScoreRow &row) {
+  message.text(row.prompt);
+  message.text(row.text);
+  message.text(row.answer);
+  message.text(row.columns);
+  message.list(row.ids);
+  message.number<uint8_t>(row.truncated);
 }
 
 ScoreRequest read_score(std::string_view payload) {

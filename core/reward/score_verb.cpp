@@ -5,6 +5,7 @@
 #include <cmath>
 #include <iostream>
 #include <iterator>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/base/failure.h"
@@ -72,6 +73,8 @@ ScoreRow row_from(const std::string &line, const std::string &where) {
     if (!ids->is_array()) throw UsageError(where + ": \"ids\" must be a list of token ids");
     for (const json &id : *ids) {
       if (!id.is_number_integer()) throw UsageError(where + ": \"ids\" must be a list of token ids, and holds " + id.dump());
+      const bool is_id = id.is_number_unsigned() && id.get<uint64_t>() <= uint64_t(std::numeric_limits<int32_t>::max());
+      if (!is_id) throw UsageError(where + ": \"ids\" holds " + id.dump() + ", which is no token id; they go from 0 to 2147483647");
       row.ids.push_back(id.get<int32_t>());
     }
   }

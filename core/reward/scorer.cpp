@@ -11,6 +11,7 @@
 #include <cstring>
 #include <deque>
 #include <limits>
+#include <span>
 
 #include "core/base/failure.h"
 #include "core/base/log.h"
@@ -78,6 +79,7 @@ struct Scorer::State {
   void lose(Worker &, const std::string &how, bool late);
   void hear(Worker &);                     // every whole message that it has sent
   void poll_once();
+  void stop_if_interrupted();
   std::string opening_failure;             // why the last worker could not open
 };
 
@@ -209,7 +211,21 @@ void Scorer::State::hear(Worker &worker) {
   if (worker.process.unreadable() && worker.state != Worker::stopped) lose(worker, "corrupted its worker, whose answer cannot be read", false);
 }
 
+void Scorer::State::stop_if_interrupted() {
+  if (!settings.interrupted || !settings.interrupted()) return;
+  for (Worker &worker : workers) {
+    if (worker.state != Worker::opening && worker.state != Worker::scoring) continue;
+    worker.process.kill_now();
+    worker.state = Worker::stopped;
+    worker.batch = {};
+  }
+  queue.clear();
+  rows = nullptr;
+  throw ScoringInterrupted();
+}
+
 void Scorer::State::poll_once() {
+  stop_if_interrupted();
   std::vector<pollfd> files;
   std::vector<Worker *> watched;
   Clock::time_point next = Clock::now() + std::chrono::milliseconds(20);  // a dead worker's child may keep its socket open
@@ -279,7 +295,14 @@ std::vector<PartScores> Scorer::score(const std::vector<ScoreRow> &rows) {
   if (rows.empty() || s.parts.empty()) return std::move(s.results);
   if (s.bench) {
     try {
-      for (uint32_t part = 0; part < s.parts.size(); ++part) s.results[part] = s.bench->score(part, rows);
+      for (uint32_t part = 0; part < s.parts.size(); ++part)
+        for (size_t begin = 0; begin < rows.size(); begin += kLargestBatch) {
+          s.stop_if_interrupted();
+          const size_t n = std::min<size_t>(kLargestBatch, rows.size() - begin);
+          PartScores some = s.bench->score(part, std::span(rows).subspan(begin, n));
+          std::copy(some.score.begin(), some.score.end(), s.results[part].score.begin() + long(begin));
+          std::move(some.why.begin(), some.why.end(), s.results[part].why.begin() + long(begin));
+        }
     } catch (const Poisoned &error) {
       throw Failure(std::string("a reward damaged this process: ") + error.what() + "; score with worker processes to contain it");
     }

@@ -38,12 +38,19 @@ struct PartScores {
 struct WorkerServices {
   // Offers host services beyond log, parallel and random to one part ("hone.host.reward_model/1"). settings still hold
   // {"$path": "DIRECTORY"}; the plugin is given index k for the k-th such setting, counted by the settings' sorted names.
-  std::function<void(class Host &, const nlohmann::json &settings)> offer;
+  // What it returns owns what was offered: kept as long as the part, let go after its plugin and before its Host. May be null.
+  std::function<std::shared_ptr<void>(class Host &, const nlohmann::json &settings)> offer;
   // Finds a Lua function in the saved script. Its row: the data row's columns and prompt, response, answer, truncated,
   // num_tokens (these five win over columns of the same name). NaN is "no score"; an exception is why there is none.
-  std::function<std::function<double(const nlohmann::json &row)>(const std::string &script, const std::string &function,
-                                                                 const nlohmann::json &arguments)> lua;
+  // key: checksum_of the row alone, to key random numbers by: the same whichever worker scores the row and beside whichever
+  // others; so equal rows draw equal numbers.
+  using LuaFunction = std::function<double(const nlohmann::json &row, uint64_t key)>;
+  std::function<LuaFunction(const std::string &script, const std::string &function, const nlohmann::json &arguments)> lua;
 };
+
+// Thrown out of a scorer once ScorerSettings::interrupted says yes. No std::exception: nothing that handles a reward's errors
+// may take it for one.
+struct ScoringInterrupted {};
 
 struct ScorerSettings {
   uint32_t workers = 0;            // processes; 0: as many as threads
@@ -53,11 +60,15 @@ struct ScorerSettings {
   uint64_t seed = 0;
   std::vector<std::filesystem::path> plugin_folders;  // become the workers' HONE_PLUGIN_PATH
   WorkerServices services;         // used with in_process only; a worker process has its own
+  // Asked at least every 100 ms while workers are waited for (in_process: between batches of rows). After a yes the busy
+  // workers are killed and ScoringInterrupted is thrown; the scorer can be used again. May be empty: never.
+  std::function<bool()> interrupted;
 };
 
 class Scorer {
  public:
   // Starts the workers and waits until all have opened their parts; Failure naming the part that cannot be opened.
+  // ScoringInterrupted.
   // Workers die with the thread that started them, so make and use a scorer on a thread that lives as long as it does.
   Scorer(std::vector<RewardPart>, ScorerSettings);
   ~Scorer();  // ends the workers
@@ -78,18 +89,29 @@ class Scorer {
 // status. HONE_WORKER_PROGRAM names another program to start instead of this one (tests).
 int run_reward_worker(int descriptor, const WorkerServices &);
 
+// All that a reward may look at, in order: prompt, text, answer, columns, ids and truncated of every row. xxh3, 64 bits.
+uint64_t checksum_of(const std::vector<ScoreRow> &);
+
 // scores.journal: one record per (step, label) batch, checksummed; a torn last record is dropped on reading.
 class ScoreJournal {
  public:
-  explicit ScoreJournal(const std::filesystem::path &);  // creates or reads what is there
-  bool find(const std::string &key, std::vector<PartScores> &out) const;  // key: "step 12"
-  void append(const std::string &key, const std::vector<PartScores> &);   // fsynced before it returns
+  // Creates it or reads what is there. read_only: nothing on the disk is created, cut or written (no file: no records), and
+  // append and truncate are Failures.
+  explicit ScoreJournal(const std::filesystem::path &, bool read_only = false);
+  // key: "step 12". content: checksum_of the rows that were scored; Failure when the key's scores are of other rows.
+  bool find(const std::string &key, uint64_t content, std::vector<PartScores> &out) const;
+  void append(const std::string &key, uint64_t content, const std::vector<PartScores> &);  // fsynced before it returns
   uint64_t length() const;
   void truncate(uint64_t length);
 
  private:
+  struct Record {
+    uint64_t content = 0;
+    std::vector<PartScores> parts;
+  };
   std::filesystem::path path_;
-  std::map<std::string, std::vector<PartScores>> records_;
+  bool read_only_ = false;
+  std::map<std::string, Record> records_;
   uint64_t length_ = 0;
 };
 

@@ -46,8 +46,19 @@ static std::vector<RewardPart> parts_of(const RunContext &context, const json &l
   return parts;
 }
 
+// A scorer asked to stop means that the run is asked to end.
+template <class Work>
+static auto unless_interrupted(const RunContext &context, const Work &work) {
+  try {
+    return work();
+  } catch (const ScoringInterrupted &) {
+    context.stop_if_interrupted();
+    throw;
+  }
+}
+
 RewardSets::RewardSets(const RunContext &context, const json &rewards, const json &stage, const std::string &where)
-    : max_unscored_(stage.value("max_unscored", 0.5)), where_(where) {
+    : context_(context), max_unscored_(stage.value("max_unscored", 0.5)), where_(where) {
   if (rewards.is_null()) return;
   ScorerSettings settings;
   settings.workers = context.pool.threads();
@@ -56,11 +67,14 @@ RewardSets::RewardSets(const RunContext &context, const json &rewards, const jso
   settings.seed = context.pipeline.seed;
   settings.plugin_folders = context.plugin_folders;
   if (settings.in_process) settings.services = worker_services();
+  settings.interrupted = [&context] { return context.interrupted(); };
+  const auto add = [&](const std::string &domain, const json &list) {
+    sets_.push_back({domain, unless_interrupted(context, [&] { return std::make_unique<Scorer>(parts_of(context, list), settings); })});
+  };
   if (rewards.is_object() && !rewards.contains("$reward")) {
-    for (const auto &[domain, list] : rewards.items())
-      sets_.push_back({domain, std::make_unique<Scorer>(parts_of(context, list), settings)});
+    for (const auto &[domain, list] : rewards.items()) add(domain, list);
   } else {
-    sets_.push_back({"", std::make_unique<Scorer>(parts_of(context, rewards), settings)});
+    add("", rewards);
   }
 }
 
@@ -85,10 +99,13 @@ ScoredRows RewardSets::score(ScoreJournal &journal, const std::string &key, cons
     if (own.empty()) continue;
     const std::string record = set.domain.empty() ? key : key + " " + set.domain;
     std::vector<PartScores> scores;
-    const bool recorded = journal.find(record, scores) && scores.size() == set.scorer->parts().size() && scores[0].score.size() == own.size();
-    if (!recorded) {
-      scores = set.scorer->score(own);
-      journal.append(record, scores);
+    const uint64_t content = checksum_of(own);
+    if (!journal.find(record, content, scores)) {
+      scores = unless_interrupted(context_, [&] { return set.scorer->score(own); });
+      journal.append(record, content, scores);
+    } else if (scores.size() != set.scorer->parts().size()) {
+      throw Failure(where_ + ": scores.journal has scores of " + record + " by " + std::to_string(scores.size()) + " rewards, and the stage has " +
+                    std::to_string(set.scorer->parts().size()) + "; the script changed since; start a new run");
     }
     for (size_t i : at) out.reward[i] = 0;
     for (size_t p = 0; p < scores.size(); ++p) {

@@ -26,7 +26,8 @@ class RewardSets {
   ~RewardSets();
   bool empty() const;
   // Scores journalled under `key` are taken from the journal; new ones are journalled before they are returned.
-  // Failure when more than max_unscored of the rows have no score, or when a row's domain has no rewards.
+  // Failure when more than max_unscored of the rows have no score, when a row's domain has no rewards, or when the journal's
+  // scores are of other rows or other rewards. Interrupted when the run is asked to end: nothing is journalled then.
   ScoredRows score(ScoreJournal &, const std::string &key, const std::vector<RowToScore> &);
 
  private:
@@ -34,6 +35,7 @@ class RewardSets {
     std::string domain;
     std::unique_ptr<Scorer> scorer;
   };
+  const RunContext &context_;
   std::vector<Set> sets_;
   double max_unscored_;
   std::string where_;

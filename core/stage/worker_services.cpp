@@ -20,7 +20,7 @@ using nlohmann::json;
 
 namespace {
 
-// The reward models of one part; lives as long as the worker.
+// The reward models of one part.
 struct RewardModels {
   explicit RewardModels(Host &host) : host(host), pool(1) {}
 
@@ -58,16 +58,13 @@ struct RewardModels {
   hone_reward_model service{};
 };
 
-void offer_reward_models(Host &host, const json &settings) {
-  auto *models = new RewardModels(host);  // as long as the worker: plugins may call at any time
+std::shared_ptr<void> offer_reward_models(Host &host, const json &settings) {
+  auto models = std::make_shared<RewardModels>(host);
   for (const auto &[name, value] : settings.items())
     if (value.is_object() && value.contains("$path")) models->open(value["$path"].get<std::string>());
-  if (models->models.empty()) {
-    delete models;
-    return;
-  }
+  if (models->models.empty()) return nullptr;
   models->service.struct_size = sizeof models->service;
-  models->service.ctx = models;
+  models->service.ctx = models.get();
   models->service.score = [](void *ctx, int64_t model, const hone_str *prompts, const hone_str *responses, uint32_t n, float *out,
                              hone_error *err) -> int32_t {
     try {
@@ -80,9 +77,10 @@ void offer_reward_models(Host &host, const json &settings) {
     }
   };
   host.offer(HONE_HOST_REWARD_MODEL, &models->service);
+  return models;
 }
 
-std::function<double(const json &)> lua_function(const std::string &script, const std::string &function, const json &arguments) {
+WorkerServices::LuaFunction lua_function(const std::string &script, const std::string &function, const json &arguments) {
   static std::map<std::string, std::shared_ptr<Script>> loaded;
   std::shared_ptr<Script> &open = loaded[script];
   if (!open) {
@@ -93,8 +91,8 @@ std::function<double(const json &)> lua_function(const std::string &script, cons
     how.base_folder = arguments.value("base_folder", "");
     open = Script::load(script, registry, host_settings(), how);
   }
-  return [open = open, function](const json &row) -> double {
-    const json answer = open->call(function, row, {open->pipeline().seed, 0});
+  return [open = open, function](const json &row, uint64_t key) -> double {
+    const json answer = open->call(function, row, {open->pipeline().seed, key});
     if (answer.is_boolean()) return answer.get<bool>() ? 1 : 0;
     if (answer.is_number()) return answer.get<double>();
     if (answer.is_null()) return std::numeric_limits<double>::quiet_NaN();

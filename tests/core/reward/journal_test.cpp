@@ -10,6 +10,7 @@
 #include <fstream>
 #include <limits>
 #include <random>
+#include <set>
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
@@ -56,30 +57,30 @@ void put(const fs::path &path, const std::string &bytes) { std::ofstream(path, s
 TEST_F(Journal, RemembersScoresToTheBit) {
   {
     ScoreJournal journal(path_);
-    for (uint32_t step = 0; step < 10; ++step) journal.append("step " + std::to_string(step), scores_of(step));
+    for (uint32_t step = 0; step < 10; ++step) journal.append("step " + std::to_string(step), step, scores_of(step));
   }
   ScoreJournal journal(path_);
   EXPECT_EQ(journal.length(), fs::file_size(path_));
   std::vector<PartScores> out;
   for (uint32_t step = 0; step < 10; ++step) {
-    ASSERT_TRUE(journal.find("step " + std::to_string(step), out));
+    ASSERT_TRUE(journal.find("step " + std::to_string(step), step, out));
     EXPECT_TRUE(equal(out, scores_of(step)));
   }
-  EXPECT_FALSE(journal.find("step 10", out));
+  EXPECT_FALSE(journal.find("step 10", 10, out));
 }
 
 TEST_F(Journal, ForgetsWhatFollowsALengthAndGrowsOnFromThere) {
   ScoreJournal journal(path_);
-  journal.append("step 1", scores_of(1));
+  journal.append("step 1", 1, scores_of(1));
   const uint64_t length = journal.length();
-  journal.append("step 2", scores_of(2));
+  journal.append("step 2", 2, scores_of(2));
   journal.truncate(length);
   std::vector<PartScores> out;
-  EXPECT_FALSE(journal.find("step 2", out));
-  EXPECT_TRUE(journal.find("step 1", out));
-  journal.append("step 2", scores_of(5));
+  EXPECT_FALSE(journal.find("step 2", 2, out));
+  EXPECT_TRUE(journal.find("step 1", 1, out));
+  journal.append("step 2", 2, scores_of(5));
   ScoreJournal again(path_);
-  ASSERT_TRUE(again.find("step 2", out));
+  ASSERT_TRUE(again.find("step 2", 2, out));
   EXPECT_TRUE(equal(out, scores_of(5)));
   EXPECT_THROW(again.truncate(again.length() + 1), Failure);
 }
@@ -88,21 +89,21 @@ TEST_F(Journal, ATornEndCostsOnlyTheTornRecord) {
   uint64_t first;
   {
     ScoreJournal journal(path_);
-    journal.append("step 1", scores_of(1));
+    journal.append("step 1", 1, scores_of(1));
     first = journal.length();
-    journal.append("step 2", scores_of(2));
+    journal.append("step 2", 2, scores_of(2));
   }
   const std::string whole = read_file(path_);
   for (size_t size = 0; size < whole.size(); size += 1 + size % 13) {
     put(path_, whole.substr(0, size));
     ScoreJournal journal(path_);
     std::vector<PartScores> out;
-    EXPECT_EQ(journal.find("step 1", out), size >= first) << size;
-    EXPECT_FALSE(journal.find("step 2", out)) << size;
+    EXPECT_EQ(journal.find("step 1", 1, out), size >= first) << size;
+    EXPECT_FALSE(journal.find("step 2", 2, out)) << size;
     EXPECT_EQ(journal.length(), size >= first ? first : 0);
-    journal.append("step 2", scores_of(7));
+    journal.append("step 2", 2, scores_of(7));
     ScoreJournal again(path_);
-    ASSERT_TRUE(again.find("step 2", out)) << size;
+    ASSERT_TRUE(again.find("step 2", 2, out)) << size;
     EXPECT_TRUE(equal(out, scores_of(7)));
   }
 }
@@ -110,7 +111,7 @@ TEST_F(Journal, ATornEndCostsOnlyTheTornRecord) {
 TEST_F(Journal, AnyFlippedBitIsNoticed) {
   {
     ScoreJournal journal(path_);
-    journal.append("step 1", scores_of(0));
+    journal.append("step 1", 1, scores_of(0));
   }
   const std::string whole = read_file(path_);
   for (size_t i = 0; i < whole.size(); ++i) {
@@ -118,20 +119,20 @@ TEST_F(Journal, AnyFlippedBitIsNoticed) {
     bad[i] = char(bad[i] ^ (1 << (i % 8)));
     put(path_, bad);
     std::vector<PartScores> out;
-    EXPECT_FALSE(ScoreJournal(path_).find("step 1", out)) << "byte " << i;
+    EXPECT_FALSE(ScoreJournal(path_).find("step 1", 1, out)) << "byte " << i;
   }
 }
 
 TEST_F(Journal, AFullDiskIsASentenceAndEarlierRecordsStay) {
   ScoreJournal journal(path_);
-  journal.append("step 1", scores_of(1));
+  journal.append("step 1", 1, scores_of(1));
   const pid_t child = fork();
   if (child == 0) {
     signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{journal.length() + 50, journal.length() + 50};
     setrlimit(RLIMIT_FSIZE, &limit);
     try {
-      journal.append("step 2", scores_of(2));
+      journal.append("step 2", 2, scores_of(2));
     } catch (const Failure &failure) {
       _exit(std::string(failure.what()).find("scores.journal") != std::string::npos ? 0 : 2);
     }
@@ -142,7 +143,83 @@ TEST_F(Journal, AFullDiskIsASentenceAndEarlierRecordsStay) {
   EXPECT_EQ(status, 0);
   EXPECT_EQ(fs::file_size(path_), journal.length());
   std::vector<PartScores> out;
-  EXPECT_TRUE(ScoreJournal(path_).find("step 1", out));
+  EXPECT_TRUE(ScoreJournal(path_).find("step 1", 1, out));
+}
+
+std::vector<ScoreRow> some_rows() {
+  std::vector<ScoreRow> rows(2);
+  rows[0] = {"p", "text", "answer", "{\"level\":1}", {1, 2}, false};
+  rows[1] = {"p", "other", "", "{}", {}, true};
+  return rows;
+}
+
+TEST(ChecksumOfRows, ChangesWithAnythingThatARewardMaySee) {
+  const std::vector<ScoreRow> rows = some_rows();
+  std::set<uint64_t> seen = {checksum_of(rows), checksum_of({})};
+  EXPECT_EQ(checksum_of(some_rows()), checksum_of(rows));
+  size_t changes = 2;
+  const auto changed = [&](const auto &change) {
+    std::vector<ScoreRow> other = rows;
+    change(other);
+    EXPECT_TRUE(seen.insert(checksum_of(other)).second) << "change " << changes;
+    ++changes;
+  };
+  changed([](auto &r) { r[0].prompt = "q"; });
+  changed([](auto &r) { r[0].text = "texT"; });
+  changed([](auto &r) { r[0].answer = "answe"; r[0].columns = "r{\"level\":1}"; });  // the same bytes, cut elsewhere
+  changed([](auto &r) { r[0].columns = "{\"level\":2}"; });
+  changed([](auto &r) { r[0].ids = {1, 3}; });
+  changed([](auto &r) { r[0].ids = {1}; });
+  changed([](auto &r) { r[1].truncated = false; });
+  changed([](auto &r) { std::swap(r[0], r[1]); });
+  changed([](auto &r) { r.pop_back(); });
+}
+
+TEST_F(Journal, GivesNoScoresToOtherResponses) {
+  const uint64_t content = checksum_of(some_rows());
+  {
+    ScoreJournal journal(path_);
+    journal.append("step 4", content, scores_of(1));
+  }
+  ScoreJournal journal(path_);
+  std::vector<PartScores> out;
+  ASSERT_TRUE(journal.find("step 4", content, out));
+  std::vector<ScoreRow> other = some_rows();
+  other[1].text = "not what was scored";
+  try {
+    journal.find("step 4", checksum_of(other), out);
+    ADD_FAILURE() << "old scores were given to other responses";
+  } catch (const Failure &failure) {
+    EXPECT_NE(std::string(failure.what()).find("scores.journal has scores of step 4 for other responses; the script, data, plugins or program changed since"),
+              std::string::npos)
+        << failure.what();
+  }
+  EXPECT_FALSE(journal.find("step 5", content, out));
+}
+
+TEST_F(Journal, ReadOnlyLeavesTheDiskAsItIs) {
+  std::vector<PartScores> out;
+  {
+    ScoreJournal none(path_, true);
+    EXPECT_FALSE(none.find("step 1", 1, out));
+    EXPECT_FALSE(fs::exists(path_));
+    EXPECT_THROW(none.append("step 1", 1, scores_of(1)), Failure);
+    EXPECT_FALSE(fs::exists(path_));
+  }
+  {
+    ScoreJournal journal(path_);
+    journal.append("step 1", 1, scores_of(1));
+    journal.append("step 2", 2, scores_of(2));
+  }
+  const std::string torn = read_file(path_).substr(0, fs::file_size(path_) - 5);
+  put(path_, torn);
+  ScoreJournal journal(path_, true);
+  EXPECT_TRUE(journal.find("step 1", 1, out));
+  EXPECT_TRUE(equal(out, scores_of(1)));
+  EXPECT_FALSE(journal.find("step 2", 2, out));
+  EXPECT_THROW(journal.append("step 2", 2, scores_of(2)), Failure);
+  EXPECT_THROW(journal.truncate(0), Failure);
+  EXPECT_EQ(read_file(path_), torn);
 }
 
 }  // namespace

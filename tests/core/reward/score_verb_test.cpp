@@ -67,6 +67,8 @@ TEST_F(ScoreVerbTest, SaysWhatIsWrongWithARowAndWhere) {
   refuses("{\"response\":3}\n", "must be text");
   refuses("{\"response\":\"a\",\"ids\":[1.5]}\n", "1.5");
   refuses("{\"response\":\"a\",\"ids\":7}\n", "list of token ids");
+  for (const std::string id : {"5000000000", "2147483648", "18446744073709551615", "-1"})
+    refuses(good + "{\"response\":\"a\",\"ids\":[1," + id + "]}\n", file + ":2: \"ids\" holds " + id + ", which is no token id");
   refuses("{\"response\":\"a\",\"truncated\":1}\n", "true or false");
   refuses("", "holds no rows");
   refuses("\n \n", "holds no rows");

@@ -10,7 +10,10 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <iterator>
+#include <memory>
 #include <set>
+#include <sstream>
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
@@ -206,6 +209,74 @@ TEST(Scorer, ServesLuaFunctionsWithTheWholeRow) {
   expect_only_these_lost(scores[3], rows, {9}, "signal 6");
 }
 
+TEST(Scorer, KeysALuaFunctionByItsRowAlone) {
+  auto rows = rows_of(60, {});
+  rows[59] = rows[3];
+  rows[58] = rows[4];
+  rows[58].ids.push_back(8);
+  std::vector<float> expected;
+  for (uint32_t workers : {1, 2, 5}) {
+    const auto scores = Scorer({lua_part("key")}, settings(workers)).score(rows).at(0).score;
+    if (expected.empty()) expected = scores;
+    EXPECT_EQ(scores, expected) << "it depends on which worker scores the row";
+  }
+  EXPECT_EQ(expected[59], expected[3]);
+  expected.pop_back();
+  EXPECT_EQ(std::set<float>(expected.begin(), expected.end()).size(), 59u) << "rows share their random numbers";
+}
+
+TEST(Scorer, StopsAHangingRewardWhenInterrupted) {
+  ScorerSettings s = settings(2, 300);
+  int asked = 0;
+  bool stop = false;
+  s.interrupted = [&] { return stop && ++asked >= 5; };
+  const auto rows = rows_of(8, {2, 5});
+  Scorer scorer({trouble("hang")}, s);
+  stop = true;
+  EXPECT_THROW(scorer.score(rows), ScoringInterrupted);
+  EXPECT_EQ(asked, 5) << "once it said yes, nothing more is waited for";
+  const auto processes = [] {
+    std::istringstream list(read_file("/proc/self/task/" + std::to_string(gettid()) + "/children"));
+    return std::distance(std::istream_iterator<int>(list), {});
+  };
+  EXPECT_EQ(processes(), 0) << "a hanging worker lives on";
+  stop = false;
+  const auto good = rows_of(8, {});
+  expect_only_these_lost(scorer.score(good).at(0), good, {}, "");
+}
+
+TEST(Scorer, StopsWaitingForAPartThatOpensForeverWhenInterrupted) {
+  RewardPart part = trouble("none");
+  part.settings["in_create"] = "hang";
+  ScorerSettings s = settings(2, 300);
+  s.setup_deadline = 300;
+  int asked = 0;
+  s.interrupted = [&] { return ++asked >= 5; };
+  EXPECT_THROW(Scorer({part}, s), ScoringInterrupted);
+  s.in_process = true;
+  s.interrupted = [&] { return ++asked >= 8; };
+  EXPECT_THROW(Scorer({trouble("none")}, s).score(rows_of(1000, {})), ScoringInterrupted);
+}
+
+TEST(Scorer, KeepsWhatWasOfferedAsLongAsThePartAndNoLonger) {
+  std::weak_ptr<int> offered;
+  ScorerSettings s = settings();
+  s.in_process = true;
+  s.services.offer = [&](Host &, const json &) {
+    auto owner = std::make_shared<int>(7);
+    offered = owner;
+    return owner;
+  };
+  {
+    Scorer scorer({trouble("none")}, s);
+    EXPECT_FALSE(offered.expired()) << "the plugin may still call it";
+    const auto rows = rows_of(200, {});
+    expect_only_these_lost(scorer.score(rows).at(0), rows, {}, "");
+    EXPECT_FALSE(offered.expired());
+  }
+  EXPECT_TRUE(offered.expired()) << "it leaks with every stage";
+}
+
 TEST(Scorer, WorkersLookForPluginsWhereTheHostDid) {
   ScorerSettings s = settings(1);
   s.plugin_folders = {"/one", "/two"};
@@ -277,8 +348,9 @@ int main(int argc, char **argv) {
   if (argc == 3 && std::string(argv[1]) == "--reward-worker") {
     hone::WorkerServices services;
     services.lua = [](const std::string &script, const std::string &function,
-                      const nlohmann::json &) -> std::function<double(const nlohmann::json &)> {
-      return [=](const nlohmann::json &row) -> double {
+                      const nlohmann::json &) -> hone::WorkerServices::LuaFunction {
+      return [=](const nlohmann::json &row, uint64_t key) -> double {
+        if (function == "key") return double(key >> 40);
         const std::string text = row.at("response");
         if (function == "folders") return std::string(std::getenv("HONE_PLUGIN_PATH")) == "/one:/two" ? 1 : 0;
         if (function == "level") return row.at("level").get<double>() + 0.5 * row.at("num_tokens").get<double>();

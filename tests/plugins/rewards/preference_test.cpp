@@ -34,7 +34,10 @@ struct LengthModel {
   }
   WorkerServices services() {
     WorkerServices out;
-    out.offer = [this](Host &host, const nlohmann::json &) { host.offer(HONE_HOST_REWARD_MODEL, &service); };
+    out.offer = [this](Host &host, const nlohmann::json &) -> std::shared_ptr<void> {
+      host.offer(HONE_HOST_REWARD_MODEL, &service);
+      return nullptr;
+    };
     return out;
   }
 };
