@@ -1,11 +1,11 @@
-// language.cpp -- the language consistency reward of DeepSeek-R1 (arXiv 2501.12948, 2.3.2): the share of the thinking's words
-// that are in the target language, told by their script.
-#include <hone/reward.hpp>
-#include <hone/thinking.hpp>
+// language.cpp -- the language consistency reward of DeepSeek-R1 (arXiv 2501.12948, 2.3.2): the share of the thinking's
+// words that are in the target language, told by their script.
 #include <unicode/uchar.h>
 #include <unicode/uscript.h>
 #include <unicode/utf8.h>
 
+#include <hone/response.hpp>
+#include <hone/reward.hpp>
 #include <map>
 
 namespace {
@@ -14,14 +14,33 @@ using Scripts = std::vector<UScriptCode>;
 
 // By ISO 639 code. Languages of one script cannot be told apart this way; what R1 cures is the mixing of scripts.
 const std::map<std::string_view, Scripts> &languages() {
-  static const std::map<std::string_view, Scripts> table = {
-      {"en", {USCRIPT_LATIN}},    {"de", {USCRIPT_LATIN}},      {"fr", {USCRIPT_LATIN}},    {"es", {USCRIPT_LATIN}},
-      {"it", {USCRIPT_LATIN}},    {"pt", {USCRIPT_LATIN}},      {"nl", {USCRIPT_LATIN}},    {"pl", {USCRIPT_LATIN}},
-      {"sv", {USCRIPT_LATIN}},    {"tr", {USCRIPT_LATIN}},      {"vi", {USCRIPT_LATIN}},    {"id", {USCRIPT_LATIN}},
-      {"zh", {USCRIPT_HAN}},      {"ko", {USCRIPT_HANGUL}},     {"ru", {USCRIPT_CYRILLIC}}, {"uk", {USCRIPT_CYRILLIC}},
-      {"bg", {USCRIPT_CYRILLIC}}, {"el", {USCRIPT_GREEK}},      {"ar", {USCRIPT_ARABIC}},   {"fa", {USCRIPT_ARABIC}},
-      {"ur", {USCRIPT_ARABIC}},   {"he", {USCRIPT_HEBREW}},     {"hi", {USCRIPT_DEVANAGARI}}, {"th", {USCRIPT_THAI}},
-      {"bn", {USCRIPT_BENGALI}},  {"ta", {USCRIPT_TAMIL}},      {"ja", {USCRIPT_HAN, USCRIPT_HIRAGANA, USCRIPT_KATAKANA}}};
+  static const std::map<std::string_view, Scripts> table = {{"en", {USCRIPT_LATIN}},
+                                                            {"de", {USCRIPT_LATIN}},
+                                                            {"fr", {USCRIPT_LATIN}},
+                                                            {"es", {USCRIPT_LATIN}},
+                                                            {"it", {USCRIPT_LATIN}},
+                                                            {"pt", {USCRIPT_LATIN}},
+                                                            {"nl", {USCRIPT_LATIN}},
+                                                            {"pl", {USCRIPT_LATIN}},
+                                                            {"sv", {USCRIPT_LATIN}},
+                                                            {"tr", {USCRIPT_LATIN}},
+                                                            {"vi", {USCRIPT_LATIN}},
+                                                            {"id", {USCRIPT_LATIN}},
+                                                            {"zh", {USCRIPT_HAN}},
+                                                            {"ko", {USCRIPT_HANGUL}},
+                                                            {"ru", {USCRIPT_CYRILLIC}},
+                                                            {"uk", {USCRIPT_CYRILLIC}},
+                                                            {"bg", {USCRIPT_CYRILLIC}},
+                                                            {"el", {USCRIPT_GREEK}},
+                                                            {"ar", {USCRIPT_ARABIC}},
+                                                            {"fa", {USCRIPT_ARABIC}},
+                                                            {"ur", {USCRIPT_ARABIC}},
+                                                            {"he", {USCRIPT_HEBREW}},
+                                                            {"hi", {USCRIPT_DEVANAGARI}},
+                                                            {"th", {USCRIPT_THAI}},
+                                                            {"bn", {USCRIPT_BENGALI}},
+                                                            {"ta", {USCRIPT_TAMIL}},
+                                                            {"ja", {USCRIPT_HAN, USCRIPT_HIRAGANA, USCRIPT_KATAKANA}}};
   return table;
 }
 
@@ -34,9 +53,11 @@ class Language final : public hone::Reward {
 
   static auto params() {
     return hone::params(
-        hone::param("expect", &Language::expect, "target language by its code (en, zh, ru, ar …), or a script by its name (Latin, Han …)"),
+        hone::param("expect", &Language::expect,
+                    "target language by its code (en, zh, ru, ar …), or a script by its name (Latin, Han …)"),
         hone::param("require_thinking", &Language::require_thinking,
-                    "whether a response without thinking, or with an empty one, scores 0; else it scores 1, and one without tags is read whole"),
+                    "whether a response without thinking, or with an empty one, scores 0; else it scores 1, and one "
+                    "without tags is read whole"),
         hone::param("open", &Language::open, "tag that starts the thinking"),
         hone::param("close", &Language::close, "tag that ends the thinking"));
   }
@@ -49,12 +70,13 @@ class Language final : public hone::Reward {
     }
     const int32_t script = u_getPropertyValueEnum(UCHAR_SCRIPT, expect.c_str());
     if (expect.size() < 4 || script == UCHAR_INVALID_CODE)
-      throw hone::Error("expect is \"" + expect + "\", which is neither the code of a language that is known here nor the name of a script");
+      throw hone::Error("expect is \"" + expect +
+                        "\", which is neither the code of a language that is known here nor the name of a script");
     scripts_ = {UScriptCode(script)};
   }
 
   float score(const hone::Response &response) const override {
-    const hone::ThinkingParts parts = hone::split_thinking(response.text, {open, close, "", ""});
+    const hone::ResponseParts parts = hone::split_response(response.text, {open, close, "", ""});
     if (!parts.thinking && require_thinking) return 0;
     const std::string_view text = parts.thinking ? *parts.thinking : response.text;
     uint64_t words = 0, ours = 0;
@@ -76,7 +98,9 @@ class Language final : public hone::Reward {
     return false;
   }
   // Punctuation, symbols and ASCII digits belong to every language; letters, marks and other digits to their script.
-  static bool tells(UChar32 c) { return c < 0 || u_isalpha(c) || (u_isdigit(c) && c > 0x7F) || (U_GET_GC_MASK(c) & U_GC_NL_MASK); }
+  static bool tells(UChar32 c) {
+    return c < 0 || u_isalpha(c) || (u_isdigit(c) && c > 0x7F) || (U_GET_GC_MASK(c) & U_GC_NL_MASK);
+  }
 
   void count(std::string_view text, uint64_t &words, uint64_t &ours) const {
     const auto *bytes = reinterpret_cast<const uint8_t *>(text.data());

@@ -13,12 +13,14 @@ bool wordish(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c =
 // The number that begins at `at`, which is at its sign or its first digit or point; its end.
 size_t end_of_number(std::string_view text, size_t at) {
   if (text[at] == '-' || text[at] == '+') ++at;
-  const auto digits = [&] { while (at < text.size() && digit(text[at])) ++at; };
+  const auto digits = [&] {
+    while (at < text.size() && digit(text[at])) ++at;
+  };
   const size_t begin = at;
   digits();
   if (at > begin && at - begin <= 3)
-    while (at + 3 < text.size() && text[at] == ',' && digit(text[at + 1]) && digit(text[at + 2]) && digit(text[at + 3]) &&
-           !(at + 4 < text.size() && digit(text[at + 4])))
+    while (at + 3 < text.size() && text[at] == ',' && digit(text[at + 1]) && digit(text[at + 2]) &&
+           digit(text[at + 3]) && !(at + 4 < text.size() && digit(text[at + 4])))
       at += 4;
   if (at + 1 < text.size() && text[at] == '.' && digit(text[at + 1])) ++at, digits();
   if (at + 1 < text.size() && text[at] == '/' && digit(text[at + 1])) ++at, digits();
@@ -26,7 +28,8 @@ size_t end_of_number(std::string_view text, size_t at) {
   return at;
 }
 
-template <class F> void each_number(std::string_view text, F &&found) {
+template <class F>
+void each_number(std::string_view text, F &&found) {
   for (size_t at = 0; at < text.size();) {
     const bool point = text[at] == '.' && at + 1 < text.size() && digit(text[at + 1]);
     if (!digit(text[at]) && !point) {
@@ -35,7 +38,8 @@ template <class F> void each_number(std::string_view text, F &&found) {
     }
     size_t begin = at;
     // A sign belongs to the number when it touches it and nothing that could be subtracted from stands before it.
-    if (begin > 0 && text[begin - 1] == '-' && (begin == 1 || !(wordish(text[begin - 2]) || text[begin - 2] == ')'))) --begin;
+    if (begin > 0 && text[begin - 1] == '-' && (begin == 1 || !(wordish(text[begin - 2]) || text[begin - 2] == ')')))
+      --begin;
     const size_t end = end_of_number(text, begin);
     found(text.substr(begin, end - begin));
     at = end;

@@ -24,10 +24,26 @@ void replace_all(std::string &text, std::string_view from, std::string_view to) 
 // The spellings that mean the same, made one.
 std::string plain(std::string_view raw) {
   std::string text(raw);
-  for (const auto &[from, to] : {std::pair<const char *, const char *>
-           {"\\left", ""}, {"\\right", ""}, {"\\dfrac", "\\frac"}, {"\\tfrac", "\\frac"}, {"\\cdot", "*"}, {"\\times", "*"},
-           {"\\div", "/"}, {"\\%", "%"}, {"\\$", ""}, {"$", ""}, {"{,}", ","}, {"\\,", ""}, {"\\!", ""}, {"\\;", " "}, {"\\ ", " "},
-           {"\xE2\x88\x92", "-"}, {"\xC3\x97", "*"}, {"\xC3\xB7", "/"}, {"\xC2\xA0", " "}, {"**", "^"}})
+  for (const auto &[from, to] : {std::pair<const char *, const char *>{"\\left", ""},
+                                 {"\\right", ""},
+                                 {"\\dfrac", "\\frac"},
+                                 {"\\tfrac", "\\frac"},
+                                 {"\\cdot", "*"},
+                                 {"\\times", "*"},
+                                 {"\\div", "/"},
+                                 {"\\%", "%"},
+                                 {"\\$", ""},
+                                 {"$", ""},
+                                 {"{,}", ","},
+                                 {"\\,", ""},
+                                 {"\\!", ""},
+                                 {"\\;", " "},
+                                 {"\\ ", " "},
+                                 {"\xE2\x88\x92", "-"},
+                                 {"\xC3\x97", "*"},
+                                 {"\xC3\xB7", "/"},
+                                 {"\xC2\xA0", " "},
+                                 {"**", "^"}})
     replace_all(text, from, to);
   return text;
 }
@@ -50,19 +66,24 @@ class Parser {
 
  private:
   struct Deeper {
-    explicit Deeper(int &depth) : depth_(depth) { if (++depth_ > kDeepest) throw NotANumber{}; }
+    explicit Deeper(int &depth) : depth_(depth) {
+      if (++depth_ > kDeepest) throw NotANumber{};
+    }
     ~Deeper() { --depth_; }
     int &depth_;
   };
 
-  void space() { while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_; }
+  void space() {
+    while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
+  }
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
   bool take(char c) { return peek() == c ? ++at_, true : false; }
   bool take(std::string_view word) { return text_.substr(at_).starts_with(word) ? at_ += word.size(), true : false; }
   static bool digit(char c) { return c >= '0' && c <= '9'; }
 
   static void bounded(const Value &value) {
-    if (bits(numerator(value.number)) > kLargestBits || bits(denominator(value.number)) > kLargestBits) throw NotANumber{};
+    if (bits(numerator(value.number)) > kLargestBits || bits(denominator(value.number)) > kLargestBits)
+      throw NotANumber{};
   }
   static unsigned bits(const Integer &n) { return n == 0 ? 0 : unsigned(msb(n < 0 ? Integer(-n) : n)) + 1; }
 
@@ -75,8 +96,10 @@ class Parser {
       if (!plus && peek() != '-') return left;
       ++at_;
       const Value right = product();
-      if (plus) left.number += right.number;
-      else left.number -= right.number;
+      if (plus)
+        left.number += right.number;
+      else
+        left.number -= right.number;
       left.decimal |= right.decimal;
       bounded(left);
     }
@@ -90,8 +113,10 @@ class Parser {
       if (!times && peek() != '/') return left;
       ++at_;
       const Value right = signed_power();
-      if (times) left.number *= right.number;
-      else divide(left.number, right.number);
+      if (times)
+        left.number *= right.number;
+      else
+        divide(left.number, right.number);
       left.decimal |= right.decimal;
       bounded(left);
     }
@@ -138,7 +163,8 @@ class Parser {
     if (inverse) n = -n;
     if (n > kLargestBits) throw NotANumber{};
     const auto power = n.convert_to<unsigned>();
-    if (uint64_t(bits(numerator(base.number))) * power > kLargestBits || uint64_t(bits(denominator(base.number))) * power > kLargestBits)
+    if (uint64_t(bits(numerator(base.number))) * power > kLargestBits ||
+        uint64_t(bits(denominator(base.number))) * power > kLargestBits)
       throw NotANumber{};
     if (base.number == 0 && inverse) throw NotANumber{};
     const Integer above = pow(numerator(base.number), power), below = pow(denominator(base.number), power);
@@ -198,7 +224,8 @@ class Parser {
     if (!digits.empty() && digits.size() <= 3) {
       for (;;) {
         const std::string_view next = text_.substr(at_);
-        if (next.size() < 4 || next[0] != ',' || !digit(next[1]) || !digit(next[2]) || !digit(next[3]) || (next.size() > 4 && digit(next[4])))
+        if (next.size() < 4 || next[0] != ',' || !digit(next[1]) || !digit(next[2]) || !digit(next[3]) ||
+            (next.size() > 4 && digit(next[4])))
           break;
         digits += next.substr(1, 3);
         at_ += 4;

@@ -1,9 +1,9 @@
 // preference.cpp -- the score of a reward model that an earlier stage trained on preferences (Bradley-Terry).
 #include <hone/draft/reward_model.h>
-#include <hone/reward.hpp>
-#include <hone/thinking.hpp>
 
 #include <cmath>
+#include <hone/response.hpp>
+#include <hone/reward.hpp>
 
 namespace {
 
@@ -22,16 +22,21 @@ class Preference final : public hone::BatchReward {
 
   static auto params() {
     return hone::params(
-        hone::param("model", &Preference::model, "the reward model: the model of a reward_model stage, or a directory", {.required = true}),
-        hone::param("part", &Preference::part,
-                    "what the model reads. answer: only the text in the answer's tags, else what follows the thinking (R1's "
-                    "helpfulness); response: all of it (R1's harmlessness)",
-                    {.choices = {"answer", "response"}}),
-        hone::param("squash", &Preference::squash, "none: the model's own number; sigmoid: 1 / (1 + exp(-(x - center) / scale))",
+        hone::param("model", &Preference::model, "the reward model: the model of a reward_model stage, or a directory",
+                    {.required = true}),
+        hone::param(
+            "part", &Preference::part,
+            "what the model reads. answer: only the text in the answer's tags, else what follows the thinking (R1's "
+            "helpfulness); response: all of it (R1's harmlessness)",
+            {.choices = {"answer", "response"}}),
+        hone::param("squash", &Preference::squash,
+                    "none: the model's own number; sigmoid: 1 / (1 + exp(-(x - center) / scale))",
                     {.choices = {"none", "sigmoid"}}),
         hone::param("center", &Preference::center, "the model's score that sigmoid maps to 0.5"),
-        hone::param("scale", &Preference::scale, "the change of the model's score that sigmoid takes for one unit", {.min = 1e-6, .max = 1e6}),
-        hone::param("no_answer", &Preference::no_answer, "score of a response that holds no answer (part = \"answer\")"),
+        hone::param("scale", &Preference::scale, "the change of the model's score that sigmoid takes for one unit",
+                    {.min = 1e-6, .max = 1e6}),
+        hone::param("no_answer", &Preference::no_answer,
+                    "score of a response that holds no answer (part = \"answer\")"),
         hone::param("open", &Preference::open, "tag that starts the thinking"),
         hone::param("close", &Preference::close, "tag that ends the thinking"),
         hone::param("answer_open", &Preference::answer_open, "tag that starts the answer"),
@@ -48,7 +53,7 @@ class Preference final : public hone::BatchReward {
     std::vector<hone_str> prompts, texts;
     std::vector<size_t> asked;
     for (size_t i = 0; i < responses.size(); ++i) {
-      const std::string_view text = part == "answer" ? answer_of(responses[i].text) : responses[i].text;
+      const std::string_view text = part == "answer" ? hone::answer_of(responses[i].text, tags_) : responses[i].text;
       if (part == "answer" && text.empty()) {
         out.set(i, float(no_answer));
         continue;
@@ -60,25 +65,26 @@ class Preference final : public hone::BatchReward {
     if (asked.empty()) return;
     std::vector<float> scores(asked.size(), std::numeric_limits<float>::quiet_NaN());
     hone_error error{};
-    const int32_t code = service_.score(service_.ctx, model.index, prompts.data(), texts.data(), uint32_t(asked.size()), scores.data(), &error);
-    if (code != HONE_OK) throw hone::Error(error.text[0] ? std::string(error.text, ::strnlen(error.text, sizeof error.text))
-                                                         : "the reward model failed with code " + std::to_string(code));
+    const int32_t code = service_.score(service_.ctx, model.index, prompts.data(), texts.data(), uint32_t(asked.size()),
+                                        scores.data(), &error);
+    if (code != HONE_OK)
+      throw hone::Error(error.text[0] ? std::string(error.text, ::strnlen(error.text, sizeof error.text))
+                                      : "the reward model failed with code " + std::to_string(code));
     for (size_t j = 0; j < asked.size(); ++j) {
-      if (!std::isfinite(scores[j])) out.fail(asked[j], "the reward model gave no finite number");
-      else out.set(asked[j], squash == "sigmoid" ? float(1 / (1 + std::exp(-(double(scores[j]) - center) / scale))) : scores[j]);
+      if (!std::isfinite(scores[j]))
+        out.fail(asked[j], "the reward model gave no finite number");
+      else
+        out.set(asked[j],
+                squash == "sigmoid" ? float(1 / (1 + std::exp(-(double(scores[j]) - center) / scale))) : scores[j]);
     }
   }
 
  private:
-  std::string_view answer_of(std::string_view text) const {
-    const hone::ThinkingParts parts = hone::split_thinking(text, tags_);
-    return hone::trimmed(parts.answer.value_or(parts.rest));
-  }
-
   hone_reward_model service_{};
-  hone::ThinkingTags tags_;
+  hone::Tags tags_;
 };
 
 }  // namespace
 
-HONE_PLUGIN("org.hone.preference", "1.0.0", hone::component<Preference>("preference", "the score of a reward model trained on preferences"));
+HONE_PLUGIN("org.hone.preference", "1.0.0",
+            hone::component<Preference>("preference", "the score of a reward model trained on preferences"));

@@ -20,6 +20,7 @@ struct Tally {
   std::vector<double> correct, any, consensus;        // per question
   std::map<std::string, std::vector<double>> others;  // per question, of each further reward
   uint64_t responses = 0, formatted = 0, mixed = 0, truncated = 0, tokens = 0, unscored = 0;
+  uint64_t tagged = 0;  // responses with an answer between its tags: without any there is no vote
 };
 
 Json list_of(const std::vector<double> &values) { return Json(std::vector<Json>(values.begin(), values.end())); }
@@ -41,7 +42,8 @@ Json to_json(const Tally &t) {
                                           {"mixed", t.mixed},
                                           {"truncated", t.truncated},
                                           {"tokens", t.tokens},
-                                          {"unscored", t.unscored}});
+                                          {"unscored", t.unscored},
+                                          {"tagged", t.tagged}});
 }
 Tally tally_of(const Json &json) {
   const auto count = [&](const char *name) { return static_cast<uint64_t>(json[name].as_integer()); };
@@ -54,7 +56,8 @@ Tally tally_of(const Json &json) {
           count("mixed"),
           count("truncated"),
           count("tokens"),
-          count("unscored")};
+          count("unscored"),
+          count("tagged")};
   for (const auto &[name, values] : json["others"].as_table()) t.others[name] = numbers_of(values);
   return t;
 }
@@ -83,6 +86,7 @@ class Eval final : public hone::Stage {
   std::string metric = "accuracy", expect = "en";
   std::string open = "<think>", close = "</think>", answer_open = "<answer>", answer_close = "</answer>";
   double threshold = 0.5;
+  bool opened = false;
   uint32_t num_generations = 4, max_completion_length = 256, batch_size = 64, top_k = 0, record = 4;
   float temperature = 0.6f, top_p = 0.95f, min_p = 0;
 
@@ -114,8 +118,10 @@ class Eval final : public hone::Stage {
                     {.choices = {"", "en", "de", "fr", "es", "it", "ru", "el", "ar", "he", "hi", "zh", "ja", "ko"}}),
         hone::param("open", &E::open, "tag that starts the thinking"),
         hone::param("close", &E::close, "tag that ends it"),
-        hone::param("answer_open", &E::answer_open, "tag that starts the answer"),
-        hone::param("answer_close", &E::answer_close, "tag that ends it"),
+        hone::param("answer_open", &E::answer_open,
+                    "tag that starts the answer; empty: the answer is what follows the thinking, and none votes"),
+        hone::param("answer_close", &E::answer_close, "tag that ends it; empty together with answer_open"),
+        hone::param("opened", &E::opened, "whether the prompt already ends with the tag that starts the thinking"),
         hone::param("record", &E::record,
                     "questions of each domain whose first response is kept as a row of stage.data"));
   }
@@ -123,6 +129,8 @@ class Eval final : public hone::Stage {
   void start(const hone::Services &services) {
     host_ = hone::StageHost(services);
     metrics_ = hone::Metrics(services);
+    if (answer_open.empty() != answer_close.empty())
+      throw hone::Error("give both answer_open and answer_close, or leave both empty");
     tags_ = {open, close, answer_open, answer_close};
     if (model) models_.push_back(model);
     const Json handles = Json::parse(models.text);
@@ -137,6 +145,7 @@ class Eval final : public hone::Stage {
 
   bool step() override {
     read_questions();
+    if (next_ == models_.size() * batches_.size()) return false;
     const size_t which = next_ / batches_.size();
     const auto [begin, end] = batches_[next_ % batches_.size()];
     measure(models_[which], begin, end);
@@ -185,7 +194,8 @@ class Eval final : public hone::Stage {
       throw hone::Error("the questions have changed since the stage was saved; start a new run");
   }
 
-  // The name of the column that counts as accuracy among those that judged this domain.
+  // The name of the column that counts as accuracy. The set of rewards decides, not which of them gave a number: no
+  // score is never replaced by another reward's.
   const std::string &accuracy_column(const std::map<std::string, std::vector<double>> &parts,
                                      const std::string &domain) const {
     if (const auto found = parts.find(metric); found != parts.end()) return found->first;
@@ -227,16 +237,14 @@ class Eval final : public hone::Stage {
         .texts("domain", domain);
     rows.int_lists("ids", ids).ints("truncated", truncated);
     const hone::TableView scores = host_.score(rewards, rows.view(), step);
-    std::map<std::string, std::vector<double>>
-        parts;  // those that judged this domain: the others' columns are NaN throughout
+    std::map<std::string, std::vector<double>> parts;  // a column for each reward of this domain
     for (const hone_column &column : scores.columns()) {
       const std::string name(hone::detail::view(column.name));
       const auto values = scores.floats(name);
-      const bool judged = std::any_of(values.begin(), values.end(), [](double v) { return !std::isnan(v); });
-      if (name != "reward" && judged) parts[name].assign(values.begin(), values.end());
+      if (name != "reward") parts[name].assign(values.begin(), values.end());
     }
     if (parts.empty())
-      throw hone::Error("no reward gave any score" + (domain[0].empty() ? "" : " in domain \"" + domain[0] + "\""));
+      throw hone::Error("no reward judges" + (domain[0].empty() ? " the responses" : " domain \"" + domain[0] + "\""));
     const std::string &accuracy = accuracy_column(parts, domain[0]);
 
     Tally &tally = tallies_[domain[0]];
@@ -245,12 +253,13 @@ class Eval final : public hone::Stage {
       ++tally.responses;
       tally.tokens += ids[i].size();
       tally.truncated += truncated[i] != 0;
-      tally.formatted += hone::well_formed(response[i], tags_);
-      tally.mixed += !expect.empty() && has_foreign_word(hone::thinking_of(response[i], tags_), expect);
+      const hone::ResponseParts said = hone::split_response(response[i], tags_);
+      tally.tagged += said.answer.has_value();
+      tally.formatted += hone::well_formed(response[i], truncated[i] != 0, tags_, opened);
+      tally.mixed += !expect.empty() && has_foreign_word(said.thinking.value_or(""), expect);
       tally.unscored += std::isnan(parts[accuracy][i]);
     }
-    const double so_far = mean(tally.correct);
-    metrics_.put(column(domain[0], "pass@1"), so_far);
+    if (!tally.correct.empty()) metrics_.put(column(domain[0], "pass@1"), mean(tally.correct));
     emit_samples(which, begin, n, prompt, response, answer, domain, parts[accuracy], truncated);
   }
 
@@ -275,12 +284,14 @@ class Eval final : public hone::Stage {
     }
   }
 
-  // The commonest answer; of equally common ones, the one given first. Responses without an answer do not vote.
+  // The commonest answer; of equally common ones, the one given first. Only an answer between its tags votes: what a
+  // reward would take out of other text is not known here.
   bool consensus_is_correct(const std::vector<double> &values, size_t first,
                             const std::vector<std::string> &response) const {
     std::map<std::string_view, std::pair<uint32_t, size_t>> votes;  // answer -> count, first row
     for (size_t i = first; i < first + num_generations; ++i)
-      if (const auto answer = hone::answer_of(response[i], tags_); !answer.empty() && !std::isnan(values[i]))
+      if (const auto answer = hone::trimmed(hone::split_response(response[i], tags_).answer.value_or(""));
+          !answer.empty() && !std::isnan(values[i]))
         ++votes.try_emplace(answer, 0u, i).first->second.first;
     const std::pair<uint32_t, size_t> *best = nullptr;
     for (const auto &[answer, vote] : votes)
@@ -308,7 +319,7 @@ class Eval final : public hone::Stage {
       put_mean("pass@1", t.correct);
       if (num_generations > 1) {
         put("pass@" + std::to_string(num_generations), mean(t.any));
-        put("cons@" + std::to_string(num_generations), mean(t.consensus));
+        if (t.tagged > 0) put("cons@" + std::to_string(num_generations), mean(t.consensus));
       }
       for (const auto &[name, values] : t.others) put_mean(name, values);
       put("format", share(t.formatted));

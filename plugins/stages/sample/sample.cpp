@@ -78,6 +78,7 @@ class Sample final : public hone::Stage {
 
   bool step() override {
     read_prompts();
+    if (!unfinished()) return finish();
     const size_t end = std::min(prompt_.size(), next_ + batch_size);
     Batch batch = sample(next_, end);
     std::vector<bool> allowed(batch.size(), true);
@@ -94,14 +95,10 @@ class Sample final : public hone::Stage {
     next_ = end;
     ++steps_;
     host_.progress(next_, prompt_.size());
-    if (next_ < prompt_.size() && (limit == 0 || kept_ < limit)) return true;
+    if (unfinished()) return true;
     log_.info("kept " + std::to_string(kept_) + (mode == "pairs" ? " pairs of " : " of ") + std::to_string(sampled_) +
               " responses to " + std::to_string(next_) + " prompts");
-    if (kept_ == 0)
-      throw hone::Error("none of the " + std::to_string(sampled_) +
-                        " responses was kept, so there is no data for the next stage; "
-                        "loosen `keep` or `threshold`, or sample more");
-    return false;
+    return finish();
   }
 
   std::string save() const override {
@@ -144,6 +141,17 @@ class Sample final : public hone::Stage {
       return table;
     }
   };
+
+  bool unfinished() const { return next_ < prompt_.size() && (limit == 0 || kept_ < limit); }
+
+  // False, or why there is nothing to go on with.
+  bool finish() const {
+    if (kept_ == 0)
+      throw hone::Error("none of the " + std::to_string(sampled_) +
+                        " responses was kept, so there is no data for the next stage; "
+                        "loosen `keep` or `threshold`, or sample more");
+    return false;
+  }
 
   // Once in a process; the host reads the same rows each time.
   void read_prompts() {

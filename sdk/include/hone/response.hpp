@@ -1,6 +1,7 @@
 // response.hpp -- the parts of a reasoning model's response: <think> thinking </think> <answer> answer </answer>.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -8,63 +9,85 @@
 
 namespace hone HONE_HIDDEN {
 
+// The tags as the template of arXiv 2501.12948 has them. An empty tag occurs nowhere; both tags of the answer empty:
+// answers are not tagged.
 struct Tags {
   std::string open = "<think>", close = "</think>", answer_open = "<answer>", answer_close = "</answer>";
 };
 
-namespace detail {
+// Views into the response.
+struct ResponseParts {
+  // Between the tags; from the response's start when the prompt ended with `open`; to its end when never closed.
+  std::optional<std::string_view> thinking;
+  bool closed = false;    // the thinking came to its end
+  std::string_view rest;  // what follows the last `close`; all, without tags; nothing when the thinking never ended
+  std::optional<std::string_view> answer;  // inside the last whole pair of answer tags of `rest`
+};
 
-inline bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+inline ResponseParts split_response(std::string_view text, const Tags &tags = {}) {
+  constexpr size_t none = std::string_view::npos;
+  ResponseParts out;
+  const size_t open = tags.open.empty() ? none : text.find(tags.open);
+  const size_t close = tags.close.empty() ? none : text.rfind(tags.close);
+  const size_t begin = open == none || (close != none && close < open) ? 0 : open + tags.open.size();
+  if (close != none) {
+    out.closed = true;
+    out.thinking = text.substr(begin, close - begin);
+    out.rest = text.substr(close + tags.close.size());
+  } else if (open != none) {
+    out.thinking = text.substr(begin);
+  } else {
+    out.rest = text;
+  }
+  if (!tags.answer_open.empty() && !tags.answer_close.empty()) {
+    const size_t end = out.rest.rfind(tags.answer_close);
+    const size_t start = end == none ? none : out.rest.substr(0, end).rfind(tags.answer_open);
+    if (start != none) {
+      const size_t from = start + tags.answer_open.size();
+      out.answer = out.rest.substr(from, end - from);
+    }
+  }
+  return out;
+}
 
+// Without the white space of ASCII at both ends.
 inline std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
+  const size_t begin = text.find_first_not_of(" \t\r\n\f\v");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\r\n\f\v") - begin + 1);
 }
 
-// An empty tag occurs nowhere.
-inline size_t find_tag(std::string_view text, std::string_view tag, size_t from = 0) {
-  return tag.empty() ? std::string_view::npos : text.find(tag, from);
-}
-
-}  // namespace detail
-
-// What stands between the first opening tag of the thinking and the closing one after it, or the text's end when it is
-// never closed; without an opening tag, what stands before the first closing tag; without either, nothing.
-inline std::string_view thinking_of(std::string_view text, const Tags &tags = {}) {
-  const size_t open = detail::find_tag(text, tags.open);
-  const size_t begin = open == text.npos ? 0 : open + tags.open.size();
-  const size_t close = detail::find_tag(text, tags.close, begin);
-  if (open == text.npos && close == text.npos) return {};
-  return detail::trimmed(text.substr(begin, close == text.npos ? text.npos : close - begin));
-}
-
-// What stands inside the last pair of answer tags; else what follows the last closing tag of the thinking; else, when
-// the response shows no thinking at all, the whole of it.
+// What a reader is given as the answer: the tagged one, else all that follows the thinking; empty when it never ended.
 inline std::string_view answer_of(std::string_view text, const Tags &tags = {}) {
-  if (const size_t open = tags.answer_open.empty() ? text.npos : text.rfind(tags.answer_open); open != text.npos) {
-    const size_t begin = open + tags.answer_open.size(), end = detail::find_tag(text, tags.answer_close, begin);
-    if (end != text.npos) return detail::trimmed(text.substr(begin, end - begin));
-  }
-  if (const size_t close = tags.close.empty() ? text.npos : text.rfind(tags.close); close != text.npos)
-    return detail::trimmed(text.substr(close + tags.close.size()));
-  return detail::find_tag(text, tags.open) == text.npos ? detail::trimmed(text) : std::string_view{};
+  const ResponseParts parts = split_response(text, tags);
+  return trimmed(parts.answer.value_or(parts.rest));
 }
 
-// Each tag once, in order, with nothing but white space outside them and something inside both pairs.
-inline bool well_formed(std::string_view text, const Tags &tags = {}) {
-  size_t at = 0;
-  std::string_view part[4];  // what stands before each tag
-  const std::string *const order[] = {&tags.open, &tags.close, &tags.answer_open, &tags.answer_close};
-  for (int i = 0; i < 4; ++i) {
-    const size_t found = detail::find_tag(text, *order[i]);
-    if (found == text.npos || found < at || detail::find_tag(text, *order[i], found + order[i]->size()) != text.npos)
-      return false;
-    part[i] = detail::trimmed(text.substr(at, found - at));
-    at = found + order[i]->size();
+// Each tag exactly once and in order, only white space outside, neither part empty, and come to its end by itself.
+// opened: the prompt already ends with tags.open, so that the response must not have it.
+inline bool well_formed(std::string_view text, bool truncated, const Tags &tags = {}, bool opened = false) {
+  const auto filled = [&tags](std::string_view part) {
+    for (const std::string *tag : {&tags.open, &tags.close, &tags.answer_open, &tags.answer_close})
+      if (!tag->empty() && part.find(*tag) != part.npos) return false;
+    return !trimmed(part).empty();
+  };
+  if (truncated || tags.open.empty() || tags.close.empty()) return false;
+  if (!opened) {
+    text = trimmed(text);
+    if (!text.starts_with(tags.open)) return false;
+    text.remove_prefix(tags.open.size());
   }
-  return part[0].empty() && !part[1].empty() && part[2].empty() && !part[3].empty() &&
-         detail::trimmed(text.substr(at)).empty();
+  const size_t end = text.find(tags.close);
+  if (end == text.npos) return false;
+  std::string_view answer = trimmed(text.substr(end + tags.close.size()));
+  if (!tags.answer_open.empty()) {
+    if (answer.size() < tags.answer_open.size() + tags.answer_close.size() || !answer.starts_with(tags.answer_open) ||
+        !answer.ends_with(tags.answer_close))
+      return false;
+    answer.remove_prefix(tags.answer_open.size());
+    answer.remove_suffix(tags.answer_close.size());
+  }
+  return filled(text.substr(0, end)) && filled(answer);
 }
 
 }  // namespace HONE_HIDDEN

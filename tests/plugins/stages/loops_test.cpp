@@ -10,6 +10,7 @@
 #include "core/base/failure.h"
 #include "core/stage/table.h"
 #include "hone/draft/stage.h"
+#include "tests/plugins/rewards/open_reward.h"
 #include "tests/support/built_component.h"
 
 namespace hone {
@@ -32,6 +33,7 @@ class FakeHost {
       judge;  // "reward" is their sum
   std::function<bool(const json &)> keep;
   std::vector<json> emitted, results;
+  int rollouts = 0;
 
   FakeHost() : pool_(1), host_(pool_, 1) {
     services_ = {sizeof services_, this, data, rollout, score, call, emit, result, model_name, progress};
@@ -59,6 +61,7 @@ class FakeHost {
   static int32_t rollout(void *ctx, int64_t model, const hone_table *prompts, const hone_sampling *how, hone_table *out,
                          hone_error *) {
     FakeHost &host = self(ctx);
+    ++host.rollouts;
     const TableReader reader(*prompts, "test");
     std::vector<int64_t> prompt_row, truncated;
     std::vector<std::string> response;
@@ -119,24 +122,37 @@ class FakeHost {
   std::map<std::string, OwnedTable> given_;
 };
 
-// Runs a stage to its end. After `stop` steps (if it gets there) it is saved, destroyed, made anew and loaded.
+// Runs a stage to its end. After `stop` steps (if it gets there) it is saved, destroyed, made anew and loaded. A step
+// after the end, in the same process or in one that goes on from there, is over at once and does nothing.
 void run_stage(FakeHost &host, const std::string &name, const json &settings, int stop = -1) {
   auto stage = std::make_unique<BuiltInstance>(host.host(), "stage", name, settings);
   hone_stage methods = stage->methods<hone_stage>();
   hone_error err{};
+  const auto go_on_elsewhere = [&] {
+    std::string saved;
+    check_call(methods.save(
+                   stage->self(),
+                   [](void *arg, hone_str part) { static_cast<std::string *>(arg)->append(part.data, part.size); },
+                   &saved, &err),
+               err, name);
+    stage = std::make_unique<BuiltInstance>(host.host(), "stage", name, settings);
+    check_call(methods.load(stage->self(), {saved.data(), saved.size()}, &err), err, name);
+  };
   for (int32_t step = 0, again = HONE_AGAIN; again == HONE_AGAIN; ++step) {
-    if (step == stop) {
-      std::string saved;
-      check_call(methods.save(
-                     stage->self(),
-                     [](void *arg, hone_str part) { static_cast<std::string *>(arg)->append(part.data, part.size); },
-                     &saved, &err),
-                 err, name);
-      stage = std::make_unique<BuiltInstance>(host.host(), "stage", name, settings);
-      check_call(methods.load(stage->self(), {saved.data(), saved.size()}, &err), err, name);
-    }
+    if (step == stop) go_on_elsewhere();
     check_call(methods.step(stage->self(), &again, &err), err, name);
     ASSERT_LT(step, 1000);
+  }
+  const auto emitted = host.emitted, results = host.results;
+  const int rollouts = host.rollouts;
+  for (int twice = 0; twice < 2; ++twice) {
+    int32_t again = HONE_AGAIN;
+    check_call(methods.step(stage->self(), &again, &err), err, name);
+    ASSERT_EQ(again, HONE_DONE);
+    ASSERT_EQ(host.rollouts, rollouts) << "a step after the end sampled";
+    ASSERT_EQ(host.emitted, emitted);
+    ASSERT_EQ(host.results, results);
+    go_on_elsewhere();
   }
 }
 
@@ -211,11 +227,11 @@ TEST_F(SampleStage, PassingKeepsThoseAtTheThresholdOrAbove) {
 }
 
 TEST_F(SampleStage, BestKeepsTheFirstOfTheHighestForEachPrompt) {
-  run_stage(*this, "sample", settings({{"mode", "best"}}));
+  run_stage(*this, "sample", settings({{"mode", "best"}, {"num_generations", 8}}));
   ASSERT_EQ(emitted.size(), 10u);
   for (int p = 0; p < 10; ++p) {
     int best = -1;
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i < 8; ++i)
       if (!std::isnan(reward_of(p, i)) && (best < 0 || reward_of(p, i) > reward_of(p, best))) best = i;
     EXPECT_EQ(responses()[p], std::to_string(p) + ":" + std::to_string(best));
   }
@@ -253,6 +269,30 @@ TEST_F(SampleStage, PairsOfAnswersLeaveTheThinkingOut) {
     EXPECT_EQ(row.at("chosen"), "1");
     EXPECT_EQ(row.at("rejected"), "0");
   }
+}
+
+TEST_F(SampleStage, AnAnswerInsideTheThinkingIsNoAnswer) {
+  respond = [](int64_t, const std::string &prompt, uint32_t i) {
+    const std::string draft = "<think> <answer> draft " + prompt + std::to_string(i) + " </answer>";
+    return i < 2 ? draft + " </think> " + std::to_string(i) : draft;  // those of the last two never end
+  };
+  judge = [](const std::string &, const std::string &response) {
+    return std::map<std::string, double>{{"right", response.ends_with("1")}};
+  };
+  run_stage(*this, "sample", settings({{"mode", "pairs"}, {"part", "answer"}, {"num_generations", 2}}));
+  ASSERT_EQ(emitted.size(), 10u);
+  for (const json &row : emitted) {
+    EXPECT_EQ(row.at("chosen"), "1");
+    EXPECT_EQ(row.at("rejected"), "0");
+  }
+  emitted.clear();
+  judge = [](const std::string &prompt, const std::string &response) {  // best: 1, worst: one that never ends
+    const bool open = response.find("</think>") == response.npos;
+    return std::map<std::string, double>{{"right", prompt != "0" && open ? -1 : response.ends_with("1")}};
+  };
+  run_stage(*this, "sample", settings({{"mode", "pairs"}, {"part", "answer"}}));
+  ASSERT_EQ(emitted.size(), 1u) << "without an answer there is nothing to compare";
+  EXPECT_EQ(emitted[0].at("prompt"), "0");
 }
 
 TEST_F(SampleStage, TheScriptsFunctionSeesTheRowAndDecides) {
@@ -338,8 +378,11 @@ class EvalStage : public ::testing::Test, public FakeHost {
       return std::map<std::string, double>{{"accuracy", right}, {"help", 0.5 * right}};
     };
   }
+  // Looks random, so that answers tie now and then.
   static int digit(int64_t model, int q, uint32_t i) {
-    return static_cast<int>((q * 3 + i * i + static_cast<uint32_t>(model) * (q + 1)) % 4);
+    const uint32_t h =
+        (static_cast<uint32_t>(q) + 1) * 2654435761u ^ (i + 1) * 40503u * (static_cast<uint32_t>(model) + 3);
+    return static_cast<int>((h * 2246822519u) >> 30);
   }
   static std::string tagged(int d) { return "<think> x </think> <answer> " + std::to_string(d) + " </answer>"; }
   json settings(const json &more = json::object()) {
@@ -448,6 +491,67 @@ TEST_F(EvalStage, LeavesUnscoredResponsesOutAndSaysHowMany) {
   size_t right = 0;
   for (const Question &q : questions) right += q.prompt != "q3" && q.prompt < "q5";
   EXPECT_NEAR(results[0].at("pass@1"), static_cast<double>(right) / 10, 1e-12);
+}
+
+TEST_F(EvalStage, NoScoreNeverBecomesAnotherRewardsNumber) {
+  for (Question &q : questions) q.domain = "";
+  judge = [](const std::string &prompt, const std::string &) {  // the second batch of three has no accuracy at all
+    const int q = std::stoi(prompt.substr(1));
+    return std::map<std::string, double>{{"accuracy", q >= 3 && q < 6 ? kNone : 1}, {"help", 0.25}};
+  };
+  run_stage(*this, "eval", settings({{"models", {handle("$model", 0)}}}));
+  EXPECT_EQ(results[0].at("pass@1"), 1);
+  EXPECT_EQ(results[0].at("help"), 0.25);
+  EXPECT_EQ(results[0].at("questions"), 8);
+  EXPECT_NEAR(results[0].at("unscored"), 3 * 5 / 55.0, 1e-12);
+  results.clear();
+  judge = [](const std::string &, const std::string &) {
+    return std::map<std::string, double>{{"accuracy", kNone}, {"help", 0.25}};
+  };
+  run_stage(*this, "eval", settings({{"models", {handle("$model", 0)}}}));
+  for (const char *name : {"pass@1", "pass@1_ci", "pass@5", "cons@5"}) EXPECT_FALSE(results[0].contains(name)) << name;
+  EXPECT_EQ(results[0].at("help"), 0.25);
+  EXPECT_EQ(results[0].at("questions"), 0);
+  EXPECT_EQ(results[0].at("unscored"), 1);
+}
+
+TEST_F(EvalStage, VotesOnlyWhereAnswersAreTagged) {
+  respond = [](int64_t, const std::string &prompt, uint32_t i) -> std::string {
+    const int q = std::stoi(prompt.substr(1));
+    if (q >= 7) return "<think> x <answer> 1 </answer> </think> the answer is " + std::to_string(q % 4);
+    return i == 4 ? tagged(q % 4) : "<think> x </think> it is one";  // one vote with a tag against four without
+  };
+  run_stage(*this, "eval", settings({{"models", {handle("$model", 0)}}}));
+  EXPECT_EQ(results[0].at("calc/cons@5"), 1);
+  EXPECT_TRUE(results[0].contains("talk/pass@5"));
+  EXPECT_FALSE(results[0].contains("talk/cons@5"));
+}
+
+TEST_F(EvalStage, CallsTheSameResponsesWellFormedAsTheFormatReward) {
+  const std::string whole = "<think> a </think> <answer> b </answer>", bare = "<think> a </think> b";
+  const std::vector<json> tags = {
+      json::object(), {{"answer_open", ""}, {"answer_close", ""}}, {{"opened", true}}, {{"open", "{"}, {"close", "}"}}};
+  size_t good = 0, bad = 0;
+  for (const json &own : tags) {
+    OpenReward reward("format", own);
+    for (const std::string &text :
+         {whole, whole + " x", "x " + whole, " " + whole + "\n", bare, bare.substr(8), whole.substr(8),
+          "<think> " + std::string(60, 'a') + whole.substr(9),
+          "<think> a <answer> b </answer> </think>" + whole.substr(18), "<think>" + whole,
+          std::string("{a}<answer>b</answer>"), std::string("<think> a </think> <answer> </answer>"),
+          std::string("<think> a"), std::string()}) {
+      respond = [&](int64_t, const std::string &, uint32_t) { return text; };
+      results.clear();
+      json all = settings({{"models", {handle("$model", 0)}}, {"num_generations", 1}, {"batch_size", 11}});
+      all.update(own);
+      run_stage(*this, "eval", all);
+      const float expected = reward(text, "", text.size() > 60);
+      (expected == 1 ? good : bad) += 1;
+      EXPECT_EQ(results.at(0).at("calc/format"), expected) << text << " with " << own;
+    }
+  }
+  EXPECT_GE(good, 5u);
+  EXPECT_GE(bad, 5u);
 }
 
 TEST_F(EvalStage, SaysWhichRewardIsMissing) {

@@ -55,7 +55,7 @@ typedef struct hone_stage_host {
                      hone_error *err);
   // rows needs "prompt", "response", and may have "answer", "columns", "domain", "ids", "truncated". rewards is a reward
   // handle (one or many with weights). Gives "reward" (FLOAT: the weighted sum; NaN when a part has no score) and one
-  // FLOAT column per reward, by its name. Scores are journalled under `step`. [main]
+  // FLOAT column per reward of these rows' domains, by its label, even if all NaN. Journalled under `step`. [main]
   int32_t (*score)(void *ctx, int64_t rewards, const hone_table *rows, uint32_t step, hone_table *out, hone_error *err);
   // Calls a Lua function once for each row, with the row as a table; *keep[i] is whether it answered true. [main]
   int32_t (*call)(void *ctx, int64_t function, const hone_table *rows, uint8_t *keep, hone_error *err);
