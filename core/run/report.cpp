@@ -105,7 +105,7 @@ void put_stages(std::string &page, const std::vector<StageData> &stages) {
             (stage.seconds > 0 ? human_seconds(stage.seconds) : "–") + "</td><td>" + ends(stage, "reward") +
             "</td><td>" + ends(stage, "loss") + "</td></tr>\n";
     tokens += stage.tokens;
-    seconds += stage.seconds;
+    if (!stage.cached) seconds += stage.seconds;  // spent in the earlier run, not in this one
   }
   page += "<tr><td>all</td><td></td><td></td><td>" + short_number(tokens) + "</td><td>" + human_seconds(seconds) +
           "</td><td></td><td></td></tr>\n";

@@ -111,7 +111,8 @@ void read_summary(const fs::path &run, StageData &stage) {
   stage.tokens = number_or(summary, "tokens", stage.tokens);
   stage.seconds = number_or(summary, "seconds", stage.seconds);
   stage.steps = static_cast<uint64_t>(std::max(0.0, number_or(summary, "steps", static_cast<double>(stage.steps))));
-  stage.cached = stage.metrics.empty() && stage.steps > 0;
+  const auto cached = summary.find("cached");  // names what was taken instead of training
+  stage.cached = cached != summary.end() && cached->is_string();
 }
 
 // At most `most` of them, evenly spread, the first and the last among them.

@@ -44,7 +44,8 @@ struct StageData {
   std::map<std::string, Line> metrics;
   uint64_t steps = 0;
   double tokens = 0, seconds = 0;
-  bool done = false, cached = false;
+  bool done = false;
+  bool cached = false;  // its model was taken from an earlier run: tokens and seconds were spent there
   std::vector<Completions> completions;
 };
 

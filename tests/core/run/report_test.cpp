@@ -10,6 +10,7 @@
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "core/run/chart.h"
 #include "core/run/report_data.h"
 #include "core/run/run_directory.h"
@@ -109,6 +110,22 @@ TEST_F(Report, HoldsResultsCurvesCompletionsAndSettings) {
     EXPECT_NE(page.find(expected), page.npos) << expected;
   EXPECT_EQ(page.find("second of its group"), page.npos) << "only the first response of a group is shown";
   EXPECT_EQ(page.find("step 31"), page.npos) << "a line that is not whole yet was read";
+}
+
+TEST_F(Report, TellsAKeptStageByItsSummaryAndLeavesItsTimeOut) {
+  make_run();
+  // The kept stage has its curves all the same, and an evaluation has steps but no metrics.
+  StageDirectory(run / "01-r1_zero").mark_done({{"steps", 30}, {"seconds", 3600}, {"cached", "8f00"}});
+  StageDirectory(run / "02-eval").mark_done({{"steps", 4}, {"seconds", 21}});
+  const std::string page = read_file(write_report(run));
+  const auto row_of = [&](const std::string &name) {
+    const size_t begin = page.find("<tr><td>" + name + "</td>");
+    return begin == page.npos ? "" : page.substr(begin, page.find("</tr>", begin) - begin);
+  };
+  EXPECT_NE(row_of("01-r1_zero").find("grpo (kept from an earlier run)"), std::string::npos) << row_of("01-r1_zero");
+  EXPECT_NE(row_of("01-r1_zero").find("<td>" + human_seconds(3600) + "</td>"), std::string::npos);
+  EXPECT_EQ(row_of("02-eval").find("kept"), std::string::npos) << row_of("02-eval");
+  EXPECT_NE(row_of("all").find("<td>" + human_seconds(21) + "</td>"), std::string::npos) << row_of("all");
 }
 
 TEST_F(Report, LetsNoMarkupOfModelOrScriptThrough) {
