@@ -28,10 +28,10 @@ std::string keys_of(const nlohmann::json &row) {
 
 }  // namespace
 
-std::vector<nlohmann::json> read_rows(const std::string &path) {
+std::vector<std::pair<size_t, nlohmann::json>> read_numbered_rows(const std::string &path) {
   const std::string name = path == "-" ? "stdin" : path;
   const std::string bytes = path == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_file(path);
-  std::vector<nlohmann::json> rows;
+  std::vector<std::pair<size_t, nlohmann::json>> rows;
   size_t line_number = 0;
   for (size_t begin = 0; begin < bytes.size();) {
     size_t end = bytes.find('\n', begin);
@@ -53,9 +53,15 @@ std::vector<nlohmann::json> read_rows(const std::string &path) {
     if (!row.is_object())
       throw Failure(where + "a row must be a JSON object such as {\"prompt\": \"...\"}, but this is " +
                     std::string(row.type_name()));
-    rows.push_back(std::move(row));
+    rows.emplace_back(line_number, std::move(row));
   }
   if (rows.empty()) throw Failure(name + ": no rows; it needs one JSON object per line");
+  return rows;
+}
+
+std::vector<nlohmann::json> read_rows(const std::string &path) {
+  std::vector<nlohmann::json> rows;
+  for (auto &[line, row] : read_numbered_rows(path)) rows.push_back(std::move(row));
   return rows;
 }
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace hone {
@@ -11,6 +12,10 @@ namespace hone {
 // Every line an object; blank lines are skipped. Failure as "FILE:3: not JSON: ..." , "FILE: no rows",
 // "FILE:7: invalid UTF-8 at byte 12". path "-" reads stdin.
 std::vector<nlohmann::json> read_rows(const std::string &path);
+
+// The same rows, each with the number of its line in the file, from 1 and with blank lines counted, for messages about
+// the row that an editor can be sent to.
+std::vector<std::pair<size_t, nlohmann::json>> read_numbered_rows(const std::string &path);
 
 // The text of a column, or Failure 'FILE:7: row has no column "prompt" (it has: question, answer)'. Numbers become
 // text.

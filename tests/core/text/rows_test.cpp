@@ -39,6 +39,18 @@ TEST(Rows, ReadsObjectsAndSkipsBlankLines) {
   EXPECT_EQ(rows[1]["a"], "\xC3\xA9");
 }
 
+TEST(Rows, GivesEachRowTheNumberOfItsLineInTheFile) {
+  const File file("\n{\"a\": 1}\n\n  \r\n{\"a\": 2}\r\n{\"a\": 3}");
+  const auto rows = read_numbered_rows(file.path);
+  ASSERT_EQ(rows.size(), 3u);
+  const size_t lines[] = {2, 5, 6};
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(rows[i].first, lines[i]);
+    EXPECT_EQ(rows[i].second["a"], i + 1);
+  }
+  EXPECT_THROW(read_numbered_rows(File("\n").path), Failure);
+}
+
 TEST(Rows, NamesTheLineOfWhatItRefuses) {
   EXPECT_EQ(refusal(""), ": no rows; it needs one JSON object per line");
   EXPECT_EQ(refusal("\n \n"), ": no rows; it needs one JSON object per line");
