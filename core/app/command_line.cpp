@@ -18,7 +18,7 @@ struct Line {
     app.require_subcommand(1);
     app.fallthrough();
     app.add_option("--plugins", a.plugins, "folders of plugins, searched first")->allow_extra_args(false);
-    app.add_option("--threads", a.threads, "threads to compute with; 0: as many as the machine lets us use. Never changes a result");
+    app.add_option("--threads", a.threads, "threads to compute with; 0: as many as the machine lets us use. Never changes a result")->check(CLI::Range(0u, 1024u));
     app.add_flag("-q,--quiet", a.quiet, "only warnings on stderr");
     app.add_flag("-v,--verbose", a.verbose, "more on stderr");
 
@@ -101,7 +101,7 @@ struct Line {
   }
   CLI::App *sampling(CLI::App *sub) {
     sub->add_option("--temperature", a.temperature, "0: greedy")->check(CLI::Range(0.0, 100.0))->capture_default_str();
-    sub->add_option("--top-p", a.top_p, "sample from the likeliest tokens that together have this probability")->check(CLI::Range(0.0, 1.0));
+    sub->add_option("--top-p", a.top_p, "sample from the likeliest tokens that together have this probability")->check(CLI::Range(1e-6, 1.0));
     sub->add_option("--min-p", a.min_p, "sample only tokens with this share of the likeliest one's probability")->check(CLI::Range(0.0, 1.0));
     sub->add_option("--top-k", a.top_k, "sample from this many likeliest tokens; 0: all");
     sub->add_option("--max-tokens", a.max_tokens, "of a response at most")->check(CLI::Range(1u, 1u << 24))->capture_default_str();

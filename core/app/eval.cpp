@@ -1,12 +1,14 @@
 // eval.cpp -- `hone eval`: a pipeline of one eval stage over a task file, run in a directory of its own.
 #include <unistd.h>
 
+#include <cstdio>
 #include <iostream>
 
 #include "core/app/verbs.h"
 #include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 #include "core/run/report.h"
 #include "core/stage/runner.h"
 #include "core/text/rows.h"
@@ -17,21 +19,35 @@ using nlohmann::json;
 
 namespace {
 
-// A Lua string literal of any text.
-std::string quoted(const std::string &text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (c == '\n') out += "\\n";
-    else out += c;
+// Any JSON value as a Lua literal: bytes that are not plain are written as \\ddd.
+std::string lua_literal(const json &value) {
+  if (value.is_null()) return "nil";
+  if (value.is_string()) {
+    std::string out = "\"";
+    for (const unsigned char c : value.get<std::string>()) {
+      char escaped[8];
+      if (c >= 32 && c != '"' && c != '\\') {
+        out += static_cast<char>(c);
+      } else {
+        std::snprintf(escaped, sizeof escaped, "\\%03u", c);
+        out += escaped;
+      }
+    }
+    return out + "\"";
   }
-  return out + "\"";
+  if (value.is_array() || value.is_object()) {
+    std::string out = "{";
+    for (const auto &[key, element] : value.items())
+      out += (value.is_object() ? "[" + lua_literal(key) + "]=" : std::string()) + lua_literal(element) + ",";
+    return out + "}";
+  }
+  return value.dump();
 }
 
-// A --set value: a number or a boolean as it stands, else a string.
+// A --set value: JSON where it is JSON, else a string.
 std::string lua_value(const std::string &text) {
   const json value = json::parse(text, nullptr, false);
-  return value.is_number() || value.is_boolean() ? text : quoted(text);
+  return lua_literal(value.is_discarded() ? json(text) : value);
 }
 
 struct Scratch {
@@ -46,26 +62,29 @@ struct Scratch {
 }  // namespace
 
 int eval_verb(const Arguments &a) {
-  std::string lines;
   const std::vector<json> rows = read_rows(a.task);
+  std::string task;
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::string where = a.task + ": row " + std::to_string(i + 1);
     json row = rows[i];
     row["prompt"] = column_text(rows[i], a.prompt_column, where);
     row["answer"] = column_text(rows[i], a.answer_column, where);
-    lines += row.dump() + "\n";
+    task += "  " + lua_literal(row) + ",\n";
   }
   if (!fs::exists(a.model / "config.json")) throw Failure(a.model.string() + ": is not a model directory: there is no config.json in it");
-  const Scratch scratch;
-  write_file_atomically(scratch.path / "task.jsonl", lines);
   std::string settings;
-  for (const auto &[name, value] : a.set) settings += ", [" + quoted(name) + "] = " + lua_value(value);
+  for (const auto &[name, value] : a.set) settings += ", [" + lua_literal(name) + "] = " + lua_value(value);
+  // The rows are part of the script, so that the run directory holds all that it needs.
   const std::string script =
-      "-- Written by `hone eval`.\nlocal hone = require \"hone\"\nreturn hone.pipeline { seed = " + std::to_string(a.seed) + ", report = hone.stage \"eval\" {\n" +
-      "  models = { hone.model(" + quoted(fs::absolute(a.model).string()) + ") }, prompts = " + quoted((scratch.path / "task.jsonl").string()) + ",\n" +
-      "  rewards = { hone.reward " + quoted(a.reward) + " { label = \"accuracy\"" + settings + " } }, num_generations = " + std::to_string(a.samples) +
-      ",\n  batch_size = " + std::to_string(a.batch_size) + ", max_completion_length = " + std::to_string(a.max_tokens) +
-      ", temperature = " + std::to_string(a.temperature) + ", top_p = " + std::to_string(a.top_p) + " } }\n";
+      "-- Written by `hone eval`.\nlocal hone = require \"hone\"\nlocal task = {\n" + task + "}\n" +
+      "return hone.pipeline { seed = " + std::to_string(a.seed) + ", report = hone.stage \"eval\" {\n" +
+      "  models = { hone.model(" + lua_literal(fs::absolute(a.model).string()) + ") },\n" +
+      "  prompts = hone.rows { count = #task, make = function(i) return task[i] end },\n" +
+      "  rewards = { hone.reward " + lua_literal(a.reward) + " { label = \"accuracy\"" + settings + " } },\n" +
+      "  num_generations = " + std::to_string(a.samples) + ", batch_size = " + std::to_string(a.batch_size) +
+      ", max_completion_length = " + std::to_string(a.max_tokens) + ",\n  temperature = " + number_text(a.temperature) +
+      ", top_p = " + number_text(a.top_p) + ", min_p = " + number_text(a.min_p) + ", top_k = " + std::to_string(a.top_k) + " } }\n";
+  const Scratch scratch;
   write_file_atomically(scratch.path / "eval.lua", script);
   RunRequest request;
   request.script = scratch.path / "eval.lua";

@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/plugin/registry.h"
 #include "core/plugin/verbs.h"
+#include "core/stage/context.h"
 #include "core/stage/worker_services.h"
 
 int main(int argc, char **argv) {
@@ -23,6 +24,9 @@ int main(int argc, char **argv) {
     if (!parse_command_line(argc, argv, arguments, code)) return code;
     log_level(arguments.quiet ? Level::warning : arguments.verbose ? Level::debug : Level::info);
     return run_verb(arguments);
+  } catch (const Interrupted &interruption) {
+    std::cerr << "hone: interrupted\n";
+    return 128 + interruption.signal;
   } catch (const UsageError &error) {
     std::cerr << "hone: " << error.what() << "\n";
     return 2;

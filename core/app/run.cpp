@@ -45,7 +45,8 @@ int plan_verb(const Arguments &a) {
   const Registry registry = Registry::scan(plugin_folders(a.plugins));
   const std::unique_ptr<Script> script = Script::load(a.script, registry, host_settings(), script_arguments(a));
   Pool pool(a.threads);
-  const Host host(pool, script->pipeline().seed);
+  Host host(pool, script->pipeline().seed);
+  offer_planning_services(host);
   print_plan(script->pipeline(), check_plan(script->pipeline(), registry, host, *script), std::cout);
   return 0;
 }

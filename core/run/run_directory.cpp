@@ -153,6 +153,7 @@ void RunDirectory::lock() {
     throw Failure("cannot write " + path.string() + ": " + std::strerror(error));
   }
   lock_ = descriptor;
+  metrics_ = GrowingFile(path_ / "metrics.jsonl");  // another process may have written until it let the lock go
 }
 
 }  // namespace hone

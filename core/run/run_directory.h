@@ -63,7 +63,8 @@ class StageDirectory {
   void commit_checkpoint(uint32_t step, uint32_t keep);  // keep counts this one too; 0 keeps all
   void abandon_checkpoint(uint32_t step);
   // The newest checkpoint whose checksums hold, or nothing; damaged ones are passed over with a warning.
-  bool newest_checkpoint(uint32_t &step, std::filesystem::path &folder) const;
+  // before: only checkpoints of earlier steps.
+  bool newest_checkpoint(uint32_t &step, std::filesystem::path &folder, uint32_t before = UINT32_MAX) const;
   std::vector<uint32_t> checkpoint_steps() const;
   bool done() const;         // a finished stage has the file "done"
   void mark_done(const nlohmann::json &summary);  // atomically

@@ -83,8 +83,9 @@ void StageDirectory::abandon_checkpoint(uint32_t step) {
   if (error) log_warning("cannot remove the unfinished checkpoint " + folder.string() + ": " + error.message());
 }
 
-bool StageDirectory::newest_checkpoint(uint32_t &step, fs::path &folder) const {
+bool StageDirectory::newest_checkpoint(uint32_t &step, fs::path &folder, uint32_t before) const {
   std::vector<uint32_t> steps = checkpoint_steps();
+  std::erase_if(steps, [&](uint32_t at) { return at >= before; });
   while (!steps.empty()) {
     const fs::path path = checkpoint_path(path_, steps.back());
     const std::string wrong = what_is_wrong(path);

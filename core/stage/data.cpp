@@ -141,7 +141,10 @@ std::pair<TrainRow, TrainRow> pair_to_train(const Tokenizer &tokenizer, const Da
   chosen.ids = prompt_ids(tokenizer, row);
   chosen.begin = chosen.response_begin = static_cast<uint32_t>(chosen.ids.size());
   chosen.group = group;
-  if (row.columns.contains("margin")) chosen.margin = row.columns["margin"].get<float>();
+  if (const auto margin = row.columns.find("margin"); margin != row.columns.end() && !margin->is_null()) {
+    if (!margin->is_number()) throw Failure(row.where + ": margin: " + margin->dump() + " is not a number");
+    chosen.margin = margin->get<float>();
+  }
   TrainRow rejected = chosen;
   chosen.chosen = true;
   append_encoded(tokenizer, row, "chosen", chosen.ids);

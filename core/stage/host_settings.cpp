@@ -62,7 +62,7 @@ std::vector<Setting> objective_settings() {
       integer("num_generations", "8", 1, 65536, "responses sampled for each prompt"),
       integer("num_iterations", "1", 1, 1000, "updates made with one step's responses"),
       real("temperature", "1", 0, 100, "of sampling, and of the log-probabilities trained on"),
-      real("top_p", "1", 0, 1, "sample from the most likely tokens that together have this probability; 1: all"),
+      real("top_p", "1", 1e-6, 1, "sample from the most likely tokens that together have this probability; 1: all"),
       real("min_p", "0", 0, 1, "sample only tokens with at least this share of the likeliest one's probability; 0: all"),
       integer("top_k", "0", 0, 1e9, "sample only from this many likeliest tokens; 0: all"),
       integer("max_completion_length", "256", 1, 1e6, "tokens of a response at most"),

@@ -77,59 +77,84 @@ std::string LoopStage::saved_state() {
   return text;
 }
 
-void LoopStage::checkpoint(uint32_t step) {
-  context_.run.metrics().sync();
-  data_.sync();
+// What the stage has come to after a whole step: an interruption in the next one falls back to it.
+void LoopStage::remember(uint32_t step, bool done) {
   place_.step = step;
   place_.metrics_length = context_.run.metrics().length();
   place_.data_length = data_.length();
-  json state = to_json(place_);
-  state["results"] = results_;
-  const std::string saved = saved_state();
-  write_checkpoint(directory_, step, 2, state, [&](const fs::path &folder) { write_file_atomically(folder / "stage.txt", saved); });
+  remembered_ = to_json(place_);
+  remembered_["results"] = results_;
+  remembered_["done"] = done;
+  remembered_text_ = saved_state();
+}
+
+void LoopStage::checkpoint() {
+  context_.run.metrics().sync();
+  data_.sync();
+  write_checkpoint(directory_, remembered_.at("step"), 2, remembered_,
+                   [&](const fs::path &folder) { write_file_atomically(folder / "stage.txt", remembered_text_); });
+}
+
+void LoopStage::finish() {
+  progress_.reset();
+  directory_.mark_done({{"steps", place_.step}, {"tokens", place_.tokens}, {"seconds", place_.seconds}, {"results", results_},
+                        {"rows_checksum", checksum_hex(read_file(directory_.path() / "data.jsonl"))},
+                        {"metrics_length", place_.metrics_length}});
 }
 
 void LoopStage::run() {
   uint32_t step = 0;
   fs::path folder;
+  bool done = false;
   if (directory_.newest_checkpoint(step, folder)) {
     const json state = read_state(folder);
     place_ = run_place(state);
     results_ = state.at("results");
+    done = state.at("done");
     const std::string saved = read_file(folder / "stage.txt");
     hone_error err{};
     check_call(methods_.load(stage_->self(), {saved.data(), saved.size()}, &err), err, "stage " + node_.component);
     log_info(folder_name_ + ": going on after step " + std::to_string(step));
+  } else {
+    place_.metrics_begin = context_.run.metrics().length();
   }
   data_.truncate(place_.data_length);
+  if (done) {  // killed between the last checkpoint and the mark
+    data_.sync();
+    return finish();
+  }
   const double began = seconds_now() - place_.seconds;
   const auto save_every = node_.settings.at("save_every").get<uint32_t>();
   uint32_t saved = step;
-  for (int32_t again = HONE_AGAIN; again == HONE_AGAIN;) {
+  while (!done) {
     const double step_began = seconds_now();
     metrics_.clear();
     score_calls_ = 0;
     interruption_ = context_.interrupted() ? context_.signal->load() : 0;
     hone_error err{};
+    int32_t again = HONE_AGAIN;
     const int32_t code = interruption_ ? HONE_FAILED : methods_.step(stage_->self(), &again, &err);
-    if (interruption_) {  // the step is dropped; what it emitted is forgotten on resume, as the last checkpoint says
+    if (interruption_) {  // the step is dropped: what it emitted is forgotten
+      if (step > saved) {
+        data_.truncate(remembered_.at("data_length"));
+        checkpoint();
+      }
       throw Interrupted{interruption_};
     }
     check_call(code, err, "stage " + node_.component);
     ++step;
+    done = again != HONE_AGAIN;
     place_.seconds = seconds_now() - began;
     metrics_["step_time"] = seconds_now() - step_began;
     append_metrics(context_, folder_name_, step, metrics_);
-    if (again != HONE_AGAIN || step - saved >= save_every) {
-      checkpoint(step);
+    remember(step, done);
+    if (done || step - saved >= save_every) {
+      checkpoint();
       saved = step;
     }
     if (!results_.empty()) write_results(context_, index_, results_);
   }
-  progress_.reset();
-  directory_.mark_done({{"steps", step}, {"tokens", place_.tokens}, {"seconds", place_.seconds}, {"results", results_},
-                        {"rows_checksum", checksum_hex(read_file(directory_.path() / "data.jsonl"))},
-                        {"metrics_length", context_.run.metrics().length()}});
+  finish();
 }
 
 }  // namespace hone

@@ -21,7 +21,9 @@ class LoopStage {
   friend struct LoopServices;
   const StageModel &model(int64_t handle);
   RewardSets &rewards(int64_t handle);
-  void checkpoint(uint32_t step);
+  void remember(uint32_t step, bool done);
+  void checkpoint();
+  void finish();
   std::string saved_state();
 
   RunContext &context_;
@@ -44,6 +46,8 @@ class LoopStage {
   nlohmann::json results_ = nlohmann::json::array();
   std::map<std::string, double> metrics_;
   RunPlace place_;
+  nlohmann::json remembered_;    // state.json after the last whole step, and the plugin's own state
+  std::string remembered_text_;
   std::unique_ptr<Progress> progress_;
   std::map<std::string, OwnedTable> given_;     // the last table of each service
   std::string name_;

@@ -53,10 +53,14 @@ fs::path model_directory(const RunContext &context, int index) {
   const StageDirectory directory = context.directory_of(node.stage);
   uint32_t step;
   fs::path folder;
-  if (!directory.done() || !directory.newest_checkpoint(step, folder))
-    throw Failure(node.place.text() + ": the model of stage \"" + stage_label(context.pipeline, node.stage) +
+  if (directory.done()) {
+    const uint32_t last = directory.summary().at("steps");
+    if (directory.newest_checkpoint(step, folder) && step == last) return folder;
+    throw Failure(directory.path().string() + ": the last checkpoint, step-" + std::to_string(last) +
+                  ", is missing or damaged; remove the file `done` there and resume the run to train its last steps again");
+  }
+  throw Failure(node.place.text() + ": the model of stage \"" + stage_label(context.pipeline, node.stage) +
                   "\" is wanted before that stage has finished; put it earlier in hone.pipeline");
-  return folder;
 }
 
 StageModel load_stage_model(const RunContext &context, int index) {

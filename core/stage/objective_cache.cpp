@@ -56,28 +56,36 @@ bool ObjectiveStage::take_from_cache() {
   std::string metrics;
   try {
     summary = json::parse(read_file(folder / "summary.json"));
-    metrics = read_file(folder / "metrics.jsonl");
     if (checksum_hex(read_file(folder / "model" / "model.safetensors")) != summary.at("file_checksum"))
       throw Failure(folder.string() + ": model.safetensors is damaged");
+    const std::string kept = read_file(folder / "metrics.jsonl");
+    for (size_t at = 0, end; at < kept.size(); at = end + 1) {
+      end = std::min(kept.find('\n', at), kept.size());
+      nlohmann::ordered_json line = nlohmann::ordered_json::parse(kept.substr(at, end - at));
+      line["stage"] = folder_name_;  // another script may have called it otherwise
+      metrics += line.dump() + "\n";
+    }
+    place_.tokens = summary.at("tokens");
   } catch (const std::exception &error) {
     log_warning(folder_name_ + ": the kept model cannot be used and is trained anew: " + error.what());
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);  // so that the new one takes its place
     return false;
   }
-  const uint64_t begin = context_.run.metrics().length();
-  for (size_t at = 0, end; at < metrics.size(); at = end + 1) {
-    end = std::min(metrics.find('\n', at), metrics.size());
-    nlohmann::ordered_json line = nlohmann::ordered_json::parse(metrics.substr(at, end - at));
-    line["stage"] = folder_name_;  // another script may have called it otherwise
-    context_.run.metrics().append(line.dump() + "\n");
-  }
-  place_ = {steps_, begin, context_.run.metrics().length(), 0, summary.at("tokens"), 0};
+  place_.metrics_begin = context_.run.metrics().length();
+  context_.run.metrics().append(metrics);
+  context_.run.metrics().sync();
+  place_.step = steps_;
+  place_.metrics_length = context_.run.metrics().length();
+  place_.seconds = summary.value("seconds", 0.0);
+  place_.cached = folder.filename().string();
   write_checkpoint(directory_, steps_, 1, to_json(place_), [&](const fs::path &to) {
     for (const fs::directory_entry &file : fs::directory_iterator(folder / "model")) fs::copy_file(file.path(), to / file.path().filename());
   });
-  summary["cached"] = folder.filename().string();
-  summary["metrics_begin"] = begin;
-  summary["metrics_length"] = context_.run.metrics().length();
-  directory_.mark_done(summary);
+  const LoadedModel loaded = load_model(folder / "model", context_.registry, context_.host, context_.dtype);
+  std::copy(loaded.weights->data(), loaded.weights->data() + loaded.weights->total_size(), weights_->data());
+  weights_->changed();
+  finish();
   log_info(folder_name_ + ": taken from " + folder.string() + " (the same data, settings and code made it)");
   return true;
 }
@@ -97,6 +105,8 @@ void ObjectiveStage::put_into_cache() {
     write_file_atomically(beside / "metrics.jsonl", std::string_view(all).substr(begin, uint64_t(summary.at("metrics_length")) - begin));
     summary["file_checksum"] = checksum_hex(read_file(beside / "model" / "model.safetensors"));
     write_file_atomically(beside / "summary.json", summary.dump(1) + "\n");
+    for (const fs::directory_entry &file : fs::directory_iterator(beside / "model")) sync_file(file.path());
+    sync_file(beside / "model");
     fs::rename(beside, folder);
   } catch (const std::exception &error) {  // the run itself is whole: only the next one will train again
     log_warning(folder_name_ + ": the model could not be kept for other scripts: " + error.what());

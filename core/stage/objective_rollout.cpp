@@ -18,15 +18,15 @@ static double since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-// Slot j of a step belongs to domain j mod D, so every domain has its share whatever its size.
+// Prompts are drawn from the domains in turn, across steps, so every domain has its share whatever its size.
 std::vector<StepPrompt> ObjectiveStage::step_prompts(uint32_t step) {
   const auto D = static_cast<uint32_t>(domains_.size());
   std::vector<StepPrompt> prompts(batch_size_);
   for (uint32_t j = 0; j < batch_size_; ++j) {
-    const uint32_t d = j % D, share = batch_size_ / D + (d < batch_size_ % D ? 1 : 0);
+    const uint64_t drawn = static_cast<uint64_t>(step - 1) * batch_size_ + j;
+    const auto d = static_cast<uint32_t>(drawn % D);
     const std::vector<DataRow> &rows = domains_[d].rows;
-    const uint64_t position = static_cast<uint64_t>(step - 1) * share + j / D;
-    prompts[j].row = &rows[place_in_pass(static_cast<uint32_t>(rows.size()), position, d)];
+    prompts[j].row = &rows[place_in_pass(static_cast<uint32_t>(rows.size()), drawn / D, d)];
     prompts[j].ids = prompt_ids(*tokenizer_, *prompts[j].row);
   }
   return prompts;
@@ -149,7 +149,8 @@ std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
     for (uint32_t i = 0; i < prompts.size(); ++i) greedy.push_back({prompts[i].ids, 1, i});
     SampleSettings settings = sampling(step);
     settings.temperature = 0;
-    const std::vector<SampledRow> best = sampler_->generate(*weights_, tokenizer_.get(), greedy, settings);
+    const std::vector<SampledRow> best = sampler_->generate(*weights_, tokenizer_.get(), greedy, settings, {}, [this] { return context_.interrupted(); });
+    context_.stop_if_interrupted();
     std::vector<RowToScore> rows;
     for (size_t i = 0; i < best.size(); ++i) rows.push_back(row_to_score(*tokenizer_, *prompts[i].row, best[i]));
     baseline = rewards_->score(*journal_, "step " + std::to_string(step) + " greedy", rows).reward;
@@ -166,7 +167,10 @@ std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
     row.group = static_cast<uint32_t>(i / num_generations_);
     row.policy_version = step;
     row.reward = scored.reward[i];
-    if (!baseline.empty()) row.reward_baseline = baseline[i / num_generations_];
+    if (!baseline.empty()) {
+      row.reward_baseline = baseline[i / num_generations_];
+      if (std::isnan(row.reward_baseline)) row.reward = row.reward_baseline;  // without a baseline the group has no score
+    }
     row.truncated = sampled[i].truncated;
     row.logp_rollout = sampled[i].logp;
     rows.push_back(std::move(row));
@@ -206,7 +210,7 @@ std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
       record.ids = sampled[i].ids;
       record.logprobs = sampled[i].logp;
       record.reward = scored.reward[i];
-      record.advantage = i < report.advantage.size() ? report.advantage[i] : std::numeric_limits<double>::quiet_NaN();
+      record.advantage = report.advantage.at(i);
       for (const auto &[label, values] : scored.parts) record.rewards[label] = values[i];
       record.truncated = sampled[i].truncated;
       record.columns = prompt.row->columns;

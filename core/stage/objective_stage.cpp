@@ -173,6 +173,7 @@ void ObjectiveStage::run() {
     LoadedModel loaded = load_model(folder, context_.registry, context_.host, context_.dtype);
     std::copy(loaded.weights->data(), loaded.weights->data() + loaded.weights->total_size(), weights_->data());
     weights_->changed();
+    if (done >= steps_) return finish();  // killed between the last checkpoint and the mark
     trainer_->load_state(folder / "optimizer.safetensors");
     log_info(folder_name_ + ": going on after step " + std::to_string(done) + " of " + std::to_string(steps_));
   } else {
@@ -206,27 +207,32 @@ void ObjectiveStage::run() {
       saved = step;
     }
   }
-  const json summary = {{"steps", steps_},
-                        {"tokens", place_.tokens},
-                        {"seconds", place_.seconds},
-                        {"metrics_begin", place_.metrics_begin},
-                        {"metrics_length", context_.run.metrics().length()},
-                        {"weights_checksum", weights_->checksum()}};
+  finish();
+}
+
+void ObjectiveStage::finish() {
+  json summary = {{"steps", steps_},
+                  {"tokens", place_.tokens},
+                  {"seconds", place_.seconds},
+                  {"metrics_begin", place_.metrics_begin},
+                  {"metrics_length", context_.run.metrics().length()},
+                  {"weights_checksum", weights_->checksum()}};
+  if (!place_.cached.empty()) summary["cached"] = place_.cached;
   directory_.mark_done(summary);
-  if (setting<bool>("cache")) put_into_cache();
+  if (setting<bool>("cache") && place_.cached.empty()) put_into_cache();
 }
 
 void ObjectiveStage::restore_before(uint32_t step) {
   replaying_ = true;
   uint32_t from = 0;
-  for (uint32_t at : directory_.checkpoint_steps())
-    if (at < step) from = std::max(from, at);
-  if (from > 0) {
-    const fs::path folder = directory_.path() / "checkpoints" / ("step-" + std::to_string(from));
+  fs::path folder;
+  if (directory_.newest_checkpoint(from, folder, step) && fs::exists(folder / "optimizer.safetensors")) {
     LoadedModel loaded = load_model(folder, context_.registry, context_.host, context_.dtype);
     std::copy(loaded.weights->data(), loaded.weights->data() + loaded.weights->total_size(), weights_->data());
     weights_->changed();
     trainer_->load_state(folder / "optimizer.safetensors");
+  } else {
+    from = 0;
   }
   Progress progress("going back to step " + std::to_string(step) + " from " + std::to_string(from), step - 1 - from);
   for (uint32_t at = from + 1; at < step; ++at) {

@@ -48,6 +48,7 @@ class ObjectiveStage {
   std::map<std::string, double> rollout_step(uint32_t step);
   std::vector<TrainRow> step_rows(uint32_t step);
   void checkpoint(uint32_t step);
+  void finish();
   uint32_t place_in_pass(uint32_t n, uint64_t position, uint32_t salt);
   template <class T> T setting(const char *name) const { return settings_.at(name).get<T>(); }
 
@@ -69,7 +70,6 @@ class ObjectiveStage {
   std::shared_ptr<const Tokenizer> tokenizer_, teacher_tokenizer_;
   std::vector<Domain> domains_;                     // prompts
   std::vector<TrainRow> rows_;                      // rows, a teacher's responses, or pairs two by two
-  uint64_t data_checksum_ = 0;
   std::unique_ptr<RewardSets> rewards_;
   std::unique_ptr<ScoreJournal> journal_;
   std::unique_ptr<Sampler> sampler_;

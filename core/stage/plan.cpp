@@ -3,15 +3,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <iomanip>
 #include <ostream>
+#include <set>
 #include <sstream>
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/base/text.h"
+#include "core/reward/scorer.h"
 #include "core/stage/context.h"
+#include "core/stage/data.h"
 #include "core/stage/models.h"
 #include "core/text/rows.h"
 #include "hone/draft/stage.h"
@@ -43,6 +47,7 @@ class Planner {
       plans_.push_back(check_stage(index));
       finished_.push_back(index);
     }
+    open_rewards();
     return plans_;
   }
 
@@ -126,7 +131,11 @@ class Planner {
         } catch (const Failure &failure) {
           throw UsageError(node.place.text() + ": " + failure.what());
         }
-        for (size_t i = 0; i < rows.size(); ++i) check_row(rows[i], columns, node.path + ": row " + std::to_string(i + 1));
+        for (size_t i = 0; i < rows.size(); ++i) {
+          const std::string where = node.path + ": row " + std::to_string(i + 1);
+          check_row(rows[i], columns, where);
+          if (tokenizer_) check_encodes(rows[i], columns, where);
+        }
         say(node.path + " (" + std::to_string(rows.size()) + " rows)");
         return rows.size();
       }
@@ -143,6 +152,18 @@ class Planner {
     if (row.contains("text") && columns == std::vector<std::string>{"prompt", "response"}) return;
     try {
       for (const std::string &column : columns) column_text(row, column, where);
+    } catch (const Failure &failure) {
+      throw UsageError(failure.what());
+    }
+  }
+
+  void check_encodes(const json &row, const std::vector<std::string> &columns, const std::string &where) const {
+    try {
+      const DataRow data{row, "", where};
+      const uint32_t no_limit = UINT32_MAX;
+      if (columns.size() == 3) pair_to_train(*tokenizer_, data, 0, no_limit);
+      else if (columns.size() == 2) row_to_train(*tokenizer_, data, 0, no_limit);
+      else prompt_ids(*tokenizer_, data);
     } catch (const Failure &failure) {
       throw UsageError(failure.what());
     }
@@ -179,8 +200,37 @@ class Planner {
     }
   }
 
-  // A reward runs in a worker; here only its settings' models are looked at.
+  // Rewards are opened once in a worker, all together, when the stages have been looked at: a plugin may refuse its settings.
+  void open_rewards() const {
+    std::vector<RewardPart> parts;
+    for (int index : rewards_) {
+      const RewardNode &node = pipeline_.rewards[index];
+      bool ready = node.function.empty();  // a Lua function was checked with the script
+      for (const auto &[name, value] : node.settings.items()) ready = ready && handle_index(value, "$model") < 0;
+      if (!ready) continue;
+      RewardPart part;
+      part.label = node.place.text() + ": " + node.label;
+      for (const RewardPart &other : parts)
+        if (other.label == part.label) part.label += " (" + std::to_string(index) + ")";
+      part.component = registry_.require("reward", node.component);
+      part.settings = node.settings;
+      parts.push_back(std::move(part));
+    }
+    if (parts.empty()) return;
+    ScorerSettings settings;
+    settings.workers = 1;
+    settings.plugin_folders = registry_.folders_;
+    try {
+      const Scorer scorer(std::move(parts), settings);
+    } catch (const UsageError &) {
+      throw;
+    } catch (const Failure &failure) {
+      throw UsageError(failure.what());
+    }
+  }
+
   void reward(int index) {
+    rewards_.insert(index);
     const RewardNode &node = pipeline_.rewards.at(index);
     for (const auto &[name, value] : node.settings.items())
       if (const int used = handle_index(value, "$model"); used >= 0) {
@@ -232,7 +282,9 @@ class Planner {
                                              : source == HONE_ROWS ? std::vector<std::string>{"prompt", "response"}
                                                                    : std::vector<std::string>{"prompt"};
     std::vector<std::string> names;
+    tokenizer_ = tokenizer_of(pipeline_, handle_index(node.settings.at("model"), "$model"));
     const uint64_t rows = domains(node.settings[wanted], columns, plan.data, names);
+    tokenizer_.reset();
     rewards(node.settings.value("rewards", json()), index, names);
     plan.source = source == HONE_ON_POLICY ? "rollouts" : source == HONE_PAIRS ? "pairs" : source == HONE_TEACHER ? "teacher" : "rows";
 
@@ -255,6 +307,19 @@ class Planner {
 
   void loop(int index, const StageNode &node, const ComponentInfo &component, StagePlan &plan) {
     plan.source = "loop";
+    json own = json::object();
+    for (const Setting &setting : component.settings) {
+      json value = node.settings.at(setting.name);
+      const bool by_number = setting.type == HONE_DATA_HANDLE || setting.type == HONE_REWARD_HANDLE || setting.type == HONE_FUNCTION_HANDLE;
+      own[setting.name] = by_number && !value.is_null() ? json{{"$handle", 0}} : value;
+    }
+    try {
+      const Instance instance(component, host_.abi(), own);
+    } catch (const UsageError &) {
+      throw;
+    } catch (const Failure &failure) {
+      throw UsageError(where(index) + ": " + failure.what());
+    }
     std::vector<std::string> names;
     for (const Setting &setting : component.settings)
       if (setting.type == HONE_DATA_HANDLE && given(node.settings, setting.name.c_str()))
@@ -282,8 +347,10 @@ class Planner {
   const Host &host_;
   Script &script_;
   std::map<int, ModelSize> sizes_;
+  std::shared_ptr<const Tokenizer> tokenizer_;  // of the stage whose rows are looked at; null: rows are not encoded
   std::vector<StagePlan> plans_;
   std::vector<int> finished_;
+  std::set<int> rewards_;  // used by a stage
 };
 
 std::string count_text(double n) {
@@ -297,6 +364,29 @@ std::string count_text(double n) {
 }
 
 }  // namespace
+
+void offer_planning_services(Host &host) {
+  static const hone_stage_host services = [] {
+    const auto refuse = [](hone_error *err) {
+      err->code = HONE_UNSUPPORTED;
+      std::snprintf(err->text, sizeof err->text, "a stage's services work in step() only, not while it is made");
+      return int32_t{HONE_UNSUPPORTED};
+    };
+    static const auto refused = refuse;
+    hone_stage_host s{};
+    s.struct_size = sizeof s;
+    s.data = [](void *, int64_t, hone_table *, hone_error *err) { return refused(err); };
+    s.rollout = [](void *, int64_t, const hone_table *, const hone_sampling *, hone_table *, hone_error *err) { return refused(err); };
+    s.score = [](void *, int64_t, const hone_table *, uint32_t, hone_table *, hone_error *err) { return refused(err); };
+    s.call = [](void *, int64_t, const hone_table *, uint8_t *, hone_error *err) { return refused(err); };
+    s.emit = [](void *, const hone_table *, hone_error *err) { return refused(err); };
+    s.result = [](void *, hone_str, const hone_table *, hone_error *err) { return refused(err); };
+    s.model_name = [](void *, int64_t) { return hone_str{"model", 5}; };
+    s.progress = [](void *, uint64_t, uint64_t) {};
+    return s;
+  }();
+  host.offer(HONE_HOST_STAGE, &services);
+}
 
 std::vector<StagePlan> check_plan(const Pipeline &pipeline, const Registry &registry, const Host &host, Script &script) {
   if (pipeline.order.empty()) throw UsageError(pipeline.name + ".lua: the pipeline has no stage; return hone.pipeline { stage, ... }");

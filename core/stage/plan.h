@@ -17,6 +17,10 @@ struct StagePlan {
   double flops = 0;                      // 0: unknown
 };
 
+// Stages with loops of their own are created while planning, with services that refuse every call: offers them. The host must
+// outlive what is created with it.
+void offer_planning_services(Host &);
+
 // Creates every model, stage, optimizer and reward plugin from its settings, looks into every data file, and checks what each
 // stage needs. Throws UsageError or Failure with the script's file and line; nothing is written and nothing trains.
 std::vector<StagePlan> check_plan(const Pipeline &, const Registry &, const Host &, Script &);

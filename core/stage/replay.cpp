@@ -27,7 +27,7 @@ static int find_stage(const Pipeline &pipeline, const std::string &wanted) {
 
 int replay(const std::filesystem::path &run, const std::string &wanted, uint32_t step, uint32_t row,
            const std::vector<std::filesystem::path> &plugins, uint32_t threads, std::ostream &out) {
-  OpenRun open(run, plugins, threads, &interrupt_flag());
+  OpenRun open(run, plugins, threads, &interrupt_flag(), false);
   RunContext &context = open.context();
   const int index = find_stage(context.pipeline, wanted);
   const ComponentInfo &component = context.registry.require("stage", context.pipeline.stages[index].component);

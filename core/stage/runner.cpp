@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
@@ -22,12 +23,77 @@ using nlohmann::json;
 
 namespace {
 
+// Checksums of files by path: what a run read and what code made it, so that a resume can tell whether they are the same.
+json file_checksums(const std::set<fs::path> &files) {
+  json all = json::object();
+  for (const fs::path &file : files) all[fs::absolute(file).string()] = checksum_hex(read_file(file));
+  return all;
+}
+
+std::set<fs::path> data_files(const Pipeline &pipeline) {
+  std::set<fs::path> files;
+  for (const DataNode &node : pipeline.data)
+    if (node.source == DataNode::file) files.insert(node.path);
+  for (const ModelNode &node : pipeline.models)
+    if (node.source == ModelNode::directory) files.insert(fs::path(node.path) / "config.json");
+  return files;
+}
+
+std::set<fs::path> code_files(const Pipeline &pipeline, const Registry &registry) {
+  std::set<fs::path> files = {fs::read_symlink("/proc/self/exe"), kernel_library()};
+  for (int index : pipeline.order) files.insert(registry.require("stage", pipeline.stages[index].component).library);
+  for (const OptimizerNode &node : pipeline.optimizers) files.insert(registry.require("optimizer", node.component).library);
+  for (const ModelNode &node : pipeline.models)
+    if (node.source == ModelNode::fresh) files.insert(registry.require("model", node.component).library);
+  for (const RewardNode &node : pipeline.rewards)
+    if (node.function.empty()) files.insert(registry.require("reward", node.component).library);
+  return files;
+}
+
+// Changed data would end the run elsewhere, so it is refused; changed code may be wanted, so it is only said.
+void compare_files(const json &recorded, const std::string &what, bool refuse) {
+  for (const auto &[file, sum] : recorded.items()) {
+    const bool there = fs::exists(file);
+    if (there && checksum_hex(read_file(file)) == sum) continue;
+    const std::string sentence = what + " file " + file + (there ? " has changed" : " is gone") + " since the run began";
+    if (refuse) throw Failure(sentence + "; bring it back, or start a new run");
+    log_warning(sentence + ": the run may not end with the bits it would have had");
+  }
+}
+
+// A pipeline without what differs between a script and its saved copy: where things stand and where options came from.
+json what_counts(const json &pipeline) {
+  if (pipeline.is_array()) {
+    json out = json::array();
+    for (const json &element : pipeline) out.push_back(what_counts(element));
+    return out;
+  }
+  if (!pipeline.is_object()) return pipeline;
+  json out = json::object();
+  for (const auto &[key, value] : pipeline.items())
+    if (key != "place" && key != "from" && key != "sources" && key != "source_names" && key != "base_folder" && key != "name") out[key] = what_counts(value);
+  return out;
+}
+
+// Where two JSON values first differ, as "stages/1/component: \"grpo\" was \"rloo\""; "" when they are equal.
+std::string first_difference(const json &was, const json &is) {
+  if (was == is) return "";
+  const json patch = json::diff(was, is);
+  const std::string path = patch.at(0).at("path").get<std::string>().substr(1);
+  const auto value = [&](const json &from) {
+    const json::json_pointer pointer(patch.at(0).at("path").get<std::string>());
+    return from.contains(pointer) ? from.at(pointer).dump() : std::string("absent");
+  };
+  return path + " is " + value(is) + " and was " + value(was);
+}
+
 // What a resume needs beside the saved script: how it was called.
-json saved_arguments(const RunRequest &request, const Pipeline &pipeline) {
+json saved_arguments(const RunRequest &request, const Pipeline &pipeline, const Registry &registry) {
   json options = json::object();
   for (const Option &option : pipeline.options) options[option.name] = option.value;
   return {{"trust", request.arguments.trust}, {"options", options}, {"dtype", request.dtype}, {"seed", pipeline.seed},
-          {"command_line", request.command_line}, {"name", pipeline.name}};
+          {"command_line", request.command_line}, {"name", pipeline.name}, {"data", file_checksums(data_files(pipeline))},
+          {"code", file_checksums(code_files(pipeline, registry))}};
 }
 
 
@@ -39,6 +105,7 @@ fs::path create_run(const RunRequest &request) {
   const Pipeline &pipeline = script->pipeline();
   Pool pool(request.threads);
   Host host(pool, pipeline.seed);
+  offer_planning_services(host);
   check_plan(pipeline, registry, host, *script);
   std::map<std::string, std::string> files;
   for (size_t i = 0; i < pipeline.sources.size(); ++i) files["script/" + pipeline.source_names[i]] = read_file(pipeline.sources[i]);
@@ -46,17 +113,20 @@ fs::path create_run(const RunRequest &request) {
   files["script.lua"] = read_file(pipeline.sources.at(0));
   files["settings.toml"] = write_toml(pipeline.options);
   files["pipeline.json"] = to_json(pipeline).dump(1) + "\n";
-  files["arguments.json"] = saved_arguments(request, pipeline).dump(1) + "\n";
+  files["arguments.json"] = saved_arguments(request, pipeline, registry).dump(1) + "\n";
   return RunDirectory::create(request.out, pipeline.name, files).path();
 }
 
-OpenRun::OpenRun(const fs::path &run, const std::vector<fs::path> &plugins, uint32_t threads, std::atomic<int> *signal)
+OpenRun::OpenRun(const fs::path &run, const std::vector<fs::path> &plugins, uint32_t threads, std::atomic<int> *signal, bool to_write)
     : directory_(RunDirectory::open(run)), registry_(Registry::scan(plugin_folders(plugins))) {
+  if (to_write) directory_.lock();  // before anything about its state is read
   const fs::path path = directory_.path();
   json saved, where;
   try {
     saved = json::parse(read_file(path / "arguments.json"));
     where = json::parse(read_file(path / "script" / "where.json"));
+    for (const char *key : {"trust", "dtype", "data", "code"}) saved.at(key);
+    where.at("script"), where.at("folder");
   } catch (const json::exception &error) {
     throw Failure(path.string() + ": arguments.json or script/where.json is damaged: " + error.what());
   }
@@ -66,8 +136,17 @@ OpenRun::OpenRun(const fs::path &run, const std::vector<fs::path> &plugins, uint
   arguments.base_folder = where.at("folder").get<std::string>();
   const fs::path script = path / "script" / where.at("script").get<std::string>();
   script_ = Script::load(script, registry_, host_settings(), arguments);
-  if (json written = json::parse(read_file(path / "pipeline.json")); written.at("stages").size() != script_->pipeline().stages.size())
-    throw Failure(path.string() + ": the saved script makes another pipeline than the one that was started; was it edited?");
+  json written;
+  try {
+    written = json::parse(read_file(path / "pipeline.json"));
+  } catch (const json::exception &error) {
+    throw Failure((path / "pipeline.json").string() + ": is damaged: " + error.what());
+  }
+  if (const std::string change = first_difference(what_counts(written), what_counts(to_json(script_->pipeline()))); !change.empty())
+    throw Failure(path.string() + ": its script or settings.toml were edited since it began (" + change +
+                  "); undo that, or start a new run");
+  compare_files(saved.at("data"), "data", true);
+  compare_files(saved.at("code"), "code", false);
   pool_ = std::make_unique<Pool>(threads);
   host_ = std::make_unique<Host>(*pool_, script_->pipeline().seed);
   context_ = std::make_unique<RunContext>(RunContext{registry_, kernels(), *pool_, *host_, *script_, script_->pipeline(), directory_,
@@ -94,7 +173,7 @@ void truncate_metrics(RunContext &context) {
     if (directory.newest_checkpoint(step, folder)) length = run_place(read_state(folder)).metrics_length;
     break;
   }
-  context.run.metrics().truncate(std::min(length, context.run.metrics().length()));
+  context.run.metrics().truncate(length);
 }
 
 void run_stage(RunContext &context, int index) {
@@ -108,8 +187,7 @@ void run_stage(RunContext &context, int index) {
 
 int continue_run(const fs::path &path, const std::vector<fs::path> &plugins, uint32_t threads) {
   std::atomic<int> &flag = interrupt_flag();
-  OpenRun open(path, plugins, threads, &flag);
-  open.directory().lock();
+  OpenRun open(path, plugins, threads, &flag, true);
   log_also_to(path / "log.txt");
   RunContext &context = open.context();
   truncate_metrics(context);

@@ -18,7 +18,8 @@ struct RunRequest {
 // Everything that running or replaying a saved run needs, opened from its directory.
 class OpenRun {
  public:
-  OpenRun(const std::filesystem::path &run, const std::vector<std::filesystem::path> &plugins, uint32_t threads, std::atomic<int> *signal);
+  OpenRun(const std::filesystem::path &run, const std::vector<std::filesystem::path> &plugins, uint32_t threads, std::atomic<int> *signal,
+          bool to_write);  // to_write: locks the run
   ~OpenRun();
   RunContext &context() { return *context_; }
   RunDirectory &directory() { return directory_; }

@@ -12,11 +12,11 @@ using nlohmann::json;
 
 json to_json(const RunPlace &place) {
   return {{"step", place.step}, {"metrics_begin", place.metrics_begin}, {"metrics_length", place.metrics_length}, {"data_length", place.data_length},
-          {"tokens", place.tokens}, {"seconds", place.seconds}};
+          {"tokens", place.tokens}, {"seconds", place.seconds}, {"cached", place.cached}};
 }
 
 RunPlace run_place(const json &state) {
-  return {state.at("step"), state.at("metrics_begin"), state.at("metrics_length"), state.at("data_length"), state.at("tokens"), state.at("seconds")};
+  return {state.at("step"), state.at("metrics_begin"), state.at("metrics_length"), state.at("data_length"), state.at("tokens"), state.at("seconds"), state.at("cached")};
 }
 
 json read_state(const fs::path &checkpoint) {

@@ -13,6 +13,7 @@ struct RunPlace {
   uint64_t metrics_begin = 0, metrics_length = 0, data_length = 0;  // of metrics.jsonl when the stage began, and now
   uint64_t tokens = 0;   // trained or sampled so far
   double seconds = 0;    // spent so far, in all sessions
+  std::string cached;    // the key under which the model was kept; empty: trained here
 };
 
 nlohmann::json to_json(const RunPlace &);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <mutex>
 
 #include "core/base/text.h"
@@ -284,6 +285,7 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
   report.rows = columns.rows();
   report.tokens = columns.tokens();
   for (const TrainRow &row : rows) report.logp.emplace_back(row.ids.size() - row.begin, 0.0f);
+  report.advantage.assign(rows.size(), std::numeric_limits<double>::quiet_NaN());
   if (columns.rows() == 0) return report;  // nothing to learn from: the weights stay as they are
 
   const bool on_policy = s.objective.source() == HONE_ON_POLICY;
@@ -320,6 +322,7 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
     if (s.old_value_unknown) columns.value_old = columns.value;
   }
   s.objective.advantages(columns, logp_known);
+  for (uint32_t r = 0; r < columns.rows(); ++r) report.advantage[columns.row[r]] = columns.advantage[columns.row_start[r]];
 
   for (uint32_t epoch = 0; epoch < s.settings.inner_epochs; ++epoch) {
     if (epoch > 0) s.weights.prepare(s.pool);

@@ -10,7 +10,6 @@ class Durability : public Program {
   fs::path reference() {
     const Ended ended = hone({"run", script(small_pipeline()), "--set", steps, "--out", (folder / "reference").string()});
     EXPECT_EQ(ended.code, 0) << ended.err;
-    seconds = ended.seconds;
     return folder / "reference";
   }
   void expect_same(const fs::path &run, const fs::path &reference) {
@@ -18,18 +17,19 @@ class Durability : public Program {
     EXPECT_EQ(lasting_results(run), lasting_results(reference));
     EXPECT_EQ(slurp(run / "results.json"), slurp(reference / "results.json"));
   }
-  double seconds = 0;
   std::string steps = "steps=5";
 };
 
 TEST_F(Durability, KillNineAtTwentyMomentsEndsWithTheBitsOfARunNeverStopped) {
-  steps = "steps=40";  // long enough for kills to fall into sampling, training, checkpoints and every kind of stage
+  steps = "steps=40";
   const fs::path whole = reference(), run = folder / "run";
   int kills = 0, resumed = 0;
-  // A moment anywhere in what a whole run takes; the fractions are those of a golden-ratio walk, which fills [0, 1) evenly.
   for (int round = 0; kills < 20 && round < 60; ++round) {
+    // Some steps further on, and anywhere within a step, its checkpoint or the next start: a golden-ratio walk fills both evenly.
     How how;
-    how.signal_after = 0.02 + std::fmod((round + 1) * 0.6180339887, 1.0) * seconds * 0.4;
+    how.watched = run / "metrics.jsonl";
+    how.after_lines = static_cast<int>(std::fmod((round + 1) * 0.6180339887, 1.0) * 9);
+    how.delay = std::fmod((round + 1) * 0.7548776662, 1.0) * 0.012;
     const bool started = fs::exists(run / "run.json");
     const Ended ended = started ? hone({"resume", run.string()}, how) : hone({"run", script(small_pipeline()), "--set", steps, "--out", run.string()}, how);
     if (ended.code == 128 + SIGKILL) {
@@ -54,22 +54,16 @@ TEST_F(Durability, KillNineAtTwentyMomentsEndsWithTheBitsOfARunNeverStopped) {
 TEST_F(Durability, InterruptAndTerminateSaveAndExitWithTheirCodes) {
   steps = "steps=60";
   const fs::path whole = reference();
-  for (const auto &[signal, code] : {std::pair{SIGINT, 130}, {SIGTERM, 143}}) {
-    const fs::path run = folder / ("run-" + std::to_string(signal));
-    bool interrupted = false;
-    for (double fraction : {0.5, 0.35, 0.2, 0.65}) {  // a busy machine may be past the moment already
-      fs::remove_all(run);
-      How how;
-      how.signal = signal;
-      how.signal_after = seconds * fraction;
-      const Ended ended = hone({"run", script(small_pipeline()), "--out", run.string(), "--set", steps, "--set", "save_every=1000"}, how);
-      if (ended.code == 0 || !fs::exists(run / "run.json")) continue;
-      EXPECT_EQ(ended.code, code) << ended.err;
-      EXPECT_NE(ended.err.find("hone resume"), std::string::npos) << ended.err;
-      interrupted = true;
-      break;
-    }
-    ASSERT_TRUE(interrupted);
+  // Within sft, RL, sampling and evaluation; a run of 6 + 60 + 5 + 3 + 2 + ... lines.
+  for (const auto &[signal, code, lines] : {std::tuple{SIGINT, 130, 20}, {SIGTERM, 143, 45}, {SIGINT, 130, 2}, {SIGTERM, 143, 67}}) {
+    const fs::path run = folder / ("run-" + std::to_string(lines));
+    How how;
+    how.signal = signal;
+    how.watched = run / "metrics.jsonl";
+    how.after_lines = lines;
+    const Ended ended = hone({"run", script(small_pipeline()), "--out", run.string(), "--set", steps, "--set", "save_every=1000"}, how);
+    EXPECT_EQ(ended.code, code) << lines << ": " << ended.err;
+    EXPECT_NE(ended.err.find("hone resume"), std::string::npos) << ended.err;
     const Ended resumed = hone({"resume", run.string()});
     ASSERT_EQ(resumed.code, 0) << resumed.err;
     expect_same(run, whole);
@@ -77,15 +71,78 @@ TEST_F(Durability, InterruptAndTerminateSaveAndExitWithTheirCodes) {
 }
 
 TEST_F(Durability, AFullDiskIsASentenceAndLeavesThePreviousCheckpoint) {
+  steps = "steps=60";
   const fs::path whole = reference(), run = folder / "run";
+  const auto newest = [&] {
+    int step = 0;
+    for (const auto &entry : fs::directory_iterator(run / "02-rl" / "checkpoints")) {
+      const std::string name = entry.path().filename().string();
+      if (name.rfind("step-", 0) == 0) step = std::max(step, std::stoi(name.substr(5)));
+    }
+    return step;
+  };
+  How stop;  // within the second stage, with checkpoints behind it
+  stop.signal = SIGTERM;
+  stop.watched = run / "metrics.jsonl";
+  stop.after_lines = 25;
+  ASSERT_EQ(hone({"run", script(small_pipeline()), "--set", steps, "--out", run.string()}, stop).code, 143);
+  const int before = newest();
+  ASSERT_GT(before, 0);
+  ASSERT_LT(before, 60);
   How full;
   full.file_limit = 60 * 1024;  // less than a model, more than a log
-  const Ended stopped = hone({"run", script(small_pipeline()), "--out", run.string()}, full);
+  const Ended stopped = hone({"resume", run.string()}, full);
   EXPECT_EQ(stopped.code, 1) << stopped.err;
   EXPECT_NE(stopped.err.find("File too large"), std::string::npos) << stopped.err;
+  EXPECT_EQ(newest(), before) << "the previous checkpoint is not the newest";
   const Ended resumed = hone({"resume", run.string()});
   ASSERT_EQ(resumed.code, 0) << resumed.err;
   expect_same(run, whole);
+}
+
+TEST_F(Durability, AKillBetweenTheLastCheckpointAndTheMarkIsHarmless) {
+  const fs::path whole = reference();
+  for (const char *stage : {"01-warm", "02-rl", "03-kept", "04-judge", "05-second", "06-eval"}) {
+    const fs::path run = folder / stage;
+    fs::copy(whole, run, fs::copy_options::recursive);
+    bool later = false;
+    for (const char *other : {"01-warm", "02-rl", "03-kept", "04-judge", "05-second", "06-eval"}) {
+      if (later) fs::remove_all(run / other);
+      later = later || std::string(other) == stage;
+    }
+    fs::remove(run / stage / "done");
+    const Ended resumed = hone({"resume", run.string()});
+    ASSERT_EQ(resumed.code, 0) << stage << ": " << resumed.err;
+    expect_same(run, whole);
+  }
+}
+
+TEST_F(Durability, AResumeRefusesAScriptThatWasEdited) {
+  const fs::path run = reference();
+  fs::remove(run / "06-eval" / "done");
+  std::string text = slurp(run / "settings.toml");
+  text.replace(text.find("grpo"), 4, "rloo");
+  spit(run / "settings.toml", text);
+  const Ended ended = hone({"resume", run.string()});
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_NE(ended.err.find("rloo"), std::string::npos) << ended.err;
+}
+
+TEST_F(Durability, AModelTakenFromTheCacheIsTheOneThatWasTrained) {
+  std::string text = small_pipeline();
+  text.replace(text.find("epochs = 1"), 10, "epochs = 1, cache = true");
+  How how;
+  how.environment["XDG_CACHE_HOME"] = (folder / "cache").string();
+  ASSERT_EQ(hone({"run", script(text), "--out", (folder / "trained").string()}, how).code, 0);
+  const Ended taken = hone({"run", script(text), "--out", (folder / "taken").string()}, how);
+  ASSERT_EQ(taken.code, 0) << taken.err;
+  EXPECT_NE(taken.err.find("taken from"), std::string::npos) << taken.err;
+  expect_same(folder / "taken", folder / "trained");
+  fs::remove(folder / "taken" / "01-warm" / "done");  // killed before the mark
+  for (const char *later : {"02-rl", "03-kept", "04-judge", "05-second", "06-eval"}) fs::remove_all(folder / "taken" / later);
+  const Ended resumed = hone({"resume", (folder / "taken").string()}, how);
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  expect_same(folder / "taken", folder / "trained");
 }
 
 TEST_F(Durability, ASecondProcessIsKeptOutOfARunAtWork) {
@@ -143,15 +200,14 @@ TEST_F(Durability, ReplayRegeneratesAnyRowBitForBit) {
   EXPECT_NE(missing.err.find("99"), std::string::npos);
 }
 
-TEST_F(Durability, ReplayNoticesARolloutThatWasChanged) {
+TEST_F(Durability, ReplayNoticesAnotherSampler) {
   const fs::path run = reference();
-  // Another seed samples other responses: replay must say so, not repeat what is recorded.
-  const fs::path arguments = run / "script" / "script.lua";
-  std::string text = slurp(arguments);
-  text.replace(text.find("seed = 7"), 8, "seed = 8");
-  spit(arguments, text);
-  const Ended ended = hone({"replay", run.string(), "--stage", "rl", "--step", "2", "--row", "3"});
-  EXPECT_EQ(ended.code, 1) << ended.out << ended.err;
+  How how;
+  how.environment["HONE_KERNELS"] = std::string(HONE_BUILD_DIR) + "/tests/perturbed";
+  how.environment["HONE_TEST_PERTURBATION"] = "0.001";
+  const Ended ended = hone({"replay", run.string(), "--stage", "rl", "--step", "1", "--row", "3"}, how);
+  EXPECT_EQ(ended.code, 1) << ended.err;
+  EXPECT_FALSE(json::parse(ended.out).at("identical").get<bool>()) << ended.out;
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
@@ -36,7 +37,11 @@ struct Ended {
 struct How {
   std::map<std::string, std::string> environment;
   uint64_t file_limit = 0;      // RLIMIT_FSIZE in bytes; 0: none
-  double signal_after = -1;     // seconds; < 0: never
+  // A signal is sent once `watched` has this many lines more than at the start, and then `delay` seconds later: by progress, not
+  // by the clock, so that a busy machine does not change what a test means. watched empty: never.
+  fs::path watched;
+  int after_lines = 0;
+  double delay = 0;
   int signal = SIGKILL;
   std::string input;
   fs::path program = fs::path(HONE_BUILD_DIR) / "bin" / "hone";
@@ -53,6 +58,11 @@ inline std::string slurp(const fs::path &path) {
 inline void spit(const fs::path &path, const std::string &text) {
   fs::create_directories(path.parent_path());
   std::ofstream(path, std::ios::binary) << text;
+}
+
+inline int count_lines(const fs::path &path) {
+  const std::string text = fs::exists(path) ? slurp(path) : "";
+  return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
 }
 
 // Output goes through files, so that nothing blocks and a killed program's words are kept.
@@ -81,12 +91,14 @@ inline Ended hone(const std::vector<std::string> &arguments, const How &how = {}
     execv(argv[0], argv.data());
     _exit(127);
   }
-  bool signalled = how.signal_after < 0;
+  bool signalled = how.watched.empty();
+  const int lines_before = signalled ? 0 : count_lines(how.watched);
   int status = 0;
   for (;;) {
     if (waitpid(child, &status, WNOHANG) == child) break;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-    if (!signalled && seconds >= how.signal_after) {
+    if (!signalled && fs::exists(how.watched) && count_lines(how.watched) - lines_before >= how.after_lines) {
+      std::this_thread::sleep_for(std::chrono::duration<double>(how.delay));
       kill(child, how.signal);
       signalled = true;
     }
