@@ -77,7 +77,7 @@ TEST_F(Verbs, EvalScoresATaskFile) {
   ASSERT_EQ(ended.code, 0) << ended.err;
   const json row = lines(ended.out).at(0);
   EXPECT_EQ(row.at("questions"), 2.0);
-  for (const char *name : {"pass@1", "pass@1_ci", "pass@3", "cons@3", "format", "mixing", "length"}) EXPECT_TRUE(row.at(name).is_number()) << name;
+  for (const char *name : {"pass@1", "pass@1_ci", "pass@3", "format", "mixing", "length"}) EXPECT_TRUE(row.at(name).is_number()) << name;
 }
 
 TEST_F(Verbs, ScoreAndObjectiveAnswerForEveryRow) {
