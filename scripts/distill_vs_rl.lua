@@ -9,7 +9,7 @@ hone.requires "0.1"
 local o = hone.options {
   seed = { 1, "of everything random" },
   teacher = { "", "a model directory, such as r1's last checkpoint; empty: train one by cold start and RL" },
-  corpus = { 200000, "documents of pre-training" },
+  corpus = { 300000, "documents of pre-training" },
   small_corpus = { 60000, "documents of the small model's pre-training" },
   teacher_steps = { 40, "optimizer steps of the teacher's RL" },
   small_rl_steps = { 60, "optimizer steps of the small model's RL" },

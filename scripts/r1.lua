@@ -10,7 +10,7 @@ hone.requires "0.1"
 local o = hone.options {  -- every number worth changing; r1.toml or --set gives other values
   seed = { 1, "of everything random" },
   model = { "", "a model directory to start from; empty: pre-train a tiny one, once, and keep it" },
-  corpus = { 200000, "documents of pre-training" },
+  corpus = { 300000, "documents of pre-training" },
   small_corpus = { 60000, "documents of the small model's pre-training" },
   rl_steps = { 40, "optimizer steps of the reasoning RL" },
   rl2_steps = { 30, "optimizer steps of the RL over all scenarios" },

@@ -10,7 +10,7 @@ hone.requires "0.1"
 local o = hone.options {
   seed = { 1, "of everything random" },
   model = { "", "a model directory to start from; empty: pre-train a tiny one, once, and keep it" },
-  corpus = { 200000, "documents of pre-training" },
+  corpus = { 300000, "documents of pre-training" },
   steps = { 50, "optimizer steps" },
   learning_rate = { 4e-4, "of adamw" },
   num_generations = { 16, "responses to a prompt" },
