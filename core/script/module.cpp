@@ -169,7 +169,7 @@ int rows(lua_State *L) {
   Builder &builder = Builder::of(L);
   builder.must_be_open("hone.rows");
   if (!lua_istable(L, 1)) throw UsageError("hone.rows takes { count = N, make = function(i) ... end }, got " + builder.describe(L, 1));
-  std::vector<Setting> table = {setting("count", HONE_INT, "1", 1, 1e9), setting("seed", HONE_INT, "0", 0, 0x1p53),
+  std::vector<Setting> table = {setting("count", HONE_INT, "1", 1, 1e9), setting("seed", HONE_INT, "-1", -1, 0x1p53),
                                 setting("make", HONE_FUNCTION_HANDLE, "null"), setting("label", HONE_STRING, "\"\"")};
   table[0].required = table[2].required = true;
   DataNode node;
@@ -177,7 +177,9 @@ int rows(lua_State *L) {
   node.place = LuaHost::of(L).place(L);
   const json given = builder.checked(L, 1, table, "hone.rows", node.place);
   node.count = given.at("count").get<uint64_t>();
-  node.seed = given.at("seed").get<uint64_t>();
+  // Without a seed of their own, two sets of rows must not draw the same numbers: test rows would be training rows.
+  const auto seed = given.at("seed").get<int64_t>();
+  node.seed = seed < 0 ? 1000 + builder.pipeline.data.size() : static_cast<uint64_t>(seed);
   node.function = given.at("make").at("$function").get<std::string>();
   node.label = given.at("label").get<std::string>();
   if (node.label.empty()) node.label = "rows";

@@ -15,11 +15,7 @@ using nlohmann::json;
 
 static std::vector<DataRow> rows_of_file(const std::string &path) {
   std::vector<DataRow> rows;
-  size_t line = 0;
-  for (json &row : read_rows(path)) {
-    ++line;
-    rows.push_back({std::move(row), "", path + ": row " + std::to_string(line)});
-  }
+  for (auto &[line, row] : read_numbered_rows(path)) rows.push_back({std::move(row), "", path + ":" + std::to_string(line)});
   return rows;
 }
 
@@ -44,6 +40,7 @@ std::vector<DataRow> load_data(const RunContext &context, int index) {
   }
   std::vector<DataRow> rows;
   rows.reserve(node.count);
+  context.script.renew();  // what earlier rows left in a script's variables must not count: a resume would not make them again
   Progress progress("making rows" + (node.label.empty() ? std::string() : " of " + node.label), node.count);
   for (uint64_t i = 1; i <= node.count; ++i) {
     json row = context.script.call(node.function, json(i), {context.pipeline.seed * 1000003 + node.seed, i});

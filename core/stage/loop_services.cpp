@@ -138,6 +138,7 @@ struct LoopServices {
       const TableReader reader(*rows, stage.where_);
       const json &handle = stage.handle_values_.at(static_cast<size_t>(function));
       const std::string path = handle.at("$function");
+      stage.context_.script.renew();  // as after a resume
       for (uint64_t i = 0; i < reader.rows(); ++i) {
         json row = reader.row(i);
         if (row.contains("columns") && row["columns"].is_string()) {  // the data row's own columns beside the host's
@@ -146,7 +147,7 @@ struct LoopServices {
           if (columns.is_object())
             for (const auto &[name, value] : columns.items()) row.emplace(name, value);
         }
-        const json answer = stage.context_.script.call(path, row, {stage.context_.pipeline.seed, i});
+        const json answer = stage.context_.script.call(path, row, {stage.context_.pipeline.seed, (uint64_t{stage.number_} << 40) + (uint64_t{stage.place_.step} << 20) + i});
         keep[i] = !(answer.is_null() || (answer.is_boolean() && !answer.get<bool>()));
       }
     });

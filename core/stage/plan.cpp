@@ -125,16 +125,16 @@ class Planner {
         return known ? all : 0;
       }
       case DataNode::file: {
-        std::vector<json> rows;
+        std::vector<std::pair<size_t, json>> rows;
         try {
-          rows = read_rows(node.path);
+          rows = read_numbered_rows(node.path);
         } catch (const Failure &failure) {
           throw UsageError(node.place.text() + ": " + failure.what());
         }
-        for (size_t i = 0; i < rows.size(); ++i) {
-          const std::string where = node.path + ": row " + std::to_string(i + 1);
-          check_row(rows[i], columns, where);
-          if (tokenizer_) check_encodes(rows[i], columns, where);
+        for (const auto &[line, row] : rows) {
+          const std::string where = node.path + ":" + std::to_string(line);
+          check_row(row, columns, where);
+          if (tokenizer_) check_encodes(row, columns, where);
         }
         say(node.path + " (" + std::to_string(rows.size()) + " rows)");
         return rows.size();
