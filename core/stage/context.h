@@ -44,7 +44,7 @@ struct RunContext {
   StageDirectory directory_of(int stage_index) const;
 };
 
-std::string stage_label(const Pipeline &, int stage_index);          // the label, or the component's name, made unique
+std::string stage_label(const Pipeline &, int stage_index);          // the label, or the component's name; two stages may share it
 std::string stage_folder_name(const Pipeline &, int stage_index);    // "02-first_rl"
 
 }  // namespace hone

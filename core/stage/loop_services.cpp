@@ -122,7 +122,7 @@ struct LoopServices {
         if (reader.has("ids")) row.row.ids = reader.int_list("ids", i);
         if (reader.has("truncated")) row.row.truncated = reader.integer("truncated", i) != 0;
       }
-      // The model is part of the key when one step scores the responses of several.
+      // A step may score several times (the responses of several models): each call has its number in the key.
       const std::string key = "step " + std::to_string(step) + " call " + std::to_string(stage.score_calls_++) + " handle " + std::to_string(rewards);
       const ScoredRows scored = stage.rewards(rewards).score(*stage.journal_, key, to_score);
       OwnedTable table(reader.rows());
