@@ -31,7 +31,7 @@ bool given(const json &settings, const char *name) { return settings.contains(na
 
 }  // namespace
 
-ObjectiveStage::ObjectiveStage(RunContext &context, int index)
+ObjectiveStage::ObjectiveStage(RunContext &context, int index, bool replaying)
     : context_(context),
       index_(index),
       node_(context.pipeline.stages.at(index)),
@@ -41,7 +41,8 @@ ObjectiveStage::ObjectiveStage(RunContext &context, int index)
       where_(node_.place.text() + ": stage " + stage_label(context.pipeline, index)),
       directory_(context.directory_of(index)),
       batch_size_(setting<uint32_t>("batch_size")),
-      num_generations_(setting<uint32_t>("num_generations")) {
+      num_generations_(setting<uint32_t>("num_generations")),
+      replaying_(replaying) {
   const ComponentInfo &component = context.registry.require("stage", node_.component);
   objective_ = std::make_unique<Instance>(component, context.host.abi(), own_settings(component, settings_));
   objective_methods_ = known_methods<hone_objective>(objective_->component());
@@ -64,7 +65,7 @@ ObjectiveStage::ObjectiveStage(RunContext &context, int index)
     teacher_tokenizer_ = std::move(loaded.tokenizer);
   }
   if (given(settings_, "rewards")) rewards_ = std::make_unique<RewardSets>(context, settings_.at("rewards"), settings_, where_);
-  journal_ = std::make_unique<ScoreJournal>(directory_.journal());
+  journal_ = std::make_unique<ScoreJournal>(directory_.journal(), replaying_);
   sampler_ = std::make_unique<Sampler>(context.kernels, context.pool);
   load_rows();
 
@@ -223,7 +224,6 @@ void ObjectiveStage::finish() {
 }
 
 void ObjectiveStage::restore_before(uint32_t step) {
-  replaying_ = true;
   uint32_t from = 0;
   fs::path folder;
   if (directory_.newest_checkpoint(from, folder, step) && fs::exists(folder / "optimizer.safetensors")) {

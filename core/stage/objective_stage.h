@@ -21,7 +21,8 @@ struct StepPrompt {
 class ObjectiveStage {
  public:
   // Loads the model and the data and creates the plugins; trains nothing.
-  ObjectiveStage(RunContext &, int stage_index);
+  // replaying: nothing is written, and the journal must have every score.
+  ObjectiveStage(RunContext &, int stage_index, bool replaying = false);
   ~ObjectiveStage();
 
   void run();  // from the newest checkpoint, or the start, to the end; throws Interrupted after saving
@@ -76,7 +77,7 @@ class ObjectiveStage {
   std::unique_ptr<Trainer> trainer_;
   uint32_t batch_size_, num_generations_, steps_ = 0;
   RunPlace place_;
-  bool replaying_ = false;  // nothing is written
+  bool replaying_;
   std::map<std::pair<uint32_t, uint32_t>, std::vector<uint32_t>> orders_;  // (salt, pass) -> permutation; the last pass of each
 };
 

@@ -43,7 +43,7 @@ int replay(const std::filesystem::path &run, const std::string &wanted, uint32_t
     throw UsageError("step " + std::to_string(step) + " of stage " + name + " has rows 0 to " + std::to_string(records.size() - 1) + ", not " + std::to_string(row));
   const RolloutRecord &recorded = records[row];
 
-  ObjectiveStage stage(context, index);
+  ObjectiveStage stage(context, index, true);
   stage.restore_before(step);
   const std::vector<StepPrompt> prompts = stage.step_prompts(step);
   const uint32_t slot = row / stage.num_generations();
