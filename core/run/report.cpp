@@ -116,7 +116,9 @@ std::vector<std::string> curves_of(const StageData &stage) {
   std::vector<std::string> names;
   const auto add = [&](const std::string &name) {
     const auto at = stage.metrics.find(name);
-    if (at != stage.metrics.end() && at->second.x.size() >= 2) names.push_back(name);
+    if (at == stage.metrics.end() || at->second.x.size() < 2) return;
+    const std::vector<double> &y = at->second.y;
+    if (std::any_of(y.begin(), y.end(), [](double v) { return v != 0; })) names.push_back(name);  // always 0: no news
   };
   add(kCurves[0]);
   size_t parts = 0;
