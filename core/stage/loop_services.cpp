@@ -184,6 +184,36 @@ struct LoopServices {
     });
   }
 
+  static int32_t logprobs(void *ctx, int64_t model, const hone_table *rows, float temperature, hone_table *out, hone_error *err) {
+    return guard(ctx, err, [&] {
+      LoopStage &stage = self(ctx);
+      stage.context_.stop_if_interrupted();
+      const StageModel &loaded = stage.model(model);
+      const TableReader reader(*rows, stage.where_);
+      const hone_model_info &info = loaded.weights->architecture().info();
+      std::vector<std::vector<int32_t>> sequences;
+      std::vector<uint32_t> begin;
+      for (uint64_t i = 0; i < reader.rows(); ++i) {
+        const std::string where = stage.where_ + ": row " + std::to_string(i);
+        sequences.push_back(prompt_ids(*loaded.tokenizer, {{{"prompt", reader.text("prompt", i)}}, "", where}));
+        begin.push_back(static_cast<uint32_t>(sequences.back().size()));
+        for (int32_t id : reader.int_list("ids", i)) {
+          if (id < 0 || static_cast<uint32_t>(id) >= info.vocab_size)
+            throw Failure(where + ": " + std::to_string(id) + " is not a token id of the model (0 to " + std::to_string(info.vocab_size - 1) + ")");
+          sequences.back().push_back(id);
+        }
+        if (sequences.back().size() > info.max_positions)
+          throw Failure(where + ": has " + std::to_string(sequences.back().size()) + " tokens, more than the model's " + std::to_string(info.max_positions) + " positions");
+      }
+      const auto scored = score_tokens(stage.context_.kernels, stage.context_.pool, *loaded.weights, sequences, begin, temperature);
+      std::vector<std::vector<float>> values;
+      for (const ScoredTokens &one : scored) values.push_back(one.logp);
+      OwnedTable table(reader.rows());
+      table.float_lists("logprobs", values);
+      *out = give(stage, "logprobs", std::move(table));
+    });
+  }
+
   static hone_str model_name(void *ctx, int64_t model) {
     LoopStage &stage = self(ctx);
     try {
@@ -216,6 +246,7 @@ hone_stage_host loop_services(LoopStage &stage) {
   services.result = LoopServices::result;
   services.model_name = LoopServices::model_name;
   services.progress = LoopServices::progress;
+  services.logprobs = LoopServices::logprobs;
   return services;
 }
 

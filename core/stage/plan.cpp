@@ -383,6 +383,7 @@ void offer_planning_services(Host &host) {
     s.result = [](void *, hone_str, const hone_table *, hone_error *err) { return refused(err); };
     s.model_name = [](void *, int64_t) { return hone_str{"model", 5}; };
     s.progress = [](void *, uint64_t, uint64_t) {};
+    s.logprobs = [](void *, int64_t, const hone_table *, float, hone_table *, hone_error *err) { return refused(err); };
     return s;
   }();
   host.offer(HONE_HOST_STAGE, &services);

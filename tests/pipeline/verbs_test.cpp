@@ -70,6 +70,18 @@ TEST_F(Verbs, GreedyDecodingTakesTheLikeliestTokenAndBf16StaysNearF32) {
   EXPECT_TRUE(differs) << "bf16 gave the very bits of f32";
 }
 
+TEST_F(Verbs, AStagesLogprobsAreThoseThatSamplingRecorded) {
+  const std::string path = model().string();
+  spit(folder / "prompts.jsonl", "{\"prompt\": \"ADD 1 2 ?\"}\n{\"prompt\": \"ADD 4 4 ?\"}\n");
+  const std::string text = "local hone = require \"hone\"\nreturn hone.pipeline { hone.stage \"recheck\" { model = hone.model(\"" + path +
+                           "\"), prompts = \"prompts.jsonl\", temperature = 0.7 } }\n";
+  How how;
+  how.environment["HONE_PLUGIN_PATH"] = std::string(HONE_BUILD_DIR) + "/tests/strangers";
+  const Ended ended = hone({"run", script(text, "recheck.lua"), "--out", (folder / "again").string()}, how);
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  EXPECT_EQ(json::parse(slurp(folder / "again/results.json")).at(0).at("rows"), 4.0);
+}
+
 TEST_F(Verbs, EvalScoresATaskFile) {
   const std::string path = model().string();
   spit(folder / "task.jsonl", "{\"question\": \"ADD 1 2 ?\", \"answer\": \"3\"}\n{\"question\": \"ADD 2 2 ?\", \"answer\": \"4\"}\n");

@@ -177,6 +177,11 @@ class StageHost {
   TableView score(RewardHandle rewards, const TableView &rows, uint32_t step) const {
     return ask(host_.score, rewards.index, &rows.raw(), step);
   }
+  // Columns "prompt" and "ids" in, "logprobs" out.
+  TableView logprobs(ModelHandle model, const TableView &rows, float temperature) const {
+    if (!host_.logprobs) throw Error("this host does not offer logprobs to stages; use a newer hone");
+    return ask(host_.logprobs, model.index, &rows.raw(), temperature);
+  }
   // Whether the script's function answered true, for each row.
   std::vector<bool> call(FunctionHandle function, const TableView &rows) const {
     std::vector<uint8_t> keep(rows.rows() + 1);

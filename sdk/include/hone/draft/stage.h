@@ -67,6 +67,9 @@ typedef struct hone_stage_host {
   hone_str (*model_name)(void *ctx, int64_t model);
   // done of total steps, for progress and its ETA. [main]
   void (*progress)(void *ctx, uint64_t done, uint64_t total);
+  // rows needs "prompt" (TEXT) and "ids" (INTS), a response's token ids. Gives "logprobs" (FLOATS): the model's log-probability of
+  // each id at this temperature, the same bits as rollout gives for its own. [main]
+  int32_t (*logprobs)(void *ctx, int64_t model, const hone_table *rows, float temperature, hone_table *out, hone_error *err);
 } hone_stage_host;
 
 typedef struct hone_stage {
