@@ -71,8 +71,8 @@ int new_plugin(const std::string &kind, const std::string &name, const fs::path 
     throw Failure("cannot make " + target.string() + ": " + failed.what());
   }
   const std::string room = kind == "objective" ? "stage" : kind;
-  out << target.string() << ": a " << kind << " to begin with. Build and test it with\n"
-      << "  cmake -S " << target.string() << " -B " << (target / "build").string() << "\n"
+  out << target.string() << ": " << (kind == "objective" || kind == "optimizer" ? "an " : "a ") << kind << " to begin with. Build and test it with\n"
+      << "  cmake -S " << target.string() << " -B " << (target / "build").string() << " -DCMAKE_PREFIX_PATH=WHERE_THE_SDK_IS\n"
       << "  cmake --build " << (target / "build").string() << " --target check\n"
       << "and use it with `hone --plugins " << (target / "build" / "lib" / "hone").string() << "` as hone." << room << " \"" << name << "\" {}\n";
   return 0;

@@ -12,6 +12,7 @@
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
+#include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/reward/scorer.h"
 #include "core/stage/context.h"
@@ -284,6 +285,8 @@ class Planner {
     std::vector<std::string> names;
     tokenizer_ = tokenizer_of(pipeline_, handle_index(node.settings.at("model"), "$model"));
     const uint64_t rows = domains(node.settings[wanted], columns, plan.data, names);
+    if (tokenizer_->eos() < 0 && source != HONE_PAIRS)
+      log_warning(where(index) + ": the model's vocabulary has no <eos>, so no response will ever end; add that word to `words`");
     tokenizer_.reset();
     rewards(node.settings.value("rewards", json()), index, names);
     plan.source = source == HONE_ON_POLICY ? "rollouts" : source == HONE_PAIRS ? "pairs" : source == HONE_TEACHER ? "teacher" : "rows";

@@ -203,6 +203,9 @@ int continue_run(const fs::path &path, const std::vector<fs::path> &plugins, uin
       const json summary = directory.summary();
       log_info("stage " + stage_label(context.pipeline, index) + " done: " + std::to_string(summary.value("steps", 0u)) + " steps, " +
                std::to_string(summary.value("tokens", uint64_t(0))) + " tokens, " + human_seconds(summary.value("seconds", 0.0)));
+      uint32_t step;
+      fs::path trained;
+      if (summary.contains("weights_checksum") && directory.newest_checkpoint(step, trained)) log_info("its model: " + trained.string());
       write_results(context, -1, json::array());
     }
   } catch (const Interrupted &interruption) {
