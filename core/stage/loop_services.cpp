@@ -33,6 +33,18 @@ struct LoopServices {
     }
   }
 
+  // The host's columns and, beside them, the data row's own, which cross as JSON in "columns".
+  static json whole_row(const TableReader &reader, uint64_t i) {
+    json row = reader.row(i);
+    if (row.contains("columns") && row["columns"].is_string()) {
+      const json columns = json::parse(row["columns"].get<std::string>(), nullptr, false);
+      row.erase("columns");
+      if (columns.is_object())
+        for (const auto &[name, value] : columns.items()) row.emplace(name, value);
+    }
+    return row;
+  }
+
   static const hone_table &give(LoopStage &stage, const char *service, OwnedTable table) {
     return (stage.given_[service] = std::move(table)).abi();
   }
@@ -140,13 +152,7 @@ struct LoopServices {
       const std::string path = handle.at("$function");
       stage.context_.script.renew();  // as after a resume
       for (uint64_t i = 0; i < reader.rows(); ++i) {
-        json row = reader.row(i);
-        if (row.contains("columns") && row["columns"].is_string()) {  // the data row's own columns beside the host's
-          const json columns = json::parse(row["columns"].get<std::string>(), nullptr, false);
-          row.erase("columns");
-          if (columns.is_object())
-            for (const auto &[name, value] : columns.items()) row.emplace(name, value);
-        }
+        const json row = whole_row(reader, i);
         const json answer = stage.context_.script.call(path, row, {stage.context_.pipeline.seed, (uint64_t{stage.number_} << 40) + (uint64_t{stage.place_.step} << 20) + i});
         keep[i] = !(answer.is_null() || (answer.is_boolean() && !answer.get<bool>()));
       }
@@ -159,13 +165,7 @@ struct LoopServices {
       const TableReader reader(*rows, stage.where_);
       std::string lines;
       for (uint64_t i = 0; i < reader.rows(); ++i) {
-        json row = reader.row(i);
-        if (row.contains("columns") && row["columns"].is_string()) {
-          const json columns = json::parse(row["columns"].get<std::string>(), nullptr, false);
-          row.erase("columns");
-          if (columns.is_object())
-            for (const auto &[name, value] : columns.items()) row.emplace(name, value);
-        }
+        const json row = whole_row(reader, i);
         lines += row.dump() + "\n";
       }
       stage.data_.append(lines);

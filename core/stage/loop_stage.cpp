@@ -1,8 +1,6 @@
 // loop_stage.cpp -- see loop_stage.h.
 #include "core/stage/loop_stage.h"
 
-#include <chrono>
-
 #include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
@@ -11,10 +9,6 @@
 namespace hone {
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-static double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 LoopStage::LoopStage(RunContext &context, int index)
     : context_(context),

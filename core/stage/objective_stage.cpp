@@ -1,7 +1,6 @@
 // objective_stage.cpp -- setting up an objective's loop, its steps over rows, and its checkpoints. See objective_stage.h.
 #include "core/stage/objective_stage.h"
 
-#include <chrono>
 #include <cmath>
 
 #include "core/base/failure.h"
@@ -15,10 +14,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 namespace {
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // The part of the merged settings that is the component's own.
 json own_settings(const ComponentInfo &component, const json &settings) {

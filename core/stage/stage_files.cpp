@@ -1,6 +1,7 @@
 // stage_files.cpp -- see stage_files.h.
 #include "core/stage/stage_files.h"
 
+#include <chrono>
 #include <cmath>
 
 #include "core/base/failure.h"
@@ -9,6 +10,10 @@
 namespace hone {
 namespace fs = std::filesystem;
 using nlohmann::json;
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 json to_json(const RunPlace &place) {
   return {{"step", place.step}, {"metrics_begin", place.metrics_begin}, {"metrics_length", place.metrics_length}, {"data_length", place.data_length},

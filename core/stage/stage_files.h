@@ -25,6 +25,8 @@ nlohmann::json read_state(const std::filesystem::path &checkpoint);
 void write_checkpoint(StageDirectory &, uint32_t step, uint32_t keep, const nlohmann::json &state,
                       const std::function<void(const std::filesystem::path &)> &fill);
 
+double seconds_now();  // of a clock that never goes back, for lengths of time only
+
 // One line of metrics.jsonl; NaN and infinities become null.
 void append_metrics(RunContext &, const std::string &stage, uint32_t step, const std::map<std::string, double> &);
 
