@@ -29,8 +29,14 @@ const hone_kernels *open_kernels(const std::string &device) {
   if (!entry)
     throw Failure(path.string() + " exports no hone_kernels_v1; it is not a kernel library of this version of hone");
   const hone_kernels *table = entry();
-  if (!table || table->struct_size != sizeof(hone_kernels))
-    throw Failure(path.string() + " has a kernel table of " + std::to_string(table ? table->struct_size : 0) +
+  if (!table) {
+    const char *wanted = std::getenv("HONE_ISA");
+    throw Failure(wanted && *wanted ? "HONE_ISA is \"" + std::string(wanted) + "\", which is none of the instruction sets of " + path.string() +
+                                          ", or this CPU cannot run it; unset it"
+                                    : path.string() + " has no kernels for this machine");
+  }
+  if (table->struct_size != sizeof(hone_kernels))
+    throw Failure(path.string() + " has a kernel table of " + std::to_string(table->struct_size) +
                   " bytes, but this program needs " + std::to_string(sizeof(hone_kernels)) +
                   "; build both from the same sources");
   return table;

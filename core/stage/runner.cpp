@@ -100,6 +100,7 @@ json saved_arguments(const RunRequest &request, const Pipeline &pipeline, const 
 }  // namespace
 
 fs::path create_run(const RunRequest &request) {
+  kernels();  // without them nothing runs: no directory is made then
   const Registry registry = Registry::scan(plugin_folders(request.plugins));
   const std::unique_ptr<Script> script = Script::load(request.script, registry, host_settings(), request.arguments);
   const Pipeline &pipeline = script->pipeline();

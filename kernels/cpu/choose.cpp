@@ -1,5 +1,5 @@
-// choose.cpp -- the library's one exported symbol: the fastest set that this CPU can run, or the one HONE_ISA names.
-#include <cstdio>
+// choose.cpp -- the library's one exported symbol: the fastest set that this CPU can run, or the one HONE_ISA names (null
+// when there is none of that name, or this CPU cannot run it).
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
@@ -22,13 +22,7 @@ const hone_kernels *set_named(const char *isa) {
 
 extern "C" __attribute__((visibility("default"))) const hone_kernels *hone_kernels_v1(void) {
   using hone::kernels::set_named;
-  if (const char *wanted = std::getenv("HONE_ISA"); wanted && *wanted) {
-    const hone_kernels *set = set_named(wanted);
-    if (!set)
-      std::fprintf(stderr, "hone: HONE_ISA is '%s', which is not avx512, avx2 or plain, or this CPU cannot run it; unset it\n",
-                   wanted);
-    return set;
-  }
+  if (const char *wanted = std::getenv("HONE_ISA"); wanted && *wanted) return set_named(wanted);
   for (const char *isa : {"avx512", "avx2"})
     if (const hone_kernels *set = set_named(isa)) return set;
   return set_named("plain");
