@@ -14,8 +14,10 @@ shot() {
 style() { perl -0ne 'print $1 if /(<style>.*?<\/style>)/s' "$1/report.html"; }
 
 { style "$r1"; echo '<body style="margin:16px">'
-  perl -0ne 'print $1 if /(<div class="card charts">.*?<\/div>)/s' "$r1/report.html"; } >"$page"
-shot r1 1120 330
+  perl -0ne 'if (/<div class="card charts">(.*?)<\/div>/s) {  # two rows of three
+    my @all = $1 =~ /(<svg.*?<\/svg>)/sg;
+    print "<div class=\"card charts\">@all[0 .. 5]</div>" }' "$r1/report.html"; } >"$page"
+shot r1 1120 630
 { style "$zero"; echo '<body style="margin:16px"><div class="card charts">'
   perl -0ne 'if (/<h3>02-r1_zero.*?<div class="card charts">(.*?)<\/div>/s) {
     my $all = $1;

@@ -164,7 +164,7 @@ std::string dot_chart(const std::string &title, const std::vector<Dot> &dots) {
     high = std::max(high, dot.value + reach);
     shares = shares && dot.value >= 0 && dot.value <= 1;
   }
-  if (shares) low = 0, high = 1;
+  if (shares) low = 0, high = high < 0.25 ? 0.25 : 1;  // rare things have an axis on which they can be told apart
   if (high <= low) high = low + 1;
   const auto at = [&](double v) { return left + (std::clamp(v, low, high) - low) / (high - low) * (right - left); };
   std::string svg = open_svg(width, height, title);
@@ -183,7 +183,8 @@ std::string dot_chart(const std::string &title, const std::vector<Dot> &dots) {
                       at(dot.value - dot.half_width), at(dot.value + dot.half_width), y, y);
       svg += format("<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"5\"/>", at(dot.value), y);
       svg +=
-          format("<text class=\"last\" x=\"%.1f\" y=\"%.1f\">", width - 8, y + 4) + short_number(dot.value) + "</text>";
+          format("<text class=\"last\" x=\"%.1f\" y=\"%.1f\">", width - 8, y + 4) +
+          (shares ? format("%.3f", dot.value) : short_number(dot.value)) + "</text>";
     }
     y += row;
   }

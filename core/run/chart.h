@@ -18,7 +18,7 @@ struct Dot {
   std::string name;
   double value = 0, half_width = 0;  // of the 95 % interval; 0: none drawn
 };
-// A row per dot on one axis, which begins at 0 and ends at 1 when all values do.
+// A row per dot on one axis. Of shares it goes from 0 to 1, or to 0.25 when all are below.
 std::string dot_chart(const std::string &title, const std::vector<Dot> &);
 
 // Charts side by side, `columns` in a row, as one SVG file with its own colours for light and dark surroundings.

@@ -31,11 +31,15 @@ const char *const kCurves[] = {"reward",
                                "accuracy",
                                "kept_ratio"};
 
+std::string column_of(const std::string &domain, const std::string &metric) {
+  return domain.empty() ? metric : domain + "/" + metric;
+}
+
 std::string cell(const ResultRow &row, const std::string &domain, const std::string &metric, bool share) {
   std::string text = escape_markup(result_text(row, domain, metric));
   if (const size_t at = text.find(" ±"); at != text.npos)
     text = text.substr(0, at) + " <small>" + text.substr(at + 1) + "</small>";
-  const auto value = row.values.find(domain.empty() ? metric : domain + "/" + metric);
+  const auto value = row.values.find(column_of(domain, metric));
   if (share && value != row.values.end() && std::isfinite(value->second)) {
     char bar[96];
     std::snprintf(bar, sizeof bar, "<span class=\"share\"><i style=\"width:%.1f%%\"></i></span>",
@@ -45,20 +49,35 @@ std::string cell(const ResultRow &row, const std::string &domain, const std::str
   return "<td>" + text + "</td>";
 }
 
+bool has_interval(const Results &results, const std::string &domain, const std::string &metric) {
+  return std::any_of(results.rows.begin(), results.rows.end(),
+                     [&](const ResultRow &row) { return row.values.count(column_of(domain, metric) + "_ci") > 0; });
+}
+
+// A dot for each row that has the metric; "" when it is the same in all of them, which says nothing.
+std::string result_chart(const Results &results, const std::string &domain, const std::string &metric) {
+  std::vector<Dot> dots;
+  const std::string column = column_of(domain, metric);
+  for (const ResultRow &row : results.rows) {
+    const auto value = row.values.find(column), interval = row.values.find(column + "_ci");
+    if (value != row.values.end())
+      dots.push_back({row.name, value->second, interval == row.values.end() ? 0 : interval->second});
+  }
+  const bool differ = std::any_of(dots.begin(), dots.end(), [&](const Dot &dot) { return dot.value != dots[0].value; });
+  if (dots.empty() || (metric != "pass@1" && !differ)) return "";
+  return dot_chart(domain.empty() ? metric : domain + ": " + metric, dots) + "\n";
+}
+
 void put_results(std::string &page, const Results &results) {
   if (results.rows.empty()) return;
   page += "<h2>Results</h2>\n<p class=\"note\">± is half of the 95 % confidence interval over questions.</p>\n";
   std::string charts;
-  for (const std::string &domain : results.domains) {
-    std::vector<Dot> dots;
-    for (const ResultRow &row : results.rows) {
-      const std::string column = domain.empty() ? "pass@1" : domain + "/pass@1";
-      const auto value = row.values.find(column), interval = row.values.find(column + "_ci");
-      if (value != row.values.end())
-        dots.push_back({row.name, value->second, interval == row.values.end() ? 0 : interval->second});
-    }
-    if (!dots.empty()) charts += dot_chart(domain.empty() ? "pass@1" : domain + ": pass@1", dots) + "\n";
-  }
+  for (const std::string &domain : results.domains) charts += result_chart(results, domain, "pass@1");
+  if (!results.domains.empty()) charts += result_chart(results, results.domains.front(), "mixing");
+  for (const std::string &domain : results.domains)  // other rewards, each with its interval
+    for (const std::string &metric : results.metrics.at(domain))
+      if (metric != "pass@1" && has_interval(results, domain, metric)) charts += result_chart(results, domain, metric);
+  if (!results.domains.empty()) charts += result_chart(results, results.domains.front(), "length");
   if (!charts.empty()) page += "<div class=\"card charts\">" + charts + "</div>\n";
   for (const std::string &domain : results.domains) {
     const std::vector<std::string> &metrics = results.metrics.at(domain);
@@ -69,7 +88,7 @@ void put_results(std::string &page, const Results &results) {
       std::string cells;
       bool any = false;
       for (const std::string &metric : metrics) {
-        const std::string column = domain.empty() ? metric : domain + "/" + metric;
+        const std::string column = column_of(domain, metric);
         bool share = metric != "length" && metric != "questions";
         for (const ResultRow &other : results.rows)
           if (const auto v = other.values.find(column); v != other.values.end())
@@ -103,7 +122,7 @@ void put_stages(std::string &page, const std::vector<StageData> &stages) {
             "</td><td>" + std::to_string(stage.steps) + "</td><td>" +
             (stage.tokens > 0 ? short_number(stage.tokens) : "–") + "</td><td>" +
             (stage.seconds > 0 ? human_seconds(stage.seconds) : "–") + "</td><td>" + ends(stage, "reward") +
-            "</td><td>" + ends(stage, "loss") + "</td></tr>\n";
+            "</td><td>" + (stage.metrics.count("reward") ? "–" : ends(stage, "loss")) + "</td></tr>\n";
     tokens += stage.tokens;
     if (!stage.cached) seconds += stage.seconds;  // spent in the earlier run, not in this one
   }

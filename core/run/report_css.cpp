@@ -15,12 +15,12 @@ h3 { font-size: 15px; margin: 22px 0 8px; }
 .sub, .note { color: var(--muted); } .note { font-size: 13px; margin: 4px 0 12px; }
 .card { background: var(--surface); border: 1px solid var(--grid); border-radius: 12px; padding: 16px 18px; margin: 12px 0; overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
-th { text-align: right; color: var(--muted); font-weight: 500; padding: 4px 10px 8px; border-bottom: 1px solid var(--grid); white-space: nowrap; }
-td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--grid); white-space: nowrap; }
+th { text-align: right; color: var(--muted); font-weight: 500; padding: 4px 8px 8px; border-bottom: 1px solid var(--grid); white-space: nowrap; }
+td { text-align: right; padding: 6px 8px; border-bottom: 1px solid var(--grid); white-space: nowrap; }
 tr:last-child td { border-bottom: 0; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; } td:first-child { font-weight: 600; }
 td.text { text-align: left; color: var(--muted); } th.text { text-align: left; }
-td .share { display: block; width: 90px; margin-left: auto; height: 3px; border-radius: 2px; background: var(--soft); margin-top: 3px; }
+td .share { display: block; width: 72px; margin-left: auto; height: 3px; border-radius: 2px; background: var(--soft); margin-top: 3px; }
 td .share i { display: block; height: 3px; border-radius: 2px; background: var(--line); }
 td small { color: var(--muted); font-size: 12px; }
 .charts { display: flex; flex-wrap: wrap; gap: 18px; }
