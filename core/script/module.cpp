@@ -165,10 +165,54 @@ Setting setting(const char *name, int32_t type, const char *fallback, double min
   return out;
 }
 
+// Without a seed of their own, two sets of rows must not draw the same numbers: test rows would be training rows.
+uint64_t rows_seed(const Builder &builder, const json &given) {
+  const auto seed = given.at("seed").get<int64_t>();
+  return seed < 0 ? 1000 + builder.pipeline.data.size() : static_cast<uint64_t>(seed);
+}
+
+int push_rows(lua_State *L, DataNode node, const json &given) {
+  Builder &builder = Builder::of(L);
+  node.seed = rows_seed(builder, given);
+  node.label = given.at("label").get<std::string>();
+  if (node.label.empty()) node.label = "rows";
+  builder.pipeline.data.push_back(std::move(node));
+  Builder::push(L, {Handle::data, static_cast<int>(builder.pipeline.data.size()) - 1});
+  return 1;
+}
+
+// { from = data, map = function(row) ... end }: other rows, changed or left out.
+int mapped_rows(lua_State *L) {
+  Builder &builder = Builder::of(L);
+  std::vector<Setting> table = {setting("from", HONE_DATA_HANDLE, "null"), setting("map", HONE_FUNCTION_HANDLE, "null"),
+                                setting("skip", HONE_INT, "0", 0, 0x1p53), setting("take", HONE_INT, "0", 0, 0x1p53),
+                                setting("seed", HONE_INT, "-1", -1, 0x1p53), setting("label", HONE_STRING, "\"\"")};
+  table[0].required = table[1].required = true;
+  DataNode node;
+  node.source = DataNode::mapped;
+  node.place = LuaHost::of(L).place(L);
+  const json given = builder.checked(L, 1, table, "hone.rows", node.place);
+  const auto from = given.at("from").find("$data");
+  if (from == given.at("from").end()) throw UsageError("hone.rows: from must be one file or one list of rows, not one for each domain");
+  node.parts = {from->get<int>()};
+  node.function = given.at("map").at("$function").get<std::string>();
+  node.skip = given.at("skip").get<uint64_t>();
+  node.take = given.at("take").get<uint64_t>();
+  return push_rows(L, std::move(node), given);
+}
+
 int rows(lua_State *L) {
   Builder &builder = Builder::of(L);
   builder.must_be_open("hone.rows");
-  if (!lua_istable(L, 1)) throw UsageError("hone.rows takes { count = N, make = function(i) ... end }, got " + builder.describe(L, 1));
+  if (!lua_istable(L, 1))
+    throw UsageError("hone.rows takes { count = N, make = function(i) ... end } or { from = data, map = function(row) ... end }, got " +
+                     builder.describe(L, 1));
+  for (const char *name : {"from", "map"}) {
+    lua_pushstring(L, name);
+    const bool given = lua_rawget(L, 1) != LUA_TNIL;
+    lua_pop(L, 1);
+    if (given) return mapped_rows(L);
+  }
   std::vector<Setting> table = {setting("count", HONE_INT, "1", 1, 1e9), setting("seed", HONE_INT, "-1", -1, 0x1p53),
                                 setting("make", HONE_FUNCTION_HANDLE, "null"), setting("label", HONE_STRING, "\"\"")};
   table[0].required = table[2].required = true;
@@ -177,15 +221,8 @@ int rows(lua_State *L) {
   node.place = LuaHost::of(L).place(L);
   const json given = builder.checked(L, 1, table, "hone.rows", node.place);
   node.count = given.at("count").get<uint64_t>();
-  // Without a seed of their own, two sets of rows must not draw the same numbers: test rows would be training rows.
-  const auto seed = given.at("seed").get<int64_t>();
-  node.seed = seed < 0 ? 1000 + builder.pipeline.data.size() : static_cast<uint64_t>(seed);
   node.function = given.at("make").at("$function").get<std::string>();
-  node.label = given.at("label").get<std::string>();
-  if (node.label.empty()) node.label = "rows";
-  builder.pipeline.data.push_back(std::move(node));
-  Builder::push(L, {Handle::data, static_cast<int>(builder.pipeline.data.size()) - 1});
-  return 1;
+  return push_rows(L, std::move(node), given);
 }
 
 // One entry of hone.options, on top of the stack: { default, "help", min =, max =, choices = }.

@@ -85,7 +85,7 @@ void check_order(const Pipeline &pipeline) {
 
 json to_json(const Pipeline &pipeline) {
   static const char *const model_sources[] = {"fresh", "directory", "stage"};
-  static const char *const data_sources[] = {"file", "generated", "stage", "list"};
+  static const char *const data_sources[] = {"file", "generated", "stage", "list", "mapped"};
   json out = {{"name", pipeline.name},   {"seed", pipeline.seed},       {"order", pipeline.order},
               {"report", pipeline.report}, {"sources", pipeline.sources}, {"source_names", pipeline.source_names},
               {"base_folder", pipeline.base_folder}};
@@ -130,6 +130,13 @@ json to_json(const Pipeline &pipeline) {
         break;
       case DataNode::stage_output: one["stage"] = node.stage; break;
       case DataNode::list: one["parts"] = node.parts; break;
+      case DataNode::mapped:
+        one["from"] = node.parts.at(0);
+        one["function"] = node.function;
+        one["seed"] = node.seed;
+        one["skip"] = node.skip;
+        one["take"] = node.take;
+        break;
     }
     out["data"].push_back(std::move(one));
   }

@@ -41,13 +41,14 @@ struct RewardNode {
   Place place;
 };
 struct DataNode {
-  enum Source { file, generated, stage_output, list } source = file;
+  enum Source { file, generated, stage_output, list, mapped } source = file;
   std::string path;            // file: JSON lines
-  std::string function;        // generated: function(i) -> row table
+  std::string function;        // generated: function(i) -> row table; mapped: function(row) -> row table, or nil to leave it out
   uint64_t count = 0;          // generated: rows i = 1..count
-  uint64_t seed = 0;           // generated: math.random inside is keyed by (seed, i)
+  uint64_t seed = 0;           // generated, mapped: math.random inside is keyed by (seed, i)
+  uint64_t skip = 0, take = 0; // mapped: of the source's rows those after `skip`, `take` at most (0: all)
   int stage = -1;              // stage_output
-  std::vector<int> parts;      // list: DataNode indices, in order
+  std::vector<int> parts;      // list: DataNode indices, in order; mapped: the one source
   std::string label;
   Place place;
 };

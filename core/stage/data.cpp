@@ -19,6 +19,29 @@ static std::vector<DataRow> rows_of_file(const std::string &path) {
   return rows;
 }
 
+// The source's rows as the script's function gives them back; those for which it gives nil are left out.
+static std::vector<DataRow> mapped_rows(const RunContext &context, const DataNode &node) {
+  std::vector<DataRow> source = load_data(context, node.parts.at(0)), rows;
+  const uint64_t begin = std::min<uint64_t>(node.skip, source.size());
+  const uint64_t end = node.take ? std::min<uint64_t>(source.size(), begin + node.take) : source.size();
+  context.script.renew();  // as for generated rows
+  Progress progress("making rows" + (node.label.empty() ? std::string() : " of " + node.label), end - begin);
+  for (uint64_t i = begin; i < end; ++i) {
+    DataRow &row = source[i];
+    json made = context.script.call(node.function, row.columns, {context.pipeline.seed * 1000003 + node.seed, i + 1});
+    if (!made.is_null()) {
+      if (!made.is_object())
+        throw Failure(node.place.text() + ": map must return a table with named columns, or nil to leave the row out (for " + row.where + ")");
+      rows.push_back({std::move(made), "", std::move(row.where)});
+    }
+    if ((i + 1) % 1024 == 0) {
+      progress.update(i + 1 - begin);
+      context.stop_if_interrupted();
+    }
+  }
+  return rows;
+}
+
 std::vector<DataRow> load_data(const RunContext &context, int index) {
   const DataNode &node = context.pipeline.data.at(index);
   switch (node.source) {
@@ -36,6 +59,7 @@ std::vector<DataRow> load_data(const RunContext &context, int index) {
         for (DataRow &row : load_data(context, part)) all.push_back(std::move(row));
       return all;
     }
+    case DataNode::mapped: return mapped_rows(context, node);
     case DataNode::generated: break;
   }
   std::vector<DataRow> rows;
@@ -87,8 +111,9 @@ std::string row_text_or(const DataRow &row, const std::string &column, const std
 std::vector<int32_t> prompt_ids(const Tokenizer &tokenizer, const DataRow &row) {
   std::vector<int32_t> ids;
   if (tokenizer.bos() >= 0) ids.push_back(tokenizer.bos());
+  const std::string text = row_text(row, "prompt");
   try {
-    for (int32_t id : tokenizer.encode(row_text(row, "prompt"))) ids.push_back(id);
+    for (int32_t id : tokenizer.encode(text)) ids.push_back(id);
   } catch (const Failure &failure) {
     throw Failure(row.where + ": prompt: " + failure.what());
   }
@@ -97,8 +122,9 @@ std::vector<int32_t> prompt_ids(const Tokenizer &tokenizer, const DataRow &row) 
 }
 
 static void append_encoded(const Tokenizer &tokenizer, const DataRow &row, const std::string &column, std::vector<int32_t> &ids) {
+  const std::string text = row_text(row, column);
   try {
-    for (int32_t id : tokenizer.encode(row_text(row, column))) ids.push_back(id);
+    for (int32_t id : tokenizer.encode(text)) ids.push_back(id);
   } catch (const Failure &failure) {
     throw Failure(row.where + ": " + column + ": " + failure.what());
   }

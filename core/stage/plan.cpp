@@ -140,12 +140,36 @@ class Planner {
         say(node.path + " (" + std::to_string(rows.size()) + " rows)");
         return rows.size();
       }
+      case DataNode::mapped: return mapped(node, columns, text);
       case DataNode::generated: break;
     }
     if (node.count > 0)  // the first row tells whether the function works at all
       check_row(script_.call(node.function, json(1), {pipeline_.seed * 1000003 + node.seed, 1}), columns, node.place.text() + " row 1");
     say(std::to_string(node.count) + " generated rows" + (node.label.empty() ? "" : " of " + node.label));
     return node.count;
+  }
+
+  // The first row that the function keeps tells whether it works. Of a file only the first thousand rows are asked.
+  uint64_t mapped(const DataNode &node, const std::vector<std::string> &columns, std::string &text) {
+    const std::shared_ptr<const Tokenizer> tokenizer = std::move(tokenizer_);  // what it is for are the mapped rows
+    const uint64_t all = data(node.parts.at(0), {}, text), rest = all > node.skip ? all - node.skip : 0;
+    tokenizer_ = tokenizer;
+    const DataNode &source = pipeline_.data.at(node.parts.at(0));
+    if (all > 0 && rest == 0)
+      throw UsageError(node.place.text() + ": skip leaves out all " + std::to_string(all) + " rows of " + text);
+    if (source.source == DataNode::file) {
+      const auto rows = read_numbered_rows(source.path);
+      for (uint64_t i = node.skip; i < std::min<uint64_t>(rows.size(), node.skip + 1000); ++i) {
+        const std::string where = node.place.text() + " row " + std::to_string(i + 1) + " (" + source.path + ":" + std::to_string(rows[i].first) + ")";
+        const json row = script_.call(node.function, rows[i].second, {pipeline_.seed * 1000003 + node.seed, i + 1});
+        if (row.is_null()) continue;
+        check_row(row, columns, where);
+        if (tokenizer_) check_encodes(row, columns, where);
+        break;
+      }
+    }
+    text += ", mapped" + (node.label.empty() || node.label == "rows" ? "" : " to " + node.label);
+    return 0;  // how many the function keeps, only a run tells
   }
 
   static void check_row(const json &row, const std::vector<std::string> &columns, const std::string &where) {
