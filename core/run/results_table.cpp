@@ -16,6 +16,8 @@ std::string result_text(const ResultRow &row, const std::string &domain, const s
   const double v = value->second;
   if (interval != row.values.end())
     std::snprintf(text, sizeof text, "%.3f ± %.3f", v, interval->second);
+  else if (metric == "p" && v < 0.001)
+    std::snprintf(text, sizeof text, "%.1e", v);
   else if (metric == "questions")
     std::snprintf(text, sizeof text, "%.0f", v);
   else

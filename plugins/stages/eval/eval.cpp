@@ -1,7 +1,8 @@
 // eval.cpp -- measures models on questions: k sampled responses each, as DeepSeek-R1 does (arXiv 2501.12948, section
 // 3).
-//   pass@1 = mean over questions of the mean over its k responses, with a 95 % interval: 1.96 standard errors over
-//   questions pass@k = share of questions that any of the k answers; cons@k = share that the commonest answer answers
+//   pass@1 = mean over questions of the mean over its k responses, with a 95 % interval: 1.96 standard errors over questions
+//   pass@k = share of questions that any of the k answers; cons@k = share that the commonest answer answers
+//   gain, p (compare = true): pass@1 less the first model's on the same questions, and a paired permutation test of it
 #include <algorithm>
 #include <cmath>
 #include <hone/json.hpp>
@@ -9,6 +10,7 @@
 #include <hone/stage.hpp>
 #include <map>
 
+#include "paired_test.h"
 #include "scripts_of_writing.h"
 
 namespace {
@@ -17,7 +19,8 @@ using hone::Json;
 
 // What has been counted for one model and one domain so far. Values per question stay apart for the intervals.
 struct Tally {
-  std::vector<double> correct, any, consensus;        // per question
+  std::vector<double> correct, any, consensus;        // per scored question
+  std::vector<double> paired;                         // as correct, with NaN in the places of questions without a score
   std::map<std::string, std::vector<double>> others;  // per question, of each further reward
   uint64_t responses = 0, formatted = 0, mixed = 0, truncated = 0, tokens = 0, unscored = 0;
   uint64_t tagged = 0;  // responses with an answer between its tags: without any there is no vote
@@ -26,7 +29,7 @@ struct Tally {
 Json list_of(const std::vector<double> &values) { return Json(std::vector<Json>(values.begin(), values.end())); }
 std::vector<double> numbers_of(const Json &list) {
   std::vector<double> out;
-  for (const Json &value : list.as_list()) out.push_back(value.as_number());
+  for (const Json &value : list.as_list()) out.push_back(value.is_null() ? std::nan("") : value.as_number());
   return out;
 }
 
@@ -36,6 +39,7 @@ Json to_json(const Tally &t) {
   return Json(std::map<std::string, Json>{{"correct", list_of(t.correct)},
                                           {"any", list_of(t.any)},
                                           {"consensus", list_of(t.consensus)},
+                                          {"paired", list_of(t.paired)},
                                           {"others", std::move(others)},
                                           {"responses", t.responses},
                                           {"formatted", t.formatted},
@@ -50,6 +54,7 @@ Tally tally_of(const Json &json) {
   Tally t{numbers_of(json["correct"]),
           numbers_of(json["any"]),
           numbers_of(json["consensus"]),
+          numbers_of(json["paired"]),
           {},
           count("responses"),
           count("formatted"),
@@ -86,7 +91,7 @@ class Eval final : public hone::Stage {
   std::string metric = "accuracy", expect = "en";
   std::string open = "<think>", close = "</think>", answer_open = "<answer>", answer_close = "</answer>";
   double threshold = 0.5;
-  bool opened = false;
+  bool opened = false, compare = false;
   uint32_t num_generations = 4, max_completion_length = 256, batch_size = 64, top_k = 0, record = 4;
   float temperature = 0.6f, top_p = 0.95f, min_p = 0;
 
@@ -122,6 +127,8 @@ class Eval final : public hone::Stage {
                     "tag that starts the answer; empty: the answer is what follows the thinking, and none votes"),
         hone::param("answer_close", &E::answer_close, "tag that ends it; empty together with answer_open"),
         hone::param("opened", &E::opened, "whether the prompt already ends with the tag that starts the thinking"),
+        hone::param("compare", &E::compare,
+                    "compare each model with the first one, question by question: the gain in pass@1 and its p-value"),
         hone::param("record", &E::record,
                     "questions of each domain whose first response is kept as a row of stage.data"));
   }
@@ -151,7 +158,9 @@ class Eval final : public hone::Stage {
     measure(models_[which], begin, end);
     ++next_;
     if (next_ % batches_.size() == 0) {
-      publish(models_[which]);
+      publish(models_[which], which > 0);
+      if (compare && which == 0)
+        for (const auto &[domain, tally] : tallies_) first_[domain] = tally.paired;
       tallies_.clear();
     }
     host_.progress(next_, models_.size() * batches_.size());
@@ -159,9 +168,11 @@ class Eval final : public hone::Stage {
   }
 
   std::string save() const override {
-    std::map<std::string, Json> tallies;
+    std::map<std::string, Json> tallies, first;
     for (const auto &[domain, tally] : tallies_) tallies[domain] = to_json(tally);
-    return Json(std::map<std::string, Json>{{"next", next_}, {"tallies", std::move(tallies)}}).text();
+    for (const auto &[domain, values] : first_) first[domain] = list_of(values);
+    return Json(std::map<std::string, Json>{{"next", next_}, {"tallies", std::move(tallies)}, {"first", std::move(first)}})
+        .text();
   }
 
   void load(std::string_view saved) override {
@@ -169,6 +180,8 @@ class Eval final : public hone::Stage {
     next_ = static_cast<size_t>(state["next"].as_integer());
     tallies_.clear();
     for (const auto &[domain, tally] : state["tallies"].as_table()) tallies_[domain] = tally_of(tally);
+    first_.clear();
+    for (const auto &[domain, values] : state["first"].as_table()) first_[domain] = numbers_of(values);
   }
 
  private:
@@ -273,6 +286,7 @@ class Eval final : public hone::Stage {
       bool any = false;
       for (size_t i = first; i < first + num_generations; ++i)
         if (!std::isnan(values[i])) sum += values[i], ++scored, any = any || values[i] >= threshold;
+      if (name == accuracy) tally.paired.push_back(scored ? sum / static_cast<double>(scored) : std::nan(""));
       if (scored == 0) continue;
       if (name != accuracy) {
         tally.others[name].push_back(sum / static_cast<double>(scored));
@@ -303,7 +317,7 @@ class Eval final : public hone::Stage {
     return domain.empty() ? name : domain + "/" + name;
   }
 
-  void publish(hone::ModelHandle which) {
+  void publish(hone::ModelHandle which, bool with_gain) {
     hone::Table row;
     for (const auto &[domain, t] : tallies_) {
       const auto put = [&, &domain = domain](const std::string &name, double value) {
@@ -317,6 +331,12 @@ class Eval final : public hone::Stage {
         return static_cast<double>(count) / static_cast<double>(t.responses);
       };
       put_mean("pass@1", t.correct);
+      if (compare && with_gain) {
+        const hone::PairedTest test = hone::paired_test(first_[domain], t.paired);
+        put("gain", test.difference);
+        put("gain_ci", test.half_width);
+        put("p", test.p);
+      }
       if (num_generations > 1) {
         put("pass@" + std::to_string(num_generations), mean(t.any));
         if (t.tagged > 0) put("cons@" + std::to_string(num_generations), mean(t.consensus));
@@ -365,6 +385,7 @@ class Eval final : public hone::Stage {
   // What save() tells.
   size_t next_ = 0;                       // counts batches of all models, one model after the other
   std::map<std::string, Tally> tallies_;  // of the current model, by domain
+  std::map<std::string, std::vector<double>> first_;  // the first model's `paired`, by domain, when it is compared with
 };
 
 }  // namespace

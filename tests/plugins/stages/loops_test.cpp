@@ -433,6 +433,74 @@ TEST_F(EvalStage, GivesTheNumbersWorkedOutByHand) {
   EXPECT_FALSE(results[0].contains("calc/unscored"));
 }
 
+// Every pattern of signs, by recursion.
+void all_sign_patterns(const std::vector<double> &d, size_t i, double sum, std::vector<double> &sums) {
+  if (i == d.size()) return sums.push_back(sum);
+  all_sign_patterns(d, i + 1, sum + d[i], sums);
+  all_sign_patterns(d, i + 1, sum - d[i], sums);
+}
+
+TEST_F(EvalStage, ComparesEachModelWithTheFirstOneQuestionByQuestion) {
+  run_stage(*this, "eval", settings({{"compare", true}}));
+  ASSERT_EQ(results.size(), 2u);
+  EXPECT_FALSE(results[0].contains("calc/p"));
+  for (const auto &[domain, begin, end] : {std::tuple{"calc", 0, 7}, {"talk", 7, 11}}) {
+    std::vector<double> d, sums;
+    double total = 0;
+    for (int q = begin; q < end; ++q) {
+      int gain = 0;
+      for (uint32_t i = 0; i < 5; ++i) gain += (digit(5, q, i) == q % 4) - (digit(0, q, i) == q % 4);
+      d.push_back(gain / 5.0);
+      total += d.back();
+    }
+    all_sign_patterns(d, 0, 0, sums);
+    const auto far = std::count_if(sums.begin(), sums.end(), [&](double s) { return std::abs(s) >= std::abs(total) - 1e-9; });
+    const std::string at = domain;
+    EXPECT_NEAR(results[1].at(at + "/gain"), total / static_cast<double>(d.size()), 1e-12);
+    EXPECT_NEAR(results[1].at(at + "/p"), static_cast<double>(far) / static_cast<double>(sums.size()), 1e-12);
+    EXPECT_GT(results[1].at(at + "/gain_ci"), 0);
+  }
+}
+
+TEST_F(EvalStage, ComparedWithItselfAModelGainsNothing) {
+  run_stage(*this, "eval", settings({{"compare", true}, {"models", {handle("$model", 0), handle("$model", 0)}}}));
+  EXPECT_EQ(results[1].at("calc/gain"), 0);
+  EXPECT_EQ(results[1].at("calc/p"), 1);
+}
+
+// 200 questions, too many for all patterns: near what the normal distribution says of the mean's standard error.
+TEST_F(EvalStage, DrawsSignPatternsForManyQuestions) {
+  questions.clear();
+  for (int q = 0; q < 200; ++q) questions.push_back({"q" + std::to_string(q), std::to_string(q % 4), "calc", json::object()});
+  respond = [](int64_t model, const std::string &prompt, uint32_t i) {
+    const int q = std::stoi(prompt.substr(1));
+    return tagged(model == 5 && (q * 7 + static_cast<int>(i)) % 19 == 0 ? q % 4 : digit(model, q, i));  // a little better
+  };
+  run_stage(*this, "eval", settings({{"compare", true}}));
+  const double gain = results[1].at("calc/gain"), error = results[1].at("calc/gain_ci").get<double>() / 1.96;
+  const double expected = std::erfc(std::abs(gain) / error / std::sqrt(2.0));
+  EXPECT_NEAR(results[1].at("calc/p"), expected, 0.1 * expected + 0.01);
+  const auto first = results;
+  results.clear();
+  run_stage(*this, "eval", settings({{"compare", true}}), 60);
+  EXPECT_EQ(results, first) << "a resume compares otherwise";
+}
+
+TEST_F(EvalStage, AQuestionWithoutAScoreIsComparedWithNothing) {
+  const auto scored = judge;
+  judge = [=](const std::string &prompt, const std::string &response) {
+    auto scores = scored(prompt, response);
+    if (prompt == "q2")
+      for (auto &[name, value] : scores) value = kNone;
+    return scores;
+  };
+  run_stage(*this, "eval", settings({{"compare", true}}));
+  double total = 0;
+  for (int q : {0, 1, 3, 4, 5, 6})
+    for (uint32_t i = 0; i < 5; ++i) total += ((digit(5, q, i) == q % 4) - (digit(0, q, i) == q % 4)) / 5.0;
+  EXPECT_NEAR(results[1].at("calc/gain"), total / 6, 1e-12);
+}
+
 TEST_F(EvalStage, RecordsTheFirstResponseToTheFirstQuestionsOfEachDomain) {
   run_stage(*this, "eval", settings({{"record", 2}}));
   ASSERT_EQ(emitted.size(), 8u);  // two of each domain, for each model
