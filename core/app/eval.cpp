@@ -94,7 +94,7 @@ int eval_verb(const Arguments &a) {
   request.dtype = a.dtype == "bf16" ? HONE_BF16 : HONE_F32;
   request.command_line = a.command_line;
   const fs::path run = create_run(request);
-  if (const int code = continue_run(run, a.plugins, a.threads); code != 0) return code;
+  if (const int code = continue_run(run, a.plugins, a.threads, a.out.empty()); code != 0) return code;
   for (const json &row : json::parse(read_file(run / "results.json"))) std::cout << row.dump() << "\n";
   log_also_to("");  // the run directory may be removed now
   return 0;

@@ -100,9 +100,6 @@ Registry Registry::scan(const std::vector<fs::path> &folders) {
   for (Look &look : looks) {
     if (look.failed) std::rethrow_exception(look.failed);
     for (ComponentInfo &component : look.components) {
-      if (const ComponentInfo *other = registry.find(component.room, component.name))
-        throw Failure("two plugins offer the " + component.room + " \"" + component.name + "\": " + other->library.string() + " and " +
-                      component.library.string() + "; take one of them away");
       registry.components_.push_back(std::move(component));
     }
     for (Refusal &refusal : look.refusals) registry.refusals_.push_back(std::move(refusal));
@@ -116,7 +113,17 @@ const ComponentInfo *Registry::find(const std::string &room, const std::string &
   return nullptr;
 }
 
+std::string Registry::clash(const std::string &room, const std::string &name) const {
+  std::vector<std::string> libraries;
+  for (const ComponentInfo &component : components_)
+    if (component.room == room && component.name == name) libraries.push_back(component.library.string());
+  if (libraries.size() < 2) return "";
+  return std::to_string(libraries.size()) + " plugins offer the " + room + " \"" + name + "\": " + join(libraries, ", ") +
+         "; take all but one of them away, or give yours another name";
+}
+
 const ComponentInfo &Registry::require(const std::string &room, const std::string &name) const {
+  if (const std::string two = clash(room, name); !two.empty()) throw UsageError(two);
   if (const ComponentInfo *component = find(room, name)) return *component;
   std::string sentence = "no " + room + " \"" + name + "\"";
   std::vector<std::string> names;

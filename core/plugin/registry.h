@@ -46,14 +46,16 @@ std::vector<std::filesystem::path> plugin_folders(const std::vector<std::filesys
 class Registry {
  public:
   // Probes every *.so of the folders in a child process each (results cached by path, size and mtime in
-  // $XDG_CACHE_HOME/hone). Damaged or foreign libraries become refusals; two components of one room and name are a Failure
-  // naming both files.
+  // $XDG_CACHE_HOME/hone). Damaged or foreign libraries become refusals. Of components of one room and name all are listed,
+  // and none can be required.
   static Registry scan(const std::vector<std::filesystem::path> &folders);
 
   const std::vector<ComponentInfo> &components() const { return components_; }
   const std::vector<Refusal> &refusals() const { return refusals_; }
   const ComponentInfo *find(const std::string &room, const std::string &name) const;  // null: none
-  // Like find, but Failure: 'no reward "mth"; did you mean "math"? (folders searched: ...; grpo.so was refused: ...)'
+  // Why nothing can be used by this name: 'two plugins offer ...', with their files; "" when at most one offers it.
+  std::string clash(const std::string &room, const std::string &name) const;
+  // Like find, but UsageError for a clash, and when there is none: 'no reward "mth"; did you mean "math"? (folders searched: ...; grpo.so was refused: ...)'
   const ComponentInfo &require(const std::string &room, const std::string &name) const;
   const ComponentInfo *model_for_type(const std::string &model_type) const;
 

@@ -75,12 +75,22 @@ const ComponentInfo &component_called(const Registry &registry, const std::strin
     if (component.name == what) found.push_back(&component);
   }
   if (found.size() == 1) return *found[0];
+  if (found.size() > 1 && found[0]->room == found[1]->room) return registry.require(found[0]->room, what);  // says which files clash
   if (found.size() > 1) throw UsageError("\"" + what + "\" is both " + found[0]->room + "/" + what + " and " + found[1]->room + "/" + what);
   const std::string nearest = nearest_name(what, names);
   throw UsageError("nothing is called \"" + what + "\"" + (nearest.empty() ? "; `hone plugins` lists what there is" : "; did you mean \"" + nearest + "\"?"));
 }
 
 }  // namespace
+
+// One sentence for each name that more than one plugin offers. sorted: by room and name.
+static std::vector<std::string> clashes(const std::vector<const ComponentInfo *> &sorted, const Registry &registry) {
+  std::vector<std::string> out;
+  for (const ComponentInfo *component : sorted)
+    if (const std::string clash = registry.clash(component->room, component->name); !clash.empty() && (out.empty() || out.back() != clash))
+      out.push_back(clash);
+  return out;
+}
 
 int list_plugins(const Registry &registry, bool as_json, std::ostream &out) {
   std::vector<const ComponentInfo *> sorted;
@@ -91,6 +101,7 @@ int list_plugins(const Registry &registry, bool as_json, std::ostream &out) {
   if (as_json) {
     json all = {{"components", json::array()}, {"refused", json::array()}};
     for (const ComponentInfo *component : sorted) all["components"].push_back(component_json(*component));
+    all["clashes"] = clashes(sorted, registry);
     for (const Refusal &refusal : registry.refusals())
       all["refused"].push_back({{"library", refusal.library.string()}, {"why", refusal.sentence}});
     out << all.dump(2, ' ', false, json::error_handler_t::replace) << "\n";
@@ -107,6 +118,7 @@ int list_plugins(const Registry &registry, bool as_json, std::ostream &out) {
     for (const auto &folder : registry.folders_) folders.push_back(folder.string());
     out << "no plugins (folders searched: " << join(folders, ", ") << ")\n";
   }
+  for (const std::string &clash : clashes(sorted, registry)) out << "clash: " << clash << "\n";
   for (const Refusal &refusal : registry.refusals()) out << "refused: " << refusal.sentence << "\n";
   return 0;
 }

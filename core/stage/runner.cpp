@@ -186,7 +186,7 @@ void run_stage(RunContext &context, int index) {
 
 }  // namespace
 
-int continue_run(const fs::path &path, const std::vector<fs::path> &plugins, uint32_t threads) {
+int continue_run(const fs::path &path, const std::vector<fs::path> &plugins, uint32_t threads, bool passing) {
   std::atomic<int> &flag = interrupt_flag();
   OpenRun open(path, plugins, threads, &flag, true);
   log_also_to(path / "log.txt");
@@ -210,12 +210,11 @@ int continue_run(const fs::path &path, const std::vector<fs::path> &plugins, uin
       write_results(context, -1, json::array());
     }
   } catch (const Interrupted &interruption) {
-    log_warning("interrupted; go on with: hone resume " + path.string());
+    log_warning(passing ? std::string("interrupted") : "interrupted; go on with: hone resume " + path.string());
     return 128 + interruption.signal;
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  const fs::path report = write_report(path);
-  log_info("done in " + human_seconds(seconds) + "; report: " + report.string());
+  log_info("done in " + human_seconds(seconds) + (passing ? "" : "; report: " + write_report(path).string()));
   return 0;
 }
 

@@ -8,12 +8,14 @@
 #include <fstream>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/plugin/host.h"
 #include "core/plugin/library.h"
 #include "core/plugin/registry.h"
+#include "core/plugin/verbs.h"
 #include "hone/ext/reward.h"
 
 namespace hone {
@@ -173,18 +175,28 @@ TEST_F(Files, ADamagedMemoryOfProbesIsIgnored) {
   }
 }
 
-TEST_F(Files, TwoOfOneNameAreRefusedNamingBoth) {
+TEST_F(Files, TwoOfOneNameAreListedAndOnlyThatNameIsRefused) {
   fs::copy_file(kPlugins / "good.so", folder / "one" / "a.so");
   fs::copy_file(kPlugins / "good.so", folder / "two" / "b.so");
+  fs::copy_file(kPlugins / "throwing.so", folder / "two" / "c.so");
+  const Registry registry = Registry::scan({folder / "one", folder / "two"});
+  EXPECT_EQ(registry.require("reward", "throwing").name, "throwing");
+  const std::string first = (folder / "one" / "a.so").string(), second = (folder / "two" / "b.so").string();
+  const auto names_both = [&](const std::string &said) {
+    for (const std::string &part : {first, second, std::string("\"misbehaving\"")}) EXPECT_NE(said.find(part), std::string::npos) << said;
+  };
   try {
-    Registry::scan({folder / "one", folder / "two"});
+    registry.require("reward", "misbehaving");
     FAIL();
-  } catch (const Failure &failure) {
-    const std::string said = failure.what();
-    EXPECT_NE(said.find((folder / "one" / "a.so").string()), std::string::npos) << said;
-    EXPECT_NE(said.find((folder / "two" / "b.so").string()), std::string::npos) << said;
-    EXPECT_NE(said.find("\"misbehaving\""), std::string::npos) << said;
+  } catch (const UsageError &failure) {
+    names_both(failure.what());
   }
+  std::ostringstream list, described;
+  EXPECT_EQ(list_plugins(registry, false, list), 0);
+  names_both(list.str());
+  EXPECT_EQ(list.str().find("clash"), list.str().rfind("clash")) << "told more than once: " << list.str();
+  EXPECT_THROW(describe_component(registry, "misbehaving", {}, false, described), UsageError);
+  EXPECT_EQ(describe_component(registry, "throwing", {}, false, described), 0);
 }
 
 TEST_F(Files, MissingOnesAreNamedWithWhatIsNear) {

@@ -90,6 +90,11 @@ TEST_F(Verbs, EvalScoresATaskFile) {
   const json row = lines(ended.out).at(0);
   EXPECT_EQ(row.at("questions"), 2.0);
   for (const char *name : {"pass@1", "pass@1_ci", "pass@3", "format", "mixing", "length"}) EXPECT_TRUE(row.at(name).is_number()) << name;
+  EXPECT_EQ(ended.err.find("hone-eval-"), std::string::npos) << "names a folder that is gone: " << ended.err;
+  const Ended kept = hone({"eval", "--model", path, "--task", (folder / "task.jsonl").string(), "--prompt-column", "question", "--samples", "3", "--max-tokens", "16", "--out", (folder / "kept").string()});
+  ASSERT_EQ(kept.code, 0) << kept.err;
+  EXPECT_EQ(kept.out, ended.out);
+  EXPECT_TRUE(fs::exists(folder / "kept/report.html"));
 }
 
 TEST_F(Verbs, ScoreAndObjectiveAnswerForEveryRow) {
