@@ -228,7 +228,8 @@ class Reader {
       case HONE_MODEL_HANDLE:
       case HONE_REWARD_HANDLE:
       case HONE_DATA_HANDLE:
-      case HONE_FUNCTION_HANDLE: break;
+      case HONE_FUNCTION_HANDLE:
+      case HONE_OPTIMIZER_HANDLE: break;
       default: fail_at("has the type " + std::to_string(s.type) + ", which this host (ABI " + host_abi() + ") does not know");
     }
     if (s.type == HONE_INT || s.type == HONE_FLOAT) {

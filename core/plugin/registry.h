@@ -20,9 +20,7 @@ struct Setting {
   bool required = false;
   std::string fallback;        // JSON text; "null" for handles and required settings
 };
-// Besides the ABI's types, a host's own setting may be an optimizer: {"$optimizer": i}. Never crosses to a plugin.
-inline constexpr int32_t kOptimizerHandle = 100;
-const char *type_name(int32_t type);  // "optimizer", "bool", "int", "float", "string", "list", "table", "model", "reward", "data", "function"
+const char *type_name(int32_t type);  // "bool", "int", "float", "string", "list", "table", "model", "reward", "data", "function", "optimizer"
 
 struct ComponentInfo {
   std::string kind;       // the ABI's: "hone.reward/1"

@@ -8,6 +8,7 @@
 
 #include "core/base/failure.h"
 #include "core/base/text.h"
+#include "hone/ext/objective.h"
 
 namespace hone {
 
@@ -103,6 +104,7 @@ const char *type_name(int32_t type) {
     case HONE_REWARD_HANDLE: return "reward";
     case HONE_DATA_HANDLE: return "data";
     case HONE_FUNCTION_HANDLE: return "function";
+    case HONE_OPTIMIZER_HANDLE: return "optimizer";
     default: return "handle";
   }
 }
@@ -126,7 +128,34 @@ std::string allowed_values(const Setting &s) {
   if (s.type == HONE_LIST) return "a list";
   if (s.type == HONE_TABLE) return "a table";
   if (s.type == HONE_DATA_HANDLE) return "data";
+  if (s.type == HONE_OPTIMIZER_HANDLE) return "an optimizer";
   return std::string("a ") + type_name(s.type);
+}
+
+bool trains(const ComponentInfo &component) {
+  const auto is_optimizer = [](const Setting &s) { return s.type == HONE_OPTIMIZER_HANDLE; };
+  return component.kind == HONE_OBJECTIVE || std::any_of(component.settings.begin(), component.settings.end(), is_optimizer);
+}
+
+std::vector<Setting> common_settings(const std::map<std::string, std::vector<Setting>> &common, const ComponentInfo &component) {
+  std::vector<Setting> out;
+  const auto add = [&](const std::string &kind) {
+    const auto found = common.find(kind);
+    if (found == common.end()) return;
+    for (const Setting &setting : found->second) {
+      const auto same = [&](const Setting &own) { return own.name == setting.name; };
+      if (std::none_of(component.settings.begin(), component.settings.end(), same)) out.push_back(setting);
+    }
+  };
+  add(component.kind);
+  if (trains(component)) add(component.kind + kThatTrains);
+  return out;
+}
+
+json own_settings(const ComponentInfo &component, const json &settings) {
+  json own = json::object();
+  for (const Setting &setting : component.settings) own[setting.name] = settings.at(setting.name);
+  return own;
 }
 
 json check_settings(const std::vector<Setting> &settings, const json &given, const std::string &where) {

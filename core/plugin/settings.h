@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -12,6 +13,17 @@ namespace hone {
 
 // "a number from 0 to 1", "one of "group", "none"": what check_settings accepts, for sentences and tables.
 std::string allowed_values(const Setting &);
+
+// Whether a stage has a trained model: an objective, or a loop that takes an optimizer.
+bool trains(const ComponentInfo &);
+
+// The settings that the host gives a component beside its own (which come first where names are equal): those of its kind
+// ("hone.stage/1"), and when it trains those of "hone.stage/1 that trains" too.
+inline constexpr const char *kThatTrains = " that trains";
+std::vector<Setting> common_settings(const std::map<std::string, std::vector<Setting>> &common, const ComponentInfo &);
+
+// The part of checked settings that is the component's own.
+nlohmann::json own_settings(const ComponentInfo &, const nlohmann::json &settings);
 
 // Checked settings in the order of the table; owns the texts that the array points to.
 class Values {

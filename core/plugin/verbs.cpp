@@ -126,13 +126,7 @@ int list_plugins(const Registry &registry, bool as_json, std::ostream &out) {
 int describe_component(const Registry &registry, const std::string &what, const std::map<std::string, std::vector<Setting>> &common,
                        bool as_json, std::ostream &out) {
   const ComponentInfo &component = component_called(registry, what);
-  std::vector<Setting> of_the_host;
-  if (const auto found = common.find(component.kind); found != common.end()) {
-    for (const Setting &setting : found->second) {
-      const auto same = [&](const Setting &own) { return own.name == setting.name; };
-      if (std::none_of(component.settings.begin(), component.settings.end(), same)) of_the_host.push_back(setting);
-    }
-  }
+  const std::vector<Setting> of_the_host = common_settings(common, component);
   if (as_json) {
     json all = component_json(component);
     all["settings"] = all["common_settings"] = json::array();

@@ -5,7 +5,9 @@
 #include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/base/text.h"
+#include "core/plugin/settings.h"
 #include "core/script/builder.h"
+#include "hone/ext/objective.h"
 
 namespace hone {
 using nlohmann::json;
@@ -53,6 +55,20 @@ std::vector<std::string> words_of(const json &list, const std::string &where) {
   return words;
 }
 
+// A loop trains when it was given an optimizer; what it trains is a copy of its setting `model`.
+void check_trained_loop(const ComponentInfo &component, const StageNode &stage) {
+  std::vector<std::string> optimizers;
+  bool has_optimizer = false, has_model = false;
+  for (const Setting &setting : component.settings) {
+    const bool given = !stage.settings.at(setting.name).is_null();
+    if (setting.type == HONE_OPTIMIZER_HANDLE) optimizers.push_back(in_quotes(setting.name)), has_optimizer = has_optimizer || given;
+    if (setting.type == HONE_MODEL_HANDLE && setting.name == "model") has_model = given;
+  }
+  const std::string what = "stage " + in_quotes(component.name) + " trains no model: ";
+  if (!has_optimizer) throw UsageError(what + "it was not given " + join(optimizers, " or "));
+  if (!has_model) throw UsageError(what + "it was not given \"model\", a copy of which would be trained");
+}
+
 }  // namespace
 
 Builder::Builder(const Registry &registry, const HostSettings &host_settings, const ScriptArguments &arguments, const fs::path &script,
@@ -88,8 +104,7 @@ std::vector<Setting> Builder::merged(const ComponentInfo &component, std::vector
     for (const Setting &setting : more)
       if (names.insert(setting.name).second) all.push_back(setting);
   };
-  const auto common = host_settings.find(component.kind);
-  if (common != host_settings.end()) add(common->second);
+  add(common_settings(host_settings, component));
   add(own_settings);
   return all;
 }
@@ -238,8 +253,8 @@ int Builder::stage_model(lua_State *L, int stage) {
     if (pipeline.models[i].source == ModelNode::stage_output && pipeline.models[i].stage == stage) return static_cast<int>(i);
   const StageNode &from = pipeline.stages.at(stage);
   const ComponentInfo &component = registry.require("stage", from.component);
-  if (component.kind != "hone.objective/1")
-    throw UsageError("stage " + in_quotes(from.component) + " trains no model; what it makes is its .data");
+  if (!trains(component)) throw UsageError("stage " + in_quotes(from.component) + " trains no model; what it makes is its .data");
+  if (component.kind != HONE_OBJECTIVE) check_trained_loop(component, from);
   ModelNode node;
   node.source = ModelNode::stage_output;
   node.stage = stage;
@@ -255,7 +270,7 @@ int Builder::stage_data(lua_State *L, int stage) {
     if (pipeline.data[i].source == DataNode::stage_output && pipeline.data[i].stage == stage) return static_cast<int>(i);
   const StageNode &from = pipeline.stages.at(stage);
   const ComponentInfo &component = registry.require("stage", from.component);
-  if (component.kind == "hone.objective/1")
+  if (component.kind == HONE_OBJECTIVE)
     throw UsageError("stage " + in_quotes(from.component) + " makes no data; what it makes is its .model");
   DataNode node;
   node.source = DataNode::stage_output;

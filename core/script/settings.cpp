@@ -197,7 +197,7 @@ json Builder::checked(lua_State *L, int settings, const std::vector<Setting> &ta
       case HONE_REWARD_HANDLE: value = reward_value(L, at, name); break;
       case HONE_DATA_HANDLE: value = data_value(L, at, name); break;
       case HONE_FUNCTION_HANDLE: value = function_value(L, at, name); break;
-      case kOptimizerHandle: value = optimizer_value(L, at, name); break;
+      case HONE_OPTIMIZER_HANDLE: value = optimizer_value(L, at, name); break;
       case HONE_TABLE: value = plain_value(L, at, name, json::object()); break;
       case 0:
         value = true;  // unknown: only its name matters

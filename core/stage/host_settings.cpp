@@ -3,6 +3,8 @@
 
 #include <limits>
 
+#include "core/plugin/settings.h"
+
 namespace hone {
 namespace {
 
@@ -45,6 +47,16 @@ std::vector<Setting> rewards_settings() {
   };
 }
 
+// Of every stage that trains: how the host goes about it. None of them changes what is learnt but unit_tokens, by rounding.
+std::vector<Setting> training_settings() {
+  return {
+      integer("keep_checkpoints", "2", 1, 1e6, "newest checkpoints that stay on disk"),
+      flag("verify", "true", "compare each sampled log-probability with the trainer's, bit for bit, and stop when one differs"),
+      flag("gradient_checkpointing", "false", "recompute activations in the backward pass instead of keeping them"),
+      integer("unit_tokens", "2048", 1, 1e9, "about how many tokens one partial gradient is summed over"),
+  };
+}
+
 std::vector<Setting> objective_settings() {
   std::vector<Setting> all = {
       label(),
@@ -53,7 +65,7 @@ std::vector<Setting> objective_settings() {
       handle("prompts", HONE_DATA_HANDLE, "rows {prompt, answer, ...} to sample responses for; or one list per domain, drawn in turn"),
       handle("rewards", HONE_REWARD_HANDLE, "a reward, a list of them (their weighted sum counts), or one list per domain of prompts"),
       handle("teacher", HONE_MODEL_HANDLE, "the model whose responses a distillation trains on"),
-      handle("optimizer", kOptimizerHandle, "hone.optimizer \"name\" {...}", true),
+      handle("optimizer", HONE_OPTIMIZER_HANDLE, "hone.optimizer \"name\" {...}", true),
       integer("steps", "0", 0, 1e9, "optimizer steps; 0: as many as `epochs` over the data need"),
       real("epochs", "1", 0, 1e6, "passes over the data when steps is 0"),
       integer("batch_size", "32", 1, 1e6, "prompts (or rows, or pairs) in one optimizer step"),
@@ -68,13 +80,10 @@ std::vector<Setting> objective_settings() {
       integer("max_completion_length", "256", 1, 1e6, "tokens of a response at most"),
       real("keep_reward", "1", -kAny, kAny, "of a distillation with rewards: only responses with at least this reward are learnt"),
       integer("save_every", "50", 1, 1e9, "steps between checkpoints"),
-      integer("keep_checkpoints", "2", 1, 1e6, "newest checkpoints that stay on disk"),
       integer("rollouts_every", "1", 0, 1e9, "steps between recorded rollouts; 0: none (replay needs them)"),
-      flag("verify", "true", "compare each sampled log-probability with the trainer's, bit for bit, and stop when one differs"),
-      flag("gradient_checkpointing", "false", "recompute activations in the backward pass instead of keeping them"),
-      integer("unit_tokens", "2048", 1, 1e9, "about how many tokens one partial gradient is summed over"),
       flag("cache", "false", "keep the trained model under a key of everything that makes it, and take it from there next time"),
   };
+  for (Setting &s : training_settings()) all.push_back(std::move(s));
   for (Setting &s : rewards_settings()) all.push_back(std::move(s));
   return all;
 }
@@ -102,6 +111,7 @@ std::vector<Setting> optimizer_settings() {
 const HostSettings &host_settings() {
   static const HostSettings settings = {{"hone.objective/1", objective_settings()},
                                         {"hone.stage/1", loop_settings()},
+                                        {std::string("hone.stage/1") + kThatTrains, training_settings()},
                                         {"hone.optimizer/1", optimizer_settings()}};
   return settings;
 }

@@ -56,9 +56,9 @@ TEST_P(Refusals, NamesTheFileAndWhatIsWrong) {
 
 INSTANTIATE_TEST_SUITE_P(
     Abi, Refusals,
-    testing::Values(Case{"wrong_major", {"plugin for ABI 2", "this host speaks ABI 1.0", "get a build of it"}},
+    testing::Values(Case{"wrong_major", {"plugin for ABI 2", "this host speaks ABI 1.1", "get a build of it"}},
                     Case{"no_symbol", {"does not export hone_plugin_abi1", "HONE_PLUGIN"}},
-                    Case{"newer_minor", {"needs host ABI 1.99", "this host speaks 1.0", "update hone"}},
+                    Case{"newer_minor", {"needs host ABI 1.99", "this host speaks 1.1", "update hone"}},
                     Case{"huge_plugin", {"hone_plugin says it is 4294967280 bytes"}},
                     Case{"huge_component", {"hone_component says it is 2147483647 bytes"}},
                     Case{"tiny_component", {"hone_component says it is 8 bytes", "struct_size"}},

@@ -57,6 +57,22 @@ TEST(Layer, MakesTheSettingsTableFromTheMembers) {
   EXPECT_STREQ(c.name, "everything");
 }
 
+class Trains : public hone::Reward {
+ public:
+  hone::OptimizerHandle optimizer;
+  static auto params() { return hone::params(hone::param("optimizer", &Trains::optimizer, "o")); }
+  float score(const hone::Response &) const override { return 0; }
+};
+
+TEST(Layer, AnOptimizerSettingNeedsAHostThatKnowsIt) {
+  const hone_component *trains = hone::component<Trains>("trains"), *everything = hone::component<Everything>("everything");
+  EXPECT_EQ(trains->params[0].fallback.type, 11);
+  EXPECT_EQ(trains->params[0].fallback.as.i, -1);
+  const hone_component *const old[] = {everything}, *const both[] = {everything, trains};
+  EXPECT_EQ(hone::detail::min_minor(old), 0u);
+  EXPECT_EQ(hone::detail::min_minor(both), 1u);
+}
+
 TEST(Layer, ReadsTheKnownPartOfAnOlderHostsStruct) {
   hone_batch older{};
   older.struct_size = offsetof(hone_batch, weight);

@@ -19,7 +19,7 @@ extern "C" {
 #endif
 
 #define HONE_ABI_MAJOR 1
-#define HONE_ABI_MINOR 0  // grows when a field or an interface is added; the major is in hone_plugin_abi1
+#define HONE_ABI_MINOR 1  // grows when a field or an interface is added; the major is in hone_plugin_abi1
 
 // Not zero-terminated; data may be null only when size is 0.
 typedef struct hone_str { const char *data; size_t size; } hone_str;
@@ -38,7 +38,8 @@ enum {
   HONE_BOOL = 1, HONE_INT = 2, HONE_FLOAT = 3, HONE_STRING = 4,
   HONE_LIST = 5, HONE_TABLE = 6,                                         // as.s: JSON text
   HONE_MODEL_HANDLE = 7, HONE_REWARD_HANDLE = 8, HONE_DATA_HANDLE = 9,   // as.i: -1 when the script gave none
-  HONE_FUNCTION_HANDLE = 10
+  HONE_FUNCTION_HANDLE = 10,
+  HONE_OPTIMIZER_HANDLE = 11                                             // since minor 1
 };
 
 enum { HONE_REQUIRED = 1 };  // hone_param::flags: the script must give it; fallback tells only the type

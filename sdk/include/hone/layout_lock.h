@@ -1,4 +1,4 @@
-/* layout_lock.h -- the layouts of ABI 1.0, locked. A struct may grow at its end; what is here never moves. C11 or C++. */
+/* layout_lock.h -- the layouts of ABI 1, locked. A struct may grow at its end; what is here never moves. C11 or C++. */
 #pragma once
 
 #include <stddef.h>
@@ -12,9 +12,11 @@
 #ifdef __cplusplus
 #define HONE_LOCK(type, field, offset) static_assert(offsetof(type, field) == (offset), #type "::" #field " has moved")
 #define HONE_LOCK_SIZE(type, size) static_assert(sizeof(type) == (size), #type " has another size")
+#define HONE_LOCK_TYPE(type, number) static_assert((type) == (number), #type " has another number")
 #else
 #define HONE_LOCK(type, field, offset) _Static_assert(offsetof(type, field) == (offset), #type "::" #field " has moved")
 #define HONE_LOCK_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " has another size")
+#define HONE_LOCK_TYPE(type, number) _Static_assert((type) == (number), #type " has another number")
 #endif
 
 /* Without struct_size: never change. */
@@ -22,6 +24,18 @@ HONE_LOCK_SIZE(hone_str, 16);
 HONE_LOCK_SIZE(hone_error, 512);
 HONE_LOCK_SIZE(hone_value, 24);
 
+/* Types of settings: hone_value::type. */
+HONE_LOCK_TYPE(HONE_BOOL, 1);
+HONE_LOCK_TYPE(HONE_INT, 2);
+HONE_LOCK_TYPE(HONE_FLOAT, 3);
+HONE_LOCK_TYPE(HONE_STRING, 4);
+HONE_LOCK_TYPE(HONE_LIST, 5);
+HONE_LOCK_TYPE(HONE_TABLE, 6);
+HONE_LOCK_TYPE(HONE_MODEL_HANDLE, 7);
+HONE_LOCK_TYPE(HONE_REWARD_HANDLE, 8);
+HONE_LOCK_TYPE(HONE_DATA_HANDLE, 9);
+HONE_LOCK_TYPE(HONE_FUNCTION_HANDLE, 10);
+HONE_LOCK_TYPE(HONE_OPTIMIZER_HANDLE, 11);
 
 /* abi.h */
 HONE_LOCK(hone_str, data, 0);

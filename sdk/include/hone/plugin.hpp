@@ -62,6 +62,7 @@ using ModelHandle = Handle<HONE_MODEL_HANDLE>;
 using RewardHandle = Handle<HONE_REWARD_HANDLE>;
 using DataHandle = Handle<HONE_DATA_HANDLE>;
 using FunctionHandle = Handle<HONE_FUNCTION_HANDLE>;
+using OptimizerHandle = Handle<HONE_OPTIMIZER_HANDLE>;
 
 // What a setting may be. Numbers: min and max, both allowed. Strings: choices, up to 15. An integer's limits also keep
 // within its member's type, so a value that passed the host's check always fits.
@@ -395,17 +396,25 @@ const hone_component *component(const char *name, const char *help = "") {
   return new const hone_component(c);  // a plugin is never unloaded
 }
 
+namespace detail {
+
+// The least host ABI minor that knows all these components' settings.
+inline uint32_t min_minor(std::span<const hone_component *const> components) {
+  uint32_t minor = 0;
+  for (const hone_component *c : components)
+    for (uint32_t i = 0; i < c->n_params; ++i)
+      if (c->params[i].fallback.type >= HONE_OPTIMIZER_HANDLE) minor = 1;
+  return minor;
+}
+
+}  // namespace detail
 }  // namespace hone
 
-// Everything here is of ABI minor 0; an interface that needs a later one raises HONE_MIN_MINOR before including this.
-#ifndef HONE_MIN_MINOR
-#define HONE_MIN_MINOR 0
-#endif
-
-// Once in a library: its id, its version and its components.
+// Once in a library: its id, its version and its components. The least host that it needs follows from their settings.
 #define HONE_PLUGIN(id, version, ...)                                                                              \
   namespace {                                                                                                      \
   const hone_component *const hone_components_[] = {__VA_ARGS__};                                                  \
   }                                                                                                                \
   extern "C" HONE_EXPORT const hone_plugin hone_plugin_abi1 = {                                                    \
-      sizeof(hone_plugin), HONE_MIN_MINOR, id, version, hone_components_, static_cast<uint32_t>(std::size(hone_components_))}
+      sizeof(hone_plugin), ::hone::detail::min_minor(hone_components_), id, version, hone_components_,             \
+      static_cast<uint32_t>(std::size(hone_components_))}

@@ -94,5 +94,29 @@ TEST(Settings, HandlesMayComeInListsAndByDomain) {
   EXPECT_THROW(check_settings(rewards, {{"rewards", {one, 3}}}, ""), UsageError);
 }
 
+TEST(Settings, AnOptimizerIsAHandleAndMakesALoopAStageThatTrains) {
+  const std::vector<Setting> optimizer = {{"optimizer", "how", HONE_OPTIMIZER_HANDLE, 0, 0, {}, true, "null"}};
+  EXPECT_EQ(said(json::object(), optimizer), "r1.lua:12: stage grpo: needs \"optimizer\", an optimizer: how");
+  EXPECT_EQ(said({{"optimizer", "adamw"}}, optimizer), "r1.lua:12: stage grpo: \"optimizer\" must be an optimizer, got \"adamw\"");
+  EXPECT_EQ(Values(optimizer, {{"optimizer", {{"$optimizer", 2}}}}).data()[0].as.i, 2);
+
+  const std::map<std::string, std::vector<Setting>> common = {
+      {"hone.stage/1", {{"save_every", "", HONE_INT, 1, 9, {}, false, "2"}, {"steps", "", HONE_INT, 1, 9, {}, false, "2"}}},
+      {"hone.stage/1 that trains", {{"verify", "", HONE_BOOL, 0, 0, {}, false, "true"}}}};
+  ComponentInfo loop;
+  loop.kind = "hone.stage/1";
+  loop.settings = table();
+  const auto names = [&] {
+    std::string all;
+    for (const Setting &s : common_settings(common, loop)) all += s.name + " ";
+    return all;
+  };
+  EXPECT_FALSE(trains(loop));
+  EXPECT_EQ(names(), "save_every ") << "a component's own setting counts";
+  loop.settings.push_back(optimizer[0]);
+  EXPECT_TRUE(trains(loop));
+  EXPECT_EQ(names(), "save_every verify ");
+}
+
 }  // namespace
 }  // namespace hone

@@ -136,6 +136,24 @@ TEST_F(ScriptTest, SaysWhichKindOfHandleItExpected) {
   EXPECT_SENTENCE(problem("local s = hone.stage \"sample\" { model = hone.stage \"sample\" {}.model }\n" + kEnd), "trains no model");
 }
 
+TEST_F(ScriptTest, ALoopThatTakesAnOptimizerHasAModelWhenItIsGivenOne) {
+  component("stage", "hone.stage/1", "loop",
+            {make_setting("model", HONE_MODEL_HANDLE, "null"), make_setting("optimizer", HONE_OPTIMIZER_HANDLE, "null"),
+             make_setting("second", HONE_OPTIMIZER_HANDLE, "null")});
+  host["hone.stage/1 that trains"] = {make_setting("unit_tokens", HONE_INT, "2048")};
+  const std::string adamw = kModel + "local a = hone.optimizer \"adamw\" {}\n", end = "return hone.pipeline { x, hone.stage \"sft\" { model = x.model } }\n";
+  const auto script = load(adamw + "local x = hone.stage \"loop\" { model = m, optimizer = a }\n" + end);
+  EXPECT_EQ(script->pipeline().models.at(1).source, ModelNode::stage_output);
+  EXPECT_EQ(script->pipeline().models.at(1).stage, 0);
+  EXPECT_EQ(script->pipeline().stages.at(0).settings.at("optimizer"), (json{{"$optimizer", 0}}));
+  EXPECT_EQ(script->pipeline().stages.at(0).settings.at("unit_tokens"), 2048);
+  load(adamw + "local x = hone.stage \"loop\" { model = m, second = a }\n" + end);
+  EXPECT_SENTENCE(problem(adamw + "local x = hone.stage \"loop\" { model = m }\n" + end),
+                  "t.lua:5: stage \"loop\" trains no model: it was not given \"optimizer\" or \"second\"");
+  EXPECT_SENTENCE(problem(adamw + "local x = hone.stage \"loop\" { optimizer = a }\n" + end), "t.lua:5: stage \"loop\" trains no model: it was not given \"model\"");
+  EXPECT_SENTENCE(problem(adamw + "local x = hone.stage \"loop\" { optimizer = m }\n" + kEnd), "optimizer must be an optimizer, got a model");
+}
+
 TEST_F(ScriptTest, RefusesTwoRewardsOfOneLabelInOneList) {
   EXPECT_SENTENCE(problem("local s = hone.stage \"sample\" { rewards = { hone.reward \"math\" {}, hone.reward \"math\" {} } }\n" + kEnd),
                   "two rewards called \"math\"");

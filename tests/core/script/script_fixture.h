@@ -43,7 +43,7 @@ class ScriptTest : public testing::Test {
                make_setting("models", HONE_LIST, "[]")});
     host["hone.objective/1"] = {make_setting("label", HONE_STRING, "\"\""),          make_setting("model", HONE_MODEL_HANDLE, "null", true),
                                 make_setting("data", HONE_DATA_HANDLE, "null"),      make_setting("prompts", HONE_DATA_HANDLE, "null"),
-                                make_setting("rewards", HONE_REWARD_HANDLE, "null"), make_setting("optimizer", kOptimizerHandle, "null"),
+                                make_setting("rewards", HONE_REWARD_HANDLE, "null"), make_setting("optimizer", HONE_OPTIMIZER_HANDLE, "null"),
                                 make_setting("steps", HONE_INT, "0")};
     host["hone.optimizer/1"] = {make_setting("max_grad_norm", HONE_FLOAT, "1")};
   }
