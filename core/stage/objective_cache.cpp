@@ -28,7 +28,7 @@ std::string ObjectiveStage::cache_key() const {
   for (const char *no_effect : {"label", "save_every", "keep_checkpoints", "model", "data", "optimizer", "cache", "rewards", "prompts", "teacher"})
     made_of["settings"].erase(no_effect);
   made_of["component"] = node_.component;
-  made_of["model"] = {model.component, model.config, model.seed, tokenizer_->json()};
+  made_of["model"] = {model.component, model.config, model.seed, tokenizer().json()};
   made_of["optimizer"] = {optimizer.component, optimizer.settings, optimizer.host_settings};
   made_of["seed"] = context_.pipeline.seed;
   made_of["dtype"] = context_.dtype;
@@ -82,9 +82,7 @@ bool ObjectiveStage::take_from_cache() {
   write_checkpoint(directory_, steps_, 1, to_json(place_), [&](const fs::path &to) {
     for (const fs::directory_entry &file : fs::directory_iterator(folder / "model")) fs::copy_file(file.path(), to / file.path().filename());
   });
-  const LoadedModel loaded = load_model(folder / "model", context_.registry, context_.host, context_.dtype);
-  std::copy(loaded.weights->data(), loaded.weights->data() + loaded.weights->total_size(), weights_->data());
-  weights_->changed();
+  training_->load_weights(folder / "model");
   finish();
   log_info(folder_name_ + ": taken from " + folder.string() + " (the same data, settings and code made it)");
   return true;

@@ -27,7 +27,7 @@ std::vector<StepPrompt> ObjectiveStage::step_prompts(uint32_t step) {
     const auto d = static_cast<uint32_t>(drawn % D);
     const std::vector<DataRow> &rows = domains_[d].rows;
     prompts[j].row = &rows[place_in_pass(static_cast<uint32_t>(rows.size()), drawn / D, d)];
-    prompts[j].ids = prompt_ids(*tokenizer_, *prompts[j].row);
+    prompts[j].ids = prompt_ids(tokenizer(), *prompts[j].row);
   }
   return prompts;
 }
@@ -45,7 +45,7 @@ SampleSettings ObjectiveStage::sampling(uint32_t step) const {
   s.min_p = setting<float>("min_p");
   s.top_k = setting<uint32_t>("top_k");
   s.max_tokens = setting<uint32_t>("max_completion_length");
-  if (tokenizer_->eos() >= 0) s.stop_ids = {tokenizer_->eos()};
+  if (tokenizer().eos() >= 0) s.stop_ids = {tokenizer().eos()};
   s.seed = context_.pipeline.seed;
   s.stage = number_;
   s.step = step;
@@ -133,7 +133,7 @@ std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
   std::map<std::string, double> metrics;
   auto clock = std::chrono::steady_clock::now();
   const std::vector<StepPrompt> prompts = step_prompts(step);
-  const std::vector<SampledRow> sampled = sampler_->generate(*weights_, tokenizer_.get(), requests(prompts), sampling(step), {},
+  const std::vector<SampledRow> sampled = sampler_->generate(weights(), &tokenizer(), requests(prompts), sampling(step), {},
                                                              [this] { return context_.interrupted(); });
   context_.stop_if_interrupted();
   metrics["time/sample"] = since(clock);
@@ -141,18 +141,18 @@ std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
   clock = std::chrono::steady_clock::now();
   std::vector<RowToScore> to_score;
   for (size_t i = 0; i < sampled.size(); ++i)
-    to_score.push_back(row_to_score(*tokenizer_, *prompts[i / num_generations_].row, sampled[i]));
+    to_score.push_back(row_to_score(tokenizer(), *prompts[i / num_generations_].row, sampled[i]));
   const ScoredRows scored = rewards_->score(*journal_, "step " + std::to_string(step), to_score);
   std::vector<float> baseline;
-  if (needs_ & HONE_BASELINE) {
+  if (training_->needs(HONE_BASELINE)) {
     std::vector<SampleRequest> greedy;
     for (uint32_t i = 0; i < prompts.size(); ++i) greedy.push_back({prompts[i].ids, 1, i});
     SampleSettings settings = sampling(step);
     settings.temperature = 0;
-    const std::vector<SampledRow> best = sampler_->generate(*weights_, tokenizer_.get(), greedy, settings, {}, [this] { return context_.interrupted(); });
+    const std::vector<SampledRow> best = sampler_->generate(weights(), &tokenizer(), greedy, settings, {}, [this] { return context_.interrupted(); });
     context_.stop_if_interrupted();
     std::vector<RowToScore> rows;
-    for (size_t i = 0; i < best.size(); ++i) rows.push_back(row_to_score(*tokenizer_, *prompts[i].row, best[i]));
+    for (size_t i = 0; i < best.size(); ++i) rows.push_back(row_to_score(tokenizer(), *prompts[i].row, best[i]));
     baseline = rewards_->score(*journal_, "step " + std::to_string(step) + " greedy", rows).reward;
   }
   metrics["time/score"] = since(clock);
@@ -175,14 +175,14 @@ std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
     row.logp_rollout = sampled[i].logp;
     rows.push_back(std::move(row));
   }
-  if ((needs_ & HONE_LOGP_TEACHER) && teacher_) {
+  if (training_->needs(HONE_LOGP_TEACHER) && teacher_) {
     std::vector<std::vector<int32_t>> sequences;
     std::vector<uint32_t> begins;
     for (const TrainRow &row : rows) sequences.push_back(row.ids), begins.push_back(row.begin);
     auto taught = score_tokens(context_.kernels, context_.pool, *teacher_, sequences, begins, setting<float>("temperature"));
     for (size_t i = 0; i < rows.size(); ++i) rows[i].logp_teacher = std::move(taught[i].logp);
   }
-  const StepReport report = trainer_->step(rows, step, reference_.get(), setting<bool>("verify"));
+  const StepReport report = training_->step(rows, step, setting<bool>("verify"));
   metrics["time/train"] = since(clock);
 
   place_.tokens += report.tokens;
@@ -262,8 +262,8 @@ void ObjectiveStage::sample_teacher() {
     if (!replaying_) write_file_atomically(kept, lines);
   }
   if (rows.empty()) throw Failure(where_ + ": none of the teacher's responses was kept; lower keep_reward or give more prompts");
-  const uint32_t positions = weights_->architecture().info().max_positions;
-  for (const DataRow &row : rows) rows_.push_back(row_to_train(*tokenizer_, row, 0, positions));
+  const uint32_t positions = training_->max_positions();
+  for (const DataRow &row : rows) rows_.push_back(row_to_train(tokenizer(), row, 0, positions));
 }
 
 }  // namespace hone

@@ -7,6 +7,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/plugin/settings.h"
 #include "core/run/progress.h"
 
 namespace hone {
@@ -14,13 +15,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 namespace {
-
-// The part of the merged settings that is the component's own.
-json own_settings(const ComponentInfo &component, const json &settings) {
-  json own = json::object();
-  for (const Setting &setting : component.settings) own[setting.name] = settings.at(setting.name);
-  return own;
-}
 
 bool given(const json &settings, const char *name) { return settings.contains(name) && !settings[name].is_null(); }
 
@@ -39,21 +33,9 @@ ObjectiveStage::ObjectiveStage(RunContext &context, int index, bool replaying)
       num_generations_(setting<uint32_t>("num_generations")),
       replaying_(replaying) {
   const ComponentInfo &component = context.registry.require("stage", node_.component);
-  objective_ = std::make_unique<Instance>(component, context.host.abi(), own_settings(component, settings_));
-  objective_methods_ = known_methods<hone_objective>(objective_->component());
-  source_ = objective_methods_.source(objective_->self());
-  needs_ = objective_methods_.needs(objective_->self());
-
-  const OptimizerNode &chosen = context.pipeline.optimizers.at(handle_index(settings_.at("optimizer"), "$optimizer"));
-  const ComponentInfo &optimizer = context.registry.require("optimizer", chosen.component);
-  optimizer_ = std::make_unique<Instance>(optimizer, context.host.abi(), chosen.settings);
-  optimizer_methods_ = known_methods<hone_optimizer>(optimizer_->component());
-
-  StageModel model = load_stage_model(context, handle_index(settings_.at("model"), "$model"));
-  weights_ = std::move(model.weights);
-  tokenizer_ = std::move(model.tokenizer);
-  if ((needs_ & HONE_VALUE) && !weights_->has_value_head()) weights_->add_value_head();
-  if (needs_ & (HONE_LOGP_REF | HONE_KL)) reference_ = weights_->clone();
+  training_ = std::make_unique<ModelTraining>(context, component, own_settings(component, settings_),
+                                              handle_index(settings_.at("model"), "$model"), handle_index(settings_.at("optimizer"), "$optimizer"));
+  source_ = training_->source();
   if (const int teacher = handle_index(settings_.at("teacher"), "$model"); teacher >= 0) {
     StageModel loaded = load_stage_model(context, teacher);
     teacher_ = std::move(loaded.weights);
@@ -68,14 +50,9 @@ ObjectiveStage::ObjectiveStage(RunContext &context, int index, bool replaying)
   trainer.temperature = on_policy() && setting<float>("temperature") > 0 ? setting<float>("temperature") : 1;
   trainer.unit_tokens = setting<uint32_t>("unit_tokens");
   trainer.checkpointing = setting<bool>("gradient_checkpointing");
-  trainer.max_grad_norm = chosen.host_settings.value("max_grad_norm", 1.0);
-  trainer.schedule = chosen.host_settings.value("schedule", "constant");
-  trainer.warmup_steps = chosen.host_settings.value("warmup_steps", 0u);
-  trainer.min_learning_rate_factor = chosen.host_settings.value("min_learning_rate_factor", 0.0);
   trainer.total_steps = steps_;
   trainer.inner_epochs = setting<uint32_t>("num_iterations");
-  trainer_ = std::make_unique<Trainer>(context.kernels, context.pool, *weights_, objective_methods_, objective_->self(),
-                                       optimizer_methods_, optimizer_->self(), trainer);
+  training_->begin(trainer);
 }
 
 ObjectiveStage::~ObjectiveStage() = default;
@@ -88,14 +65,14 @@ void ObjectiveStage::load_rows() {
   if (on_policy() && !rewards_) throw UsageError(where_ + ": needs `rewards`");
   if (source_ == HONE_TEACHER && !teacher_) throw UsageError(where_ + ": needs `teacher`, the model to learn from");
   domains_ = load_domains(context_, settings_.at(wanted));
-  const uint32_t positions = weights_->architecture().info().max_positions;
+  const uint32_t positions = training_->max_positions();
   if (source_ == HONE_ROWS) {
     for (const Domain &domain : domains_)
-      for (const DataRow &row : domain.rows) rows_.push_back(row_to_train(*tokenizer_, row, setting<double>("prompt_weight"), positions));
+      for (const DataRow &row : domain.rows) rows_.push_back(row_to_train(tokenizer(), row, setting<double>("prompt_weight"), positions));
   } else if (source_ == HONE_PAIRS) {
     for (const Domain &domain : domains_)
       for (const DataRow &row : domain.rows) {
-        auto [chosen, rejected] = pair_to_train(*tokenizer_, row, static_cast<uint32_t>(rows_.size() / 2), positions);
+        auto [chosen, rejected] = pair_to_train(tokenizer(), row, static_cast<uint32_t>(rows_.size() / 2), positions);
         rows_.push_back(std::move(chosen));
         rows_.push_back(std::move(rejected));
       }
@@ -141,7 +118,7 @@ std::vector<TrainRow> ObjectiveStage::step_rows(uint32_t step) {
 std::map<std::string, double> ObjectiveStage::train_step(uint32_t step) {
   if (on_policy()) return rollout_step(step);
   std::vector<TrainRow> rows = step_rows(step);
-  const StepReport report = trainer_->step(rows, step, reference_.get(), false);
+  const StepReport report = training_->step(rows, step, false);
   place_.tokens += report.tokens;
   std::map<std::string, double> metrics = report.metrics;
   metrics["loss"] = report.loss;
@@ -156,8 +133,7 @@ void ObjectiveStage::checkpoint(uint32_t step) {
   place_.step = step;
   place_.metrics_length = context_.run.metrics().length();
   write_checkpoint(directory_, step, setting<uint32_t>("keep_checkpoints"), to_json(place_), [&](const fs::path &folder) {
-    save_model(folder, *weights_, *tokenizer_);
-    trainer_->save_state(folder / "optimizer.safetensors");
+    training_->save(folder);
   });
 }
 
@@ -166,11 +142,9 @@ void ObjectiveStage::run() {
   fs::path folder;
   if (directory_.newest_checkpoint(done, folder)) {
     place_ = run_place(read_state(folder));
-    LoadedModel loaded = load_model(folder, context_.registry, context_.host, context_.dtype);
-    std::copy(loaded.weights->data(), loaded.weights->data() + loaded.weights->total_size(), weights_->data());
-    weights_->changed();
+    training_->load_weights(folder);
     if (done >= steps_) return finish();  // killed between the last checkpoint and the mark
-    trainer_->load_state(folder / "optimizer.safetensors");
+    training_->load_optimizer(folder);
     log_info(folder_name_ + ": going on after step " + std::to_string(done) + " of " + std::to_string(steps_));
   } else {
     if (setting<bool>("cache") && take_from_cache()) return;
@@ -212,7 +186,7 @@ void ObjectiveStage::finish() {
                   {"seconds", place_.seconds},
                   {"metrics_begin", place_.metrics_begin},
                   {"metrics_length", context_.run.metrics().length()},
-                  {"weights_checksum", weights_->checksum()}};
+                  {"weights_checksum", weights().checksum()}};
   if (!place_.cached.empty()) summary["cached"] = place_.cached;
   directory_.mark_done(summary);
   if (setting<bool>("cache") && place_.cached.empty()) put_into_cache();
@@ -222,10 +196,8 @@ void ObjectiveStage::restore_before(uint32_t step) {
   uint32_t from = 0;
   fs::path folder;
   if (directory_.newest_checkpoint(from, folder, step) && fs::exists(folder / "optimizer.safetensors")) {
-    LoadedModel loaded = load_model(folder, context_.registry, context_.host, context_.dtype);
-    std::copy(loaded.weights->data(), loaded.weights->data() + loaded.weights->total_size(), weights_->data());
-    weights_->changed();
-    trainer_->load_state(folder / "optimizer.safetensors");
+    training_->load_weights(folder);
+    training_->load_optimizer(folder);
   } else {
     from = 0;
   }

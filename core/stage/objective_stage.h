@@ -5,10 +5,10 @@
 
 #include "core/rollout/sampler.h"
 #include "core/stage/data.h"
+#include "core/stage/model_training.h"
 #include "core/stage/models.h"
 #include "core/stage/reward_sets.h"
 #include "core/stage/stage_files.h"
-#include "core/train/trainer.h"
 
 namespace hone {
 
@@ -34,8 +34,8 @@ class ObjectiveStage {
   std::vector<SampleRequest> requests(const std::vector<StepPrompt> &) const;
   SampleSettings sampling(uint32_t step) const;
   Sampler &sampler() { return *sampler_; }
-  const Weights &weights() const { return *weights_; }
-  const Tokenizer &tokenizer() const { return *tokenizer_; }
+  const Weights &weights() const { return training_->weights(); }
+  const Tokenizer &tokenizer() const { return training_->tokenizer(); }
   bool on_policy() const;
   uint32_t num_generations() const { return num_generations_; }
 
@@ -61,20 +61,15 @@ class ObjectiveStage {
   std::string folder_name_, where_;
   StageDirectory directory_;
 
-  std::unique_ptr<Instance> objective_, optimizer_;
-  hone_objective objective_methods_{};
-  hone_optimizer optimizer_methods_{};
+  std::unique_ptr<ModelTraining> training_;
   uint32_t source_ = 0;
-  uint64_t needs_ = 0;
-
-  std::unique_ptr<Weights> weights_, reference_, teacher_;
-  std::shared_ptr<const Tokenizer> tokenizer_, teacher_tokenizer_;
+  std::unique_ptr<Weights> teacher_;
+  std::shared_ptr<const Tokenizer> teacher_tokenizer_;
   std::vector<Domain> domains_;                     // prompts
   std::vector<TrainRow> rows_;                      // rows, a teacher's responses, or pairs two by two
   std::unique_ptr<RewardSets> rewards_;
   std::unique_ptr<ScoreJournal> journal_;
   std::unique_ptr<Sampler> sampler_;
-  std::unique_ptr<Trainer> trainer_;
   uint32_t batch_size_, num_generations_, steps_ = 0;
   RunPlace place_;
   bool replaying_;

@@ -217,7 +217,8 @@ void Trainer::State::verify(const ObjectiveColumns &columns, const std::vector<T
   uint32_t first = columns.tokens();
   for (uint32_t r = 0; r < columns.rows(); ++r) {
     const std::vector<float> &recorded = rows[columns.row[r]].logp_rollout;
-    if (recorded.empty()) continue;
+    if (recorded.empty() || rows[columns.row[r]].off_policy) continue;
+    report.compared += columns.row_start[r + 1] - columns.row_start[r];
     for (uint32_t t = columns.row_start[r]; t < columns.row_start[r + 1]; ++t) {
       const double difference = std::fabs(double(recorded[columns.token[t]]) - columns.logp[t]);
       if (difference == 0) continue;
@@ -229,11 +230,11 @@ void Trainer::State::verify(const ObjectiveColumns &columns, const std::vector<T
   const uint32_t r = static_cast<uint32_t>(std::upper_bound(columns.row_start.begin(), columns.row_start.end(), first) -
                                            columns.row_start.begin()) -
                      1;
-  throw Failure(columns.place(first) + ": the sampler recorded log-probability " +
-                number_text(rows[columns.row[r]].logp_rollout[columns.token[first]]) + " but training computes " +
-                number_text(columns.logp[first]) +
-                "; the two must agree to the last bit. The weights were not changed. Was the response sampled by other "
-                "weights, or is a kernel broken?");
+  throw LogpMismatch(columns.place(first) + ": the sampler recorded log-probability " +
+                     number_text(rows[columns.row[r]].logp_rollout[columns.token[first]]) + " but training computes " +
+                     number_text(columns.logp[first]) +
+                     "; the two must agree to the last bit. The weights were not changed. Was the response sampled by "
+                     "other weights, or is a kernel broken?");
 }
 
 // Tells the model how often each expert was chosen, so that it can move what balances them.

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/failure.h"
 #include "core/tape/tape.h"
 #include "hone/ext/objective.h"
 #include "hone/ext/optimizer.h"
@@ -29,6 +30,7 @@ struct TrainRow {
   uint32_t group = 0, policy_version = 0;                        // equal groups adjacent
   float reward = 0, reward_baseline = 0, label = 0, margin = 0;  // reward NaN: no score, the row takes part in nothing
   bool truncated = false, chosen = false;
+  bool off_policy = false;  // sampled by other weights: logp_rollout is not compared with what these give
   std::vector<float> logp_rollout, logp_old, logp_ref, logp_teacher,
       step_reward;  // per token; as the objective needs them
 };
@@ -47,11 +49,17 @@ struct TrainerSettings {
   uint64_t small_model = 4'000'000;  // models of fewer numbers: units side by side on the threads; else one at a time
 };
 
+// What was recorded when a row was sampled is not what the weights give now.
+struct LogpMismatch : Failure {
+  using Failure::Failure;
+};
+
 struct StepReport {
   double loss = 0, grad_norm = 0, learning_rate_factor = 0;
   uint64_t tokens = 0, rows = 0;          // trained
   std::map<std::string, double> metrics;  // kl, entropy, clip_ratio/region_mean, ... in TRL's names
   double logp_difference_max = 0;         // |recomputed - recorded| over rows with logp_rollout (0 is the promise)
+  uint64_t compared = 0;                  // tokens of those rows
   std::vector<std::vector<float>> logp;   // per row, per trained token, before the update
   std::vector<double> advantage;          // per row: of its first trained token; NaN when it took part in nothing
 };
@@ -63,7 +71,7 @@ class Trainer {
           void *optimizer_self, TrainerSettings);
   ~Trainer();
   // step counts from 1. Throws Failure (with weights untouched) when a gradient is not finite or the objective fails,
-  // and when recorded and recomputed log-probs differ (verify: rows were sampled by these very weights). After a
+  // and LogpMismatch when recorded and recomputed log-probs differ (verify: rows were sampled by these very weights). After a
   // Failure of the optimizer's or the model's own call the weights may be half updated: go back to the last checkpoint.
   // Rows without a score take part in nothing; when none is left, nothing is updated and report.rows is 0.
   StepReport step(std::vector<TrainRow> &rows, uint64_t step, const Weights *reference = nullptr, bool verify = true);

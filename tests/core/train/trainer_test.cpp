@@ -209,6 +209,22 @@ TEST_P(TrainerTest, RolloutsVerifyExactlyAndAPerturbedOneStopsTheStep) {
   }
 }
 
+TEST_P(TrainerTest, RowsOfOtherWeightsAreNotCompared) {
+  auto weights = tiny_weights(host, family);
+  std::vector<TrainRow> rows = rollouts(*weights, 6, 4);
+  uint64_t tokens = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i].off_policy = i % 3 == 0;
+    if (rows[i].off_policy) rows[i].logp_rollout[0] -= 1;
+    else tokens += rows[i].logp_rollout.size();
+  }
+  Rig rig(*this, one, *weights, "grpo", json::object(), "adamw", json::object(), {});
+  const StepReport report = rig.trainer.step(rows, 1);
+  EXPECT_EQ(report.logp_difference_max, 0);
+  EXPECT_EQ(report.compared, tokens);
+  EXPECT_NE(report.metrics.at("ratio/mean"), 1) << "what they recorded is still the policy that sampled them";
+}
+
 TEST_P(TrainerTest, ARecordedValueThatIsNotANumberStopsTheStep) {
   auto weights = tiny_weights(host, family);
   std::vector<TrainRow> rows = rollouts(*weights, 2, 2);
