@@ -46,7 +46,6 @@ int plan_verb(const Arguments &a) {
   const std::unique_ptr<Script> script = Script::load(a.script, registry, host_settings(), script_arguments(a));
   Pool pool(a.threads);
   Host host(pool, script->pipeline().seed);
-  offer_planning_services(host);
   print_plan(script->pipeline(), check_plan(script->pipeline(), registry, host, *script), std::cout);
   return 0;
 }

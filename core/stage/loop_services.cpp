@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/base/failure.h"
+#include "core/stage/train_rows.h"
 
 namespace hone {
 using nlohmann::json;
@@ -20,6 +21,9 @@ struct LoopServices {
       std::snprintf(err->text, sizeof err->text, "%s", text);
       return code;
     };
+    // The step is dropped: a stage that takes no notice gets no further.
+    if (self(ctx).interruption_) return fail(HONE_FAILED, "interrupted");
+    if (!self(ctx).fatal_.empty()) return fail(HONE_FAILED, self(ctx).fatal_.c_str());
     try {
       body();
       return HONE_OK;
@@ -75,7 +79,7 @@ struct LoopServices {
       stage.context_.stop_if_interrupted();
       hone_sampling sampling{};
       std::memcpy(&sampling, how, std::min<size_t>(sizeof sampling, how->struct_size));
-      const StageModel &loaded = stage.model(model);
+      const LoopStage::LoadedModel loaded = stage.model(model);
       const TableReader reader(*prompts, stage.where_);
       const uint32_t n = std::max(1u, sampling.num_generations);
       std::vector<SampleRequest> requests;
@@ -93,7 +97,7 @@ struct LoopServices {
       settings.seed = stage.context_.pipeline.seed;
       settings.stage = stage.number_;
       settings.step = sampling.step;
-      const auto sampled = stage.sampler_->generate(*loaded.weights, loaded.tokenizer.get(), requests, settings, {},
+      const auto sampled = stage.sampler_->generate(*loaded.weights, loaded.tokenizer, requests, settings, {},
                                                     [&] { return stage.context_.interrupted(); });
       stage.context_.stop_if_interrupted();
       std::vector<int64_t> prompt_row, truncated;
@@ -114,6 +118,8 @@ struct LoopServices {
       table.int_lists("ids", ids);
       table.float_lists("logprobs", logprobs);
       table.ints("truncated", std::move(truncated));
+      if (stage.trainers_.has(model))
+        table.ints("policy_version", std::vector<int64_t>(sampled.size(), static_cast<int64_t>(stage.trainers_.version(model))));
       *out = give(stage, "rollout", std::move(table));
     });
   }
@@ -188,23 +194,13 @@ struct LoopServices {
     return guard(ctx, err, [&] {
       LoopStage &stage = self(ctx);
       stage.context_.stop_if_interrupted();
-      const StageModel &loaded = stage.model(model);
+      const LoopStage::LoadedModel loaded = stage.model(model);
       const TableReader reader(*rows, stage.where_);
-      const hone_model_info &info = loaded.weights->architecture().info();
       std::vector<std::vector<int32_t>> sequences;
-      std::vector<uint32_t> begin;
-      for (uint64_t i = 0; i < reader.rows(); ++i) {
-        const std::string where = stage.where_ + ": row " + std::to_string(i);
-        sequences.push_back(prompt_ids(*loaded.tokenizer, {{{"prompt", reader.text("prompt", i)}}, "", where}));
-        begin.push_back(static_cast<uint32_t>(sequences.back().size()));
-        for (int32_t id : reader.int_list("ids", i)) {
-          if (id < 0 || static_cast<uint32_t>(id) >= info.vocab_size)
-            throw Failure(where + ": " + std::to_string(id) + " is not a token id of the model (0 to " + std::to_string(info.vocab_size - 1) + ")");
-          sequences.back().push_back(id);
-        }
-        if (sequences.back().size() > info.max_positions)
-          throw Failure(where + ": has " + std::to_string(sequences.back().size()) + " tokens, more than the model's " + std::to_string(info.max_positions) + " positions");
-      }
+      std::vector<uint32_t> begin(reader.rows());
+      for (uint64_t i = 0; i < reader.rows(); ++i)
+        sequences.push_back(response_sequence(*loaded.tokenizer, *loaded.weights, reader.text("prompt", i), reader.int_list("ids", i),
+                                              stage.where_ + ": row " + std::to_string(i), begin[i]));
       const auto scored = score_tokens(stage.context_.kernels, stage.context_.pool, *loaded.weights, sequences, begin, temperature);
       std::vector<std::vector<float>> values;
       for (const ScoredTokens &one : scored) values.push_back(one.logp);
@@ -217,11 +213,54 @@ struct LoopServices {
   static hone_str model_name(void *ctx, int64_t model) {
     LoopStage &stage = self(ctx);
     try {
-      stage.name_ = hone::model_name(stage.context_.pipeline, static_cast<int>(model));
+      stage.name_ = stage.trainers_.has(model) ? stage_label(stage.context_.pipeline, stage.index_)
+                                               : hone::model_name(stage.context_.pipeline, static_cast<int>(model));
     } catch (const std::exception &) {
       stage.name_ = "model " + std::to_string(model);
     }
     return {stage.name_.data(), stage.name_.size()};
+  }
+
+  static int32_t trainer(void *ctx, int64_t model, hone_str objective, hone_str settings, int64_t optimizer, const hone_training *how,
+                         int64_t *trained, hone_error *err) {
+    return guard(ctx, err, [&] {
+      LoopStage &stage = self(ctx);
+      if (stage.past_first_step_)
+        throw Failure(stage.where_ + ": asks for a trainer too late; it must do so in start() or in the first step() of each process");
+      *trained = stage.trainers_.add(trainer_request(stage.context_.registry, stage.context_.pipeline, stage.node_, stage.where_,
+                                                     stage.trainers_.count() == 0, model, objective, settings, optimizer, how));
+    });
+  }
+
+  // Runs what changes the weights of a trained model. If it fails nobody knows what the weights are worth, so the run ends.
+  template <class Body>
+  static int32_t change(void *ctx, hone_error *err, Body &&body) {
+    return guard(ctx, err, [&] {
+      LoopStage &stage = self(ctx);
+      stage.context_.stop_if_interrupted();
+      stage.finish_this_step();
+      try {
+        body(stage);
+      } catch (const std::bad_alloc &) {
+        stage.fatal_ = stage.where_ + ": out of memory while training";
+        throw;
+      } catch (const std::exception &failure) {
+        stage.fatal_ = failure.what();
+        throw;
+      }
+    });
+  }
+
+  static int32_t train_step(void *ctx, int64_t trained, const hone_table *rows, hone_table *out, hone_error *err) {
+    return change(ctx, err, [&](LoopStage &stage) {
+      uint64_t tokens = 0;
+      *out = give(stage, "train_step", stage.trainers_.step(trained, *rows, tokens));
+      stage.place_.tokens += tokens;
+    });
+  }
+
+  static int32_t restart(void *ctx, int64_t trained, hone_error *err) {
+    return change(ctx, err, [&](LoopStage &stage) { stage.trainers_.restart(trained); });
   }
 
   static void progress(void *ctx, uint64_t done, uint64_t total) {
@@ -247,6 +286,9 @@ hone_stage_host loop_services(LoopStage &stage) {
   services.model_name = LoopServices::model_name;
   services.progress = LoopServices::progress;
   services.logprobs = LoopServices::logprobs;
+  services.trainer = LoopServices::trainer;
+  services.train_step = LoopServices::train_step;
+  services.restart = LoopServices::restart;
   return services;
 }
 

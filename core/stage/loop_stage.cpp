@@ -17,7 +17,12 @@ LoopStage::LoopStage(RunContext &context, int index)
       number_(context.number_of(index)),
       folder_name_(stage_folder_name(context.pipeline, index)),
       where_(node_.place.text() + ": stage " + stage_label(context.pipeline, index)),
-      directory_(context.directory_of(index)) {
+      directory_(context.directory_of(index)),
+      signal_(context.signal),
+      trainers_(context, node_, where_) {
+  if (directory_.newest_checkpoint(from_step_, from_)) {
+    trainers_.resume(from_, read_state(from_).value("trainers", json::array()));
+  }
   services_ = loop_services(*this);
   host_ = std::make_unique<Host>(context.pool, context.pipeline.seed,
                                  [this](const std::string &name, double value) { metrics_[name] = value; });
@@ -42,9 +47,11 @@ LoopStage::LoopStage(RunContext &context, int index)
 
 LoopStage::~LoopStage() {
   stage_.reset();  // before the host whose services it holds
+  context_.signal = signal_;
 }
 
-const StageModel &LoopStage::model(int64_t handle) {
+LoopStage::LoadedModel LoopStage::model(int64_t handle) {
+  if (trainers_.has(handle)) return {&trainers_.at(handle).weights(), &trainers_.at(handle).tokenizer()};
   if (handle < 0 || handle >= static_cast<int64_t>(context_.pipeline.models.size()))
     throw Failure(where_ + ": asked for the model with handle " + std::to_string(handle) + ", which the script did not give");
   auto found = models_.find(handle);
@@ -53,7 +60,19 @@ const StageModel &LoopStage::model(int64_t handle) {
     found = models_.emplace(handle, load_stage_model(context_, static_cast<int>(handle))).first;
     found->second.weights->prepare(context_.pool);
   }
-  return found->second;
+  return {found->second.weights.get(), found->second.tokenizer.get()};
+}
+
+// A step that has trained cannot be dropped: its weights would be those of no step. A signal waits until it is over.
+void LoopStage::finish_this_step() { context_.signal = nullptr; }
+
+// After the first step of a process, by when all trainers must be there.
+void LoopStage::check_trainers() const {
+  trainers_.check_complete();
+  if (trainers_.count() > 0) return;
+  for (const ModelNode &model : context_.pipeline.models)
+    if (model.source == ModelNode::stage_output && model.stage == index_)
+      throw Failure(where_ + ": " + model.place.text() + " uses the model that it trains, but it has asked for no trainer");
 }
 
 RewardSets &LoopStage::rewards(int64_t handle) {
@@ -85,27 +104,34 @@ void LoopStage::remember(uint32_t step, bool done) {
 void LoopStage::checkpoint() {
   context_.run.metrics().sync();
   data_.sync();
-  write_checkpoint(directory_, remembered_.at("step"), 2, remembered_,
-                   [&](const fs::path &folder) { write_file_atomically(folder / "stage.txt", remembered_text_); });
+  json state = remembered_;
+  state["trainers"] = trainers_.state();  // the weights are those of the step that is remembered
+  if (state.at("done").get<bool>()) state["weights_checksum"] = weights_checksum_ = trainers_.checksum();
+  write_checkpoint(directory_, remembered_.at("step"), node_.settings.value("keep_checkpoints", 2u), state, [&](const fs::path &folder) {
+    trainers_.save(folder);
+    write_file_atomically(folder / "stage.txt", remembered_text_);
+  });
 }
 
 void LoopStage::finish() {
   progress_.reset();
-  directory_.mark_done({{"steps", place_.step}, {"tokens", place_.tokens}, {"seconds", place_.seconds}, {"results", results_},
-                        {"rows_checksum", checksum_hex(read_file(directory_.path() / "data.jsonl"))},
-                        {"metrics_length", place_.metrics_length}});
+  json summary = {{"steps", place_.step}, {"tokens", place_.tokens}, {"seconds", place_.seconds}, {"results", results_},
+                  {"rows_checksum", checksum_hex(read_file(directory_.path() / "data.jsonl"))},
+                  {"metrics_length", place_.metrics_length}};
+  if (!weights_checksum_.is_null()) summary["weights_checksum"] = weights_checksum_;
+  directory_.mark_done(summary);
 }
 
 void LoopStage::run() {
-  uint32_t step = 0;
-  fs::path folder;
+  uint32_t step = from_step_;
   bool done = false;
-  if (directory_.newest_checkpoint(step, folder)) {
-    const json state = read_state(folder);
+  if (!from_.empty()) {
+    const json state = read_state(from_);
     place_ = run_place(state);
     results_ = state.at("results");
     done = state.at("done");
-    const std::string saved = read_file(folder / "stage.txt");
+    weights_checksum_ = state.value("weights_checksum", json());
+    const std::string saved = read_file(from_ / "stage.txt");
     hone_error err{};
     check_call(methods_.load(stage_->self(), {saved.data(), saved.size()}, &err), err, "stage " + node_.component);
     log_info(folder_name_ + ": going on after step " + std::to_string(step));
@@ -128,6 +154,8 @@ void LoopStage::run() {
     hone_error err{};
     int32_t again = HONE_AGAIN;
     const int32_t code = interruption_ ? HONE_FAILED : methods_.step(stage_->self(), &again, &err);
+    context_.signal = signal_;
+    if (!fatal_.empty()) throw Failure(fatal_);
     if (interruption_) {  // the step is dropped: what it emitted is forgotten
       if (step > saved) {
         data_.truncate(remembered_.at("data_length"));
@@ -136,6 +164,8 @@ void LoopStage::run() {
       throw Interrupted{interruption_};
     }
     check_call(code, err, "stage " + node_.component);
+    if (!past_first_step_) check_trainers();
+    past_first_step_ = true;
     ++step;
     done = again != HONE_AGAIN;
     place_.seconds = seconds_now() - began;

@@ -8,6 +8,7 @@
 #include "core/stage/reward_sets.h"
 #include "core/stage/stage_files.h"
 #include "core/stage/table.h"
+#include "core/stage/trainers.h"
 
 namespace hone {
 
@@ -19,8 +20,14 @@ class LoopStage {
 
  private:
   friend struct LoopServices;
-  const StageModel &model(int64_t handle);
+  struct LoadedModel {
+    const Weights *weights;
+    const Tokenizer *tokenizer;
+  };
+  LoadedModel model(int64_t handle);  // the script's, or one that trainer() gave; until another is asked for
   RewardSets &rewards(int64_t handle);
+  void finish_this_step();
+  void check_trainers() const;
   void remember(uint32_t step, bool done);
   void checkpoint();
   void finish();
@@ -32,6 +39,11 @@ class LoopStage {
   uint32_t number_;
   std::string folder_name_, where_;
   StageDirectory directory_;
+  std::atomic<int> *signal_;     // the context's, which does not have it while a step that has trained is finished
+  Trainers trainers_;
+  uint32_t from_step_ = 0;       // of the checkpoint that this process goes on from; 0: none
+  std::filesystem::path from_;
+  nlohmann::json weights_checksum_;  // of the script's stage.model when all is done; null: not yet, or there is none
   hone_stage_host services_{};
   std::unique_ptr<Host> host_;
   std::unique_ptr<Instance> stage_;
@@ -53,7 +65,9 @@ class LoopStage {
   std::string name_;
   uint64_t progress_total_ = 0;
   uint32_t score_calls_ = 0;  // within one step
-  int interruption_ = 0;
+  int interruption_ = 0;         // a signal has dropped the step under way
+  std::string fatal_;            // why the weights cannot be trusted any more
+  bool past_first_step_ = false;
 };
 
 }  // namespace hone

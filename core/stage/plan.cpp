@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <iomanip>
 #include <ostream>
@@ -14,12 +13,13 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/plugin/settings.h"
 #include "core/reward/scorer.h"
 #include "core/stage/context.h"
 #include "core/stage/data.h"
 #include "core/stage/models.h"
+#include "core/stage/planning_services.h"
 #include "core/text/rows.h"
-#include "hone/draft/stage.h"
 #include "hone/ext/objective.h"
 #include "hone/ext/optimizer.h"
 #include "hone/ext/reward.h"
@@ -37,8 +37,8 @@ struct ModelSize {
 
 class Planner {
  public:
-  Planner(const Pipeline &pipeline, const Registry &registry, const Host &host, Script &script)
-      : pipeline_(pipeline), registry_(registry), host_(host), script_(script) {}
+  Planner(const Pipeline &pipeline, const Registry &registry, Host &host, Script &script)
+      : pipeline_(pipeline), registry_(registry), host_(host), script_(script), services_(registry, pipeline, host) {}
 
   std::vector<StagePlan> check() {
     for (size_t i = 0; i < pipeline_.order.size(); ++i) {
@@ -278,20 +278,38 @@ class Planner {
 
   static bool given(const json &settings, const char *name) { return settings.contains(name) && !settings[name].is_null(); }
 
-  void objective(int index, const StageNode &node, const ComponentInfo &component, StagePlan &plan) {
-    json own = json::object();
-    for (const Setting &setting : component.settings) own[setting.name] = node.settings.at(setting.name);
-    const Instance instance(component, host_.abi(), own);
-    const hone_objective methods = known_methods<hone_objective>(instance.component());
-    if (!methods.source || !methods.needs || !methods.loss) throw UsageError(component.library.string() + ": stage " + component.name + " offers no source, needs or loss");
-    const uint32_t source = methods.source(instance.self());
-    const uint64_t needs = methods.needs(instance.self());
+  // What an objective asks of the host, and how many numbers of state its optimizer keeps for each parameter.
+  struct TrainingNeeds {
+    uint32_t source = 0, n_states = 0;
+    uint64_t columns = 0;
+  };
+  TrainingNeeds training_needs(int stage, const ComponentInfo &objective, const json &own, int optimizer) const {
+    try {
+      const Instance instance(objective, host_.abi(), own);
+      const hone_objective methods = known_methods<hone_objective>(instance.component());
+      const OptimizerNode &node = pipeline_.optimizers.at(optimizer);
+      const Instance updates(registry_.require("optimizer", node.component), host_.abi(), node.settings);
+      return {methods.source(instance.self()), known_methods<hone_optimizer>(updates.component()).n_states(updates.self()),
+              methods.needs(instance.self())};
+    } catch (const UsageError &) {
+      throw;
+    } catch (const Failure &failure) {
+      throw UsageError(where(stage) + ": " + failure.what());
+    }
+  }
 
-    const int optimizer_index = handle_index(node.settings.at("optimizer"), "$optimizer");
-    if (optimizer_index < 0) throw UsageError(where(index) + ": needs an `optimizer`, e.g. hone.optimizer \"adamw\" { learning_rate = 1e-6 }");
-    const OptimizerNode &optimizer = pipeline_.optimizers.at(optimizer_index);
-    const Instance optimizer_instance(registry_.require("optimizer", optimizer.component), host_.abi(), optimizer.settings);
-    const hone_optimizer optimizer_methods = known_methods<hone_optimizer>(optimizer_instance.component());
+  // Numbers and their packing, gradient slots, the gradient, the optimizer's state, and a reference model.
+  static double training_bytes(const ModelSize &size, const TrainingNeeds &training) {
+    const uint32_t slots = 4;
+    const double weights = 4.0 * static_cast<double>(size.parameters);
+    return weights * (2 + slots + 1 + training.n_states + ((training.columns & (HONE_LOGP_REF | HONE_KL)) ? 2 : 0));
+  }
+
+  void objective(int index, const StageNode &node, const ComponentInfo &component, StagePlan &plan) {
+    const int optimizer = handle_index(node.settings.at("optimizer"), "$optimizer");
+    if (optimizer < 0) throw UsageError(where(index) + ": needs an `optimizer`, e.g. hone.optimizer \"adamw\" { learning_rate = 1e-6 }");
+    const TrainingNeeds training = training_needs(index, component, own_settings(component, node.settings), optimizer);
+    const uint32_t source = training.source;
 
     const ModelSize size = model(handle_index(node.settings.at("model"), "$model"));
     plan.parameters = size.parameters;
@@ -318,11 +336,8 @@ class Planner {
     const auto batch = node.settings.at("batch_size").get<double>();
     plan.steps = node.settings.at("steps").get<uint64_t>();
     if (plan.steps == 0) plan.steps = static_cast<uint64_t>(std::ceil(static_cast<double>(rows) * node.settings.at("epochs").get<double>() / batch));
-    const uint32_t slots = 4;
-    const double weights = 4.0 * static_cast<double>(size.parameters);
-    const double copies = 2 + slots + 1 + optimizer_methods.n_states(optimizer_instance.self()) + ((needs & (HONE_LOGP_REF | HONE_KL)) ? 2 : 0);
     const double key_values = 4.0 * size.info.attention_layers * size.info.kv_heads * (size.info.key_size + size.info.value_size);
-    plan.memory_bytes = weights * copies;
+    plan.memory_bytes = training_bytes(size, training);
     if (samples) {
       const double length = node.settings.at("max_completion_length").get<double>();
       const double generations = node.settings.at("num_generations").get<double>();
@@ -340,13 +355,7 @@ class Planner {
       const bool by_number = setting.type == HONE_DATA_HANDLE || setting.type == HONE_REWARD_HANDLE || setting.type == HONE_FUNCTION_HANDLE;
       own[setting.name] = by_number && !value.is_null() ? json{{"$handle", 0}} : value;
     }
-    try {
-      const Instance instance(component, host_.abi(), own);
-    } catch (const UsageError &) {
-      throw;
-    } catch (const Failure &failure) {
-      throw UsageError(where(index) + ": " + failure.what());
-    }
+    const auto trainers = services_.trainers_of(node, where(index), [&] { const Instance instance(component, host_.abi(), own); });
     std::vector<std::string> names;
     for (const Setting &setting : component.settings)
       if (setting.type == HONE_DATA_HANDLE && given(node.settings, setting.name.c_str()))
@@ -355,24 +364,32 @@ class Planner {
       if (!given(node.settings, setting.name.c_str())) continue;
       const json &value = node.settings[setting.name];
       if (setting.type == HONE_REWARD_HANDLE) rewards(value, index, names);
-      if (setting.type == HONE_MODEL_HANDLE) plan_model(handle_index(value, "$model"), plan);
+      if (setting.type == HONE_MODEL_HANDLE) plan_model(handle_index(value, "$model"), trainers, plan);
       if (setting.type == HONE_LIST || setting.type == HONE_TABLE)
         for (const auto &[name, element] : value.items())
-          if (const int used = handle_index(element, "$model"); used >= 0) plan_model(used, plan);
+          if (const int used = handle_index(element, "$model"); used >= 0) plan_model(used, trainers, plan);
+    }
+    for (const TrainerRequest &trainer : trainers) {  // beside one model at a time that is only sampled from
+      plan.memory_bytes += training_bytes(model(trainer.model), training_needs(index, *trainer.objective, trainer.settings, trainer.optimizer));
+      plan.objectives.push_back(trainer.objective->library);
+      plan.trains += (plan.trains.empty() ? "" : ", ") + trainer.objective->name + " with " + pipeline_.optimizers[trainer.optimizer].component;
     }
   }
 
-  void plan_model(int index, StagePlan &plan) {
+  void plan_model(int index, const std::vector<TrainerRequest> &trainers, StagePlan &plan) {
     const ModelSize &size = model(index);
     plan.parameters = std::max(plan.parameters, size.parameters);
     plan.active_parameters = std::max(plan.active_parameters, size.info.active_parameters);
-    plan.memory_bytes = std::max(plan.memory_bytes, 8.0 * static_cast<double>(size.parameters));
+    const auto trains_it = [&](const TrainerRequest &trainer) { return trainer.model == index; };
+    if (std::none_of(trainers.begin(), trainers.end(), trains_it))
+      plan.memory_bytes = std::max(plan.memory_bytes, 8.0 * static_cast<double>(size.parameters));
   }
 
   const Pipeline &pipeline_;
   const Registry &registry_;
   const Host &host_;
   Script &script_;
+  PlanningServices services_;
   std::map<int, ModelSize> sizes_;
   std::shared_ptr<const Tokenizer> tokenizer_;  // of the stage whose rows are looked at; null: rows are not encoded
   std::vector<StagePlan> plans_;
@@ -392,31 +409,7 @@ std::string count_text(double n) {
 
 }  // namespace
 
-void offer_planning_services(Host &host) {
-  static const hone_stage_host services = [] {
-    const auto refuse = [](hone_error *err) {
-      err->code = HONE_UNSUPPORTED;
-      std::snprintf(err->text, sizeof err->text, "a stage's services work in step() only, not while it is made");
-      return int32_t{HONE_UNSUPPORTED};
-    };
-    static const auto refused = refuse;
-    hone_stage_host s{};
-    s.struct_size = sizeof s;
-    s.data = [](void *, int64_t, hone_table *, hone_error *err) { return refused(err); };
-    s.rollout = [](void *, int64_t, const hone_table *, const hone_sampling *, hone_table *, hone_error *err) { return refused(err); };
-    s.score = [](void *, int64_t, const hone_table *, uint32_t, hone_table *, hone_error *err) { return refused(err); };
-    s.call = [](void *, int64_t, const hone_table *, uint8_t *, hone_error *err) { return refused(err); };
-    s.emit = [](void *, const hone_table *, hone_error *err) { return refused(err); };
-    s.result = [](void *, hone_str, const hone_table *, hone_error *err) { return refused(err); };
-    s.model_name = [](void *, int64_t) { return hone_str{"model", 5}; };
-    s.progress = [](void *, uint64_t, uint64_t) {};
-    s.logprobs = [](void *, int64_t, const hone_table *, float, hone_table *, hone_error *err) { return refused(err); };
-    return s;
-  }();
-  host.offer(HONE_HOST_STAGE, &services);
-}
-
-std::vector<StagePlan> check_plan(const Pipeline &pipeline, const Registry &registry, const Host &host, Script &script) {
+std::vector<StagePlan> check_plan(const Pipeline &pipeline, const Registry &registry, Host &host, Script &script) {
   if (pipeline.order.empty()) throw UsageError(pipeline.name + ".lua: the pipeline has no stage; return hone.pipeline { stage, ... }");
   return Planner(pipeline, registry, host, script).check();
 }
@@ -431,6 +424,7 @@ void print_plan(const Pipeline &pipeline, const std::vector<StagePlan> &plans, s
   for (const StagePlan &plan : plans) {
     out << "  " << plan.name << " (" << plan.component << ", " << plan.source << ")\n";
     out << "      model     " << count_text(static_cast<double>(plan.parameters)) << " parameters, " << count_text(static_cast<double>(plan.active_parameters)) << " active\n";
+    if (!plan.trains.empty()) out << "      trains    " << plan.trains << "\n";
     if (!plan.data.empty()) out << "      data      " << plan.data << "\n";
     if (plan.source != "loop") out << "      steps     " << (plan.steps ? std::to_string(plan.steps) : "as many as the data of an earlier stage needs") << "\n";
     if (plan.memory_bytes > 0) out << "      memory    " << human_bytes(static_cast<uint64_t>(plan.memory_bytes)) << " for weights, gradients, optimizer and cache\n";

@@ -39,7 +39,7 @@ std::set<fs::path> data_files(const Pipeline &pipeline) {
   return files;
 }
 
-std::set<fs::path> code_files(const Pipeline &pipeline, const Registry &registry) {
+std::set<fs::path> code_files(const Pipeline &pipeline, const Registry &registry, const std::vector<StagePlan> &plans) {
   std::set<fs::path> files = {fs::read_symlink("/proc/self/exe"), kernel_library()};
   for (int index : pipeline.order) files.insert(registry.require("stage", pipeline.stages[index].component).library);
   for (const OptimizerNode &node : pipeline.optimizers) files.insert(registry.require("optimizer", node.component).library);
@@ -47,6 +47,7 @@ std::set<fs::path> code_files(const Pipeline &pipeline, const Registry &registry
     if (node.source == ModelNode::fresh) files.insert(registry.require("model", node.component).library);
   for (const RewardNode &node : pipeline.rewards)
     if (node.function.empty()) files.insert(registry.require("reward", node.component).library);
+  for (const StagePlan &plan : plans) files.insert(plan.objectives.begin(), plan.objectives.end());
   return files;
 }
 
@@ -88,12 +89,12 @@ std::string first_difference(const json &was, const json &is) {
 }
 
 // What a resume needs beside the saved script: how it was called.
-json saved_arguments(const RunRequest &request, const Pipeline &pipeline, const Registry &registry) {
+json saved_arguments(const RunRequest &request, const Pipeline &pipeline, const Registry &registry, const std::vector<StagePlan> &plans) {
   json options = json::object();
   for (const Option &option : pipeline.options) options[option.name] = option.value;
   return {{"trust", request.arguments.trust}, {"options", options}, {"dtype", request.dtype}, {"seed", pipeline.seed},
           {"command_line", request.command_line}, {"name", pipeline.name}, {"data", file_checksums(data_files(pipeline))},
-          {"code", file_checksums(code_files(pipeline, registry))}};
+          {"code", file_checksums(code_files(pipeline, registry, plans))}};
 }
 
 
@@ -106,15 +107,14 @@ fs::path create_run(const RunRequest &request) {
   const Pipeline &pipeline = script->pipeline();
   Pool pool(request.threads);
   Host host(pool, pipeline.seed);
-  offer_planning_services(host);
-  check_plan(pipeline, registry, host, *script);
+  const std::vector<StagePlan> plans = check_plan(pipeline, registry, host, *script);
   std::map<std::string, std::string> files;
   for (size_t i = 0; i < pipeline.sources.size(); ++i) files["script/" + pipeline.source_names[i]] = read_file(pipeline.sources[i]);
   files["script/where.json"] = json({{"script", pipeline.source_names.at(0)}, {"folder", fs::absolute(pipeline.base_folder).string()}}).dump(1) + "\n";
   files["script.lua"] = read_file(pipeline.sources.at(0));
   files["settings.toml"] = write_toml(pipeline.options);
   files["pipeline.json"] = to_json(pipeline).dump(1) + "\n";
-  files["arguments.json"] = saved_arguments(request, pipeline, registry).dump(1) + "\n";
+  files["arguments.json"] = saved_arguments(request, pipeline, registry, plans).dump(1) + "\n";
   return RunDirectory::create(request.out, pipeline.name, files).path();
 }
 

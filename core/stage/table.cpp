@@ -62,6 +62,11 @@ TableReader::TableReader(const hone_table &table, std::string where) : table_(ta
   if (table_.n_columns > 0 && table_.columns == nullptr) throw Failure(where_ + ": gave a table without its columns");
 }
 
+static const char *type_word(int32_t type) {
+  static const char *const words[] = {"?", "INT", "FLOAT", "TEXT", "INTS", "FLOATS"};
+  return words[type >= HONE_COLUMN_INT && type <= HONE_COLUMN_FLOATS ? type : 0];
+}
+
 static std::string name_of(const hone_column &column) { return std::string(column.name.data, column.name.size); }
 
 bool TableReader::has(const std::string &name) const {
@@ -74,8 +79,10 @@ const hone_column &TableReader::column(const std::string &name, int32_t type) co
   for (uint32_t i = 0; i < table_.n_columns; ++i) {
     const hone_column &column = table_.columns[i];
     if (name_of(column) != name) continue;
-    if (column.type != type) throw Failure(where_ + ": column \"" + name + "\" is of type " + std::to_string(column.type) + ", not " + std::to_string(type));
-    if (table_.n_rows > 0 && column.values == nullptr && column.offsets == nullptr) throw Failure(where_ + ": column \"" + name + "\" has no values");
+    if (column.type != type) throw Failure(where_ + ": column \"" + name + "\" is of type " + type_word(column.type) + ", not " + type_word(type));
+    const bool lists = type == HONE_COLUMN_INTS || type == HONE_COLUMN_FLOATS;
+    if (table_.n_rows > 0 && (lists ? column.offsets == nullptr : column.values == nullptr))
+      throw Failure(where_ + ": column \"" + name + "\" has no " + (lists ? "offsets" : "values"));
     return column;
   }
   throw Failure(where_ + ": gave a table without the column \"" + name + "\"");
@@ -88,9 +95,18 @@ std::string TableReader::text(const std::string &name, uint64_t row) const {
 int64_t TableReader::integer(const std::string &name, uint64_t row) const {
   return static_cast<const int64_t *>(column(name, HONE_COLUMN_INT).values)[row];
 }
+double TableReader::number(const std::string &name, uint64_t row) const {
+  return static_cast<const double *>(column(name, HONE_COLUMN_FLOAT).values)[row];
+}
 std::vector<int32_t> TableReader::int_list(const std::string &name, uint64_t row) const {
   const hone_column &c = column(name, HONE_COLUMN_INTS);
   const auto *values = static_cast<const int32_t *>(c.values);
+  return {values + c.offsets[row], values + c.offsets[row + 1]};
+}
+
+std::vector<float> TableReader::float_list(const std::string &name, uint64_t row) const {
+  const hone_column &c = column(name, HONE_COLUMN_FLOATS);
+  const auto *values = static_cast<const float *>(c.values);
   return {values + c.offsets[row], values + c.offsets[row + 1]};
 }
 

@@ -47,7 +47,9 @@ class TableReader {
   bool has(const std::string &name) const;
   std::string text(const std::string &name, uint64_t row) const;
   int64_t integer(const std::string &name, uint64_t row) const;
+  double number(const std::string &name, uint64_t row) const;
   std::vector<int32_t> int_list(const std::string &name, uint64_t row) const;
+  std::vector<float> float_list(const std::string &name, uint64_t row) const;
   nlohmann::json row(uint64_t row) const;  // all columns as an object; NaN is null
 
  private:

@@ -1,4 +1,4 @@
-// stage.hpp -- write a stage that drives its own loop (draft: may change until ABI 1.1).
+// stage.hpp -- write a stage that drives its own loop (draft: may still change).
 #pragma once
 
 #include <map>
@@ -19,6 +19,11 @@ class TableView {
   std::span<const hone_column> columns() const { return {raw_.columns, raw_.n_columns}; }
   const hone_table &raw() const { return raw_; }
   bool has(std::string_view name) const { return find(name) != nullptr; }
+  std::vector<std::string> names() const {  // of the columns, in their order
+    std::vector<std::string> all;
+    for (const hone_column &column : columns()) all.emplace_back(detail::view(column.name));
+    return all;
+  }
 
   std::span<const int64_t> ints(std::string_view name) const { return {values<int64_t>(name, HONE_COLUMN_INT), rows()}; }
   std::span<const double> floats(std::string_view name) const { return {values<double>(name, HONE_COLUMN_FLOAT), rows()}; }
@@ -163,6 +168,15 @@ struct Sampling {
   uint32_t step = 0;  // random numbers are keyed by (seed, stage, step, row, token)
 };
 
+// A copy of a model that the stage trains: a model wherever one is asked for.
+struct TrainedModel : ModelHandle {};
+
+struct Training {
+  float temperature = 1;        // of the rows' sampling
+  uint32_t num_iterations = 1;  // updates made with the rows of one train_step()
+  uint64_t steps = 0;           // in all, for schedules that end; 0: not known
+};
+
 // What a stage may ask for; draft/stage.h says what each table holds. All [main].
 class StageHost {
  public:
@@ -182,6 +196,31 @@ class StageHost {
     if (!host_.logprobs) throw Error("this host does not offer logprobs to stages; use a newer hone");
     return ask(host_.logprobs, model.index, &rows.raw(), temperature);
   }
+
+  // The copy of `model` that an objective trains; best asked for in start(), where `hone plan` checks it. settings: the
+  // objective's own, a JSON table. The first one of a stage trains its setting `model`.
+  TrainedModel trainer(ModelHandle model, std::string_view objective, OptimizerHandle optimizer, std::string_view settings = "{}",
+                       const Training &how = {}) const {
+    if (!host_.trainer) throw Error("this host offers stages no trainer; use a newer hone");
+    const hone_training raw{sizeof raw, how.num_iterations, how.temperature, 0, how.steps};
+    TrainedModel trained;
+    hone_error err{};
+    detail::check(host_.trainer(host_.ctx, model.index, detail::str(objective), detail::str(settings), optimizer.index, &raw,
+                                &trained.index, &err), err);
+    return trained;
+  }
+  // One optimizer step on these rows; what was measured, in one row of FLOAT columns.
+  TableView train_step(TrainedModel trained, const TableView &rows) const {
+    if (!host_.train_step) throw Error("this host offers stages no train step; use a newer hone");
+    return ask(host_.train_step, trained.index, &rows.raw());
+  }
+  // Model and optimizer as they began.
+  void restart(TrainedModel trained) const {
+    if (!host_.restart) throw Error("this host offers stages no restart of a trained model; use a newer hone");
+    hone_error err{};
+    detail::check(host_.restart(host_.ctx, trained.index, &err), err);
+  }
+
   // Whether the script's function answered true, for each row.
   std::vector<bool> call(FunctionHandle function, const TableView &rows) const {
     std::vector<uint8_t> keep(rows.rows() + 1);

@@ -36,7 +36,8 @@ class FakeHost {
   int rollouts = 0;
 
   FakeHost() : pool_(1), host_(pool_, 1) {
-    services_ = {sizeof services_, this, data, rollout, score, call, emit, result, model_name, progress, nullptr};
+    services_ = {sizeof services_, this, data, rollout, score, call, emit, result, model_name, progress, nullptr,
+                 nullptr, nullptr, nullptr};
     host_.offer(HONE_HOST_STAGE, &services_);
   }
   const Host &host() const { return host_; }

@@ -43,6 +43,15 @@ typedef struct hone_sampling {
   uint32_t step;                           // random numbers are keyed by (seed, stage, this step, row, token)
 } hone_sampling;
 
+// How trainer() trains, beside the settings of its objective. 0 stands for the usual value.
+typedef struct hone_training {
+  uint32_t struct_size;
+  uint32_t num_iterations;  // updates made with the rows of one train_step(); usually 1
+  float temperature;        // logits are divided by it, as when the rows were sampled; usually 1
+  uint32_t reserved;
+  uint64_t steps;           // train_step() calls until the end or a restart(), which a schedule that ends must know; 0: not known
+} hone_training;
+
 typedef struct hone_stage_host {
   uint32_t struct_size;
   void *ctx;
@@ -50,7 +59,7 @@ typedef struct hone_stage_host {
   // JSON) and "domain" (TEXT: the key in a prompts table, or empty). [main]
   int32_t (*data)(void *ctx, int64_t data, hone_table *out, hone_error *err);
   // prompts needs column "prompt". Gives num_generations rows for each: "prompt_row" (INT), "response" (TEXT), "ids" (INTS),
-  // "logprobs" (FLOATS), "truncated" (INT). [main]
+  // "logprobs" (FLOATS), "truncated" (INT); of a model under training also "policy_version" (INT). [main]
   int32_t (*rollout)(void *ctx, int64_t model, const hone_table *prompts, const hone_sampling *sampling, hone_table *out,
                      hone_error *err);
   // rows needs "prompt", "response", and may have "answer", "columns", "domain", "ids", "truncated". rewards is a reward
@@ -70,6 +79,30 @@ typedef struct hone_stage_host {
   // rows needs "prompt" (TEXT) and "ids" (INTS), a response's token ids. Gives "logprobs" (FLOATS): the model's log-probability of
   // each id at this temperature, the same bits as rollout gives for its own. [main]
   int32_t (*logprobs)(void *ctx, int64_t model, const hone_table *rows, float temperature, hone_table *out, hone_error *err);
+
+  // --- Training, for a stage that has a setting of type HONE_OPTIMIZER_HANDLE ---------------------------------------------
+  // Makes a copy of `model`, trained by an objective ("sft", "grpo", ...; settings: a JSON table of its own, or empty) and an
+  // optimizer. how may be null. *trained is a handle that every service takes for a model, and that no script's model has.
+  // Call it while the stage is created, so that `hone plan` checks it and counts its memory, or in the first step() of a
+  // process; the k-th call of a process is the k-th model. After a resume that model is what it had come to, weights and
+  // optimizer, and must be asked for as before. The first one trains the setting `model`: it is the script's stage.model.
+  // A reference that the objective compares with (KL) is the model as it began. [main]
+  int32_t (*trainer)(void *ctx, int64_t model, hone_str objective, hone_str settings, int64_t optimizer,
+                     const hone_training *how, int64_t *trained, hone_error *err);
+  // One optimizer step on all rows. A row is "prompt" (TEXT) with "ids" (INTS: its response), or else with "response" (TEXT:
+  // its end token is added, unless truncated); or it is a "text" (TEXT). Others, each where the objective reads it:
+  //   "reward", "reward_baseline", "label", "margin" (FLOAT; a reward that is NaN: the row takes part in nothing),
+  //   "truncated", "chosen" (INT: 0 or 1), "group" (INT: equal ones adjacent; a pair is a group of one chosen and one
+  //   rejected), and with one number for each of "ids": "logprobs", "teacher_logprobs", "weight", "step_reward" (FLOATS).
+  // On policy, "group" and "reward" are needed. "logprobs" are what rollout() gave: they must be those of the weights as they
+  // are, bit for bit, or the run stops. Rows that other weights sampled say so by the "policy_version" (INT) that rollout()
+  // gave too, or 0; older weights of the same model have another one, as have other models.
+  // Gives one row: "loss", "grad_norm", "learning_rate_factor", "tokens", "rows" and what else was measured (all FLOAT).
+  // After a failure the run ends, whatever the stage does. A signal waits for the end of a step() that has trained, so keep
+  // steps short. [main]
+  int32_t (*train_step)(void *ctx, int64_t trained, const hone_table *rows, hone_table *out, hone_error *err);
+  // The model and its optimizer are as they began: the next train_step() is the first. [main]
+  int32_t (*restart)(void *ctx, int64_t trained, hone_error *err);
 } hone_stage_host;
 
 typedef struct hone_stage {

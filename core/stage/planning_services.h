@@ -1,0 +1,35 @@
+// planning_services.h -- hone.host.stage/1 while a stage is created for a plan: every call is refused but trainer(), which is
+// checked and written down.
+#pragma once
+
+#include <exception>
+#include <functional>
+
+#include "core/plugin/host.h"
+#include "core/stage/trainers.h"
+
+namespace hone {
+
+class PlanningServices {
+ public:
+  PlanningServices(const Registry &, const Pipeline &, Host &);  // offers itself; must outlive what is created with the host
+  PlanningServices(const PlanningServices &) = delete;
+
+  // Runs create(), which creates the stage, and returns the trainers that it asked for meanwhile. UsageError with the script's
+  // place for what is wrong with one of them, whatever the stage makes of it.
+  std::vector<TrainerRequest> trainers_of(const StageNode &, const std::string &where, const std::function<void()> &create);
+
+ private:
+  static int32_t trainer(void *ctx, int64_t model, hone_str objective, hone_str settings, int64_t optimizer, const hone_training *how,
+                         int64_t *trained, hone_error *err);
+
+  const Registry &registry_;
+  const Pipeline &pipeline_;
+  hone_stage_host services_{};
+  const StageNode *node_ = nullptr;
+  std::string where_;
+  std::vector<TrainerRequest> asked_;
+  std::exception_ptr wrong_;
+};
+
+}  // namespace hone
