@@ -79,7 +79,7 @@ struct LoopServices {
       stage.context_.stop_if_interrupted();
       hone_sampling sampling{};
       std::memcpy(&sampling, how, std::min<size_t>(sizeof sampling, how->struct_size));
-      const LoopStage::LoadedModel loaded = stage.model(model);
+      const LoopStage::ModelInUse loaded = stage.model(model);
       const TableReader reader(*prompts, stage.where_);
       const uint32_t n = std::max(1u, sampling.num_generations);
       std::vector<SampleRequest> requests;
@@ -194,7 +194,7 @@ struct LoopServices {
     return guard(ctx, err, [&] {
       LoopStage &stage = self(ctx);
       stage.context_.stop_if_interrupted();
-      const LoopStage::LoadedModel loaded = stage.model(model);
+      const LoopStage::ModelInUse loaded = stage.model(model);
       const TableReader reader(*rows, stage.where_);
       std::vector<std::vector<int32_t>> sequences;
       std::vector<uint32_t> begin(reader.rows());

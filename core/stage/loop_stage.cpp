@@ -50,7 +50,7 @@ LoopStage::~LoopStage() {
   context_.signal = signal_;
 }
 
-LoopStage::LoadedModel LoopStage::model(int64_t handle) {
+LoopStage::ModelInUse LoopStage::model(int64_t handle) {
   if (trainers_.has(handle)) return {&trainers_.at(handle).weights(), &trainers_.at(handle).tokenizer()};
   if (handle < 0 || handle >= static_cast<int64_t>(context_.pipeline.models.size()))
     throw Failure(where_ + ": asked for the model with handle " + std::to_string(handle) + ", which the script did not give");

@@ -20,11 +20,11 @@ class LoopStage {
 
  private:
   friend struct LoopServices;
-  struct LoadedModel {
+  struct ModelInUse {
     const Weights *weights;
     const Tokenizer *tokenizer;
   };
-  LoadedModel model(int64_t handle);  // the script's, or one that trainer() gave; until another is asked for
+  ModelInUse model(int64_t handle);  // the script's, or one that trainer() gave; until another is asked for
   RewardSets &rewards(int64_t handle);
   void finish_this_step();
   void check_trainers() const;

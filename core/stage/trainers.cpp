@@ -24,8 +24,9 @@ json objective_settings(const ComponentInfo &objective, hone_str text, const std
 }
 
 void check_handle(int64_t handle, size_t n, const char *what, const std::string &where) {
-  if (handle >= 0 && handle < static_cast<int64_t>(n)) return;
-  throw UsageError(where + ": asks for a trainer with the " + what + " " + std::to_string(handle) + ", which the script did not give");
+  if (handle < 0) throw UsageError(where + ": asks for a trainer, but the script gave it no " + what);
+  if (handle >= static_cast<int64_t>(n))
+    throw UsageError(where + ": asks for a trainer with the " + what + " " + std::to_string(handle) + ", which the script does not have");
 }
 
 // k from 0.
