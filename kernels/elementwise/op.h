@@ -11,6 +11,13 @@
 
 namespace hone::reference {
 
+// float: in the very order above; double: for finite differences
+void add(uint64_t n, const float *a, const float *b, float *y);
+void add_scaled(uint64_t n, const float *x, float factor, float *y);
+template <class Number>
+void add_bias(uint32_t T, uint32_t N, const Number *bias, Number *y);
+void add_bias_backward(uint32_t T, uint32_t N, const float *dy, float *dbias);
+
 void swiglu(uint64_t n, const double *gate, const double *up, double *y);
 
 }  // namespace hone::reference

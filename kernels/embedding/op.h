@@ -4,6 +4,15 @@
 
 #include "kernels/table.h"
 
+namespace hone::reference {
+
+// float: in the very order above; double: for finite differences
+template <class Number>
+void embedding(uint32_t T, uint32_t C, const int32_t *ids, const Number *table, Number *y);
+void embedding_backward(uint32_t T, uint32_t C, const int32_t *ids, const float *dy, float *dtable);
+
+}  // namespace hone::reference
+
 #ifdef HONE_ISA
 namespace hone::kernels::HONE_ISA {
 void fill_embedding(hone_kernels &);

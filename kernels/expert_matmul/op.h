@@ -4,6 +4,15 @@
 
 #include "kernels/table.h"
 
+namespace hone::reference {
+
+void expert_matmul(uint32_t E, const uint32_t *offsets, uint32_t N, uint32_t K, const double *x, const double *W, double *y);
+// += both
+void expert_matmul_backward(uint32_t E, const uint32_t *offsets, uint32_t N, uint32_t K, const double *x, const double *W,
+                            const double *dy, double *dx, double *dW);
+
+}  // namespace hone::reference
+
 #ifdef HONE_ISA
 namespace hone::kernels::HONE_ISA {
 void fill_expert_matmul(hone_kernels &);

@@ -16,7 +16,9 @@
 namespace hone::reference {
 
 void matmul(uint32_t T, uint32_t N, uint32_t K, const double *x, const double *W, double *y);  // y overwritten
-float rounded_to_bf16(float);                                                                   // to nearest even; NaN stays NaN
+void matmul_backward(uint32_t T, uint32_t N, uint32_t K, const double *x, const double *W, const double *dy, double *dx,
+                     double *dW);     // += both
+float rounded_to_bf16(float);         // to nearest even; NaN stays NaN
 
 }  // namespace hone::reference
 

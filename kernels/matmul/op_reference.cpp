@@ -15,6 +15,16 @@ void matmul(uint32_t T, uint32_t N, uint32_t K, const double *x, const double *W
     }
 }
 
+void matmul_backward(uint32_t T, uint32_t N, uint32_t K, const double *x, const double *W, const double *dy, double *dx,
+                     double *dW) {
+  for (size_t t = 0; t < T; ++t)
+    for (size_t n = 0; n < N; ++n)
+      for (size_t k = 0; k < K; ++k) {
+        dx[t * K + k] += dy[t * N + n] * W[n * K + k];
+        dW[n * K + k] += dy[t * N + n] * x[t * K + k];
+      }
+}
+
 float rounded_to_bf16(float x) {
   if (std::isnan(x)) return x;
   uint32_t bits;

@@ -8,6 +8,14 @@
 
 #include "kernels/table.h"
 
+namespace hone::reference {
+
+double sum_of_squares(uint64_t n, const float *x);  // in the very order above
+float add_slots(uint64_t i, uint32_t n_slots, const float *const *slots);  // to[i]; n_slots a power of two
+bool all_finite(uint64_t n, const float *x);
+
+}  // namespace hone::reference
+
 #ifdef HONE_ISA
 namespace hone::kernels::HONE_ISA {
 void fill_reduce(hone_kernels &);

@@ -4,6 +4,14 @@
 
 #include "kernels/table.h"
 
+namespace hone::reference {
+
+void value_head(uint32_t T, uint32_t C, const double *x, const double *w, double *y);
+// In the very order above
+void value_head_backward(uint32_t T, uint32_t C, const float *x, const float *w, const float *dy, float *dx, float *dw);
+
+}  // namespace hone::reference
+
 #ifdef HONE_ISA
 namespace hone::kernels::HONE_ISA {
 void fill_value_head(hone_kernels &);

@@ -1,4 +1,4 @@
-// route, its balance loss, and the dispatch of tokens to experts and back.
+// route and its balance loss against the references in double and finite differences.
 #include "kernels/route/op.h"
 
 #include "tests/kernels/support.h"
@@ -121,47 +121,6 @@ TEST(SequenceBalance, AndItsGradientAgreeWithTheReference) {
     EXPECT_NEAR(loss, 1 + expected(widen(logits)), 1e-6);
     expect_close(got, plus(finite_differences(widen(logits), [&](const Doubles &z) { return 3 * expected(z); }), before), 1e-6);
   }
-}
-
-TEST(Dispatch, SortsByExpertStablyAndBringsEveryTokenBack) {
-  const uint32_t T = 150, k = 3, E = 7, C = 37;
-  std::vector<int32_t> index(T * k);
-  for (uint32_t c = 0; c < T * k; ++c) index[c] = int32_t((c * c + c / 5) % (E - 1));  // the last expert stays idle
-  const Floats x = random_floats(T * C, 10), weight = random_floats(T * k, 11), dy = random_floats(T * C, 12);
-  for (const hone_kernels *set : sets()) {
-    std::vector<uint32_t> order(T * k), place(T * k), offsets(E + 1), identity(T * k);
-    set->dispatch(nullptr, T, k, E, index.data(), order.data(), place.data(), offsets.data());
-    for (uint32_t c = 0; c < T * k; ++c) identity[c] = c;
-    std::vector<uint32_t> expected = identity;
-    std::stable_sort(expected.begin(), expected.end(), [&](uint32_t a, uint32_t b) { return index[a] < index[b]; });
-    EXPECT_EQ(order, expected);
-    EXPECT_EQ(offsets.front(), 0u);
-    EXPECT_EQ(offsets.back(), T * k);
-    for (uint32_t i = 0; i < T * k; ++i) ASSERT_EQ(place[order[i]], i);
-    for (uint32_t e = 0; e < E; ++e)
-      for (uint32_t i = offsets[e]; i < offsets[e + 1]; ++i) ASSERT_EQ(index[order[i]], int32_t(e));
-  }
-  std::vector<uint32_t> order(T * k), place(T * k), offsets(E + 1);
-  sets()[0]->dispatch(nullptr, T, k, E, index.data(), order.data(), place.data(), offsets.data());
-  const Floats got = everywhere([&](const hone_kernels &set, hone_stream *stream) {
-    Floats rows(T * k * C), y(T * C, NAN), drows(T * k * C, NAN), dweight(T * k, NAN), dx(T * C, 0.25f);
-    set.gather_rows(stream, T * k, C, k, order.data(), x.data(), rows.data());
-    set.combine(stream, T, k, C, place.data(), weight.data(), rows.data(), y.data());
-    set.combine_backward(stream, T, k, C, place.data(), weight.data(), rows.data(), dy.data(), drows.data(), dweight.data());
-    set.gather_rows_backward(stream, T, k, C, place.data(), drows.data(), dx.data());
-    return joined({y, dweight, dx});
-  });
-  Doubles y(T * C), dweight(T * k), dx(T * C, 0.25);  // every expert is the identity: y = x sum w
-  for (uint32_t t = 0; t < T; ++t)
-    for (uint32_t j = 0; j < k; ++j)
-      for (uint32_t c = 0; c < C; ++c) {
-        y[t * C + c] += double(weight[t * k + j]) * x[t * C + c];
-        dx[t * C + c] += double(weight[t * k + j]) * dy[t * C + c];
-        dweight[t * k + j] += double(dy[t * C + c]) * x[t * C + c];
-      }
-  expect_close(part(got, 0, y.size()), y, 2e-6, "y");
-  expect_close(part(got, y.size(), dweight.size()), dweight, 5e-6, "dweight");
-  expect_close(part(got, y.size() + dweight.size(), dx.size()), dx, 2e-6, "dx");
 }
 
 }  // namespace

@@ -52,6 +52,16 @@ inline std::vector<const hone_kernels *> sets() {
   return found;
 }
 
+// A weight packed for one set; `data` stays the caller's.
+struct Weight {
+  std::vector<char> packed;
+  hone_weight weight;
+  Weight(const hone_kernels &set, hone_stream *stream, uint32_t dtype, uint32_t N, uint32_t K, const float *data)
+      : packed(set.packed_bytes(dtype, N, K)), weight{dtype, 0, N, K, data, packed.data()} {
+    set.pack_weight(stream, dtype, N, K, data, packed.data());
+  }
+};
+
 // Any NaN equals any other: its sign and payload are no promise.
 inline bool same_bits(const Floats &a, const Floats &b, size_t *where = nullptr) {
   if (a.size() != b.size()) return false;
