@@ -1,7 +1,5 @@
-// sft.cpp -- supervised fine-tuning, and pre-training: the negative log-likelihood of the trained tokens.
-//
-//   loss = - sum_t w_t log p(y_t | y_<t) / sum_t w_t        both sums over the whole optimizer step
-#include <hone/objective.hpp>
+// sft.cpp -- supervised fine-tuning, and pre-training: the negative log-likelihood of the trained tokens of rows.
+#include "../shared/likelihood.hpp"
 
 namespace {
 
@@ -10,17 +8,7 @@ class Sft final : public hone::Objective {
   static auto params() { return hone::params(); }
 
   uint32_t source() const override { return HONE_ROWS; }
-
-  double loss(const hone::Batch &batch, hone_loss &out) override {
-    if (!(batch->all_weight > 0)) return 0;  // every token has weight 0: nothing to learn from
-    double total = 0;
-    for (uint32_t t = 0; t < batch->n_tokens; ++t) {
-      const double share = batch->weight[t] / batch->all_weight;
-      total -= share * batch->logp[t];
-      out.dlogp[t] = static_cast<float>(-share);
-    }
-    return total;
-  }
+  double loss(const hone::Batch &batch, hone_loss &out) override { return hone::negative_log_likelihood(batch, out); }
 };
 
 }  // namespace
