@@ -7,7 +7,7 @@
 #include <cmath>
 #include <hone/json.hpp>
 #include <hone/response.hpp>
-#include <hone/stage.hpp>
+#include <hone/rollouts.hpp>
 #include <map>
 
 #include "paired_test.h"
@@ -82,8 +82,10 @@ double half_width(const std::vector<double> &values) {
   return 1.96 * std::sqrt(squares / static_cast<double>(values.size() - 1) / static_cast<double>(values.size()));
 }
 
-class Eval final : public hone::Stage {
+class Eval final : public hone::Stage, public hone::SamplingSettings {
  public:
+  Eval() { temperature = 0.6f, top_p = 0.95f; }  // as DeepSeek-R1 is measured
+
   hone::ModelHandle model;
   hone::JsonList models;
   hone::DataHandle prompts;
@@ -92,12 +94,11 @@ class Eval final : public hone::Stage {
   std::string open = "<think>", close = "</think>", answer_open = "<answer>", answer_close = "</answer>";
   double threshold = 0.5;
   bool opened = false, compare = false;
-  uint32_t num_generations = 4, max_completion_length = 256, batch_size = 64, top_k = 0, record = 4;
-  float temperature = 0.6f, top_p = 0.95f, min_p = 0;
+  uint32_t record = 4;
 
   static auto params() {
     using E = Eval;
-    return hone::params(
+    const auto own = hone::params(
         hone::param("model", &E::model, "the model to measure, when it is one"),
         hone::param("models", &E::models, "the models to measure: a row of the results each"),
         hone::param("prompts", &E::prompts,
@@ -107,18 +108,6 @@ class Eval final : public hone::Stage {
                     "label of the reward that is the accuracy; a domain with only one reward needs none"),
         hone::param("threshold", &E::threshold,
                     "a response is correct when that reward is at least this (pass@k, cons@k)"),
-        hone::param("num_generations", &E::num_generations, "k, responses to each question", {.min = 1, .max = 65536}),
-        hone::param("temperature", &E::temperature, "of sampling; 0: greedy", {.min = 0, .max = 100}),
-        hone::param("top_p", &E::top_p,
-                    "sample from the most likely tokens that together have this probability; 1: all",
-                    {.min = 0, .max = 1}),
-        hone::param("min_p", &E::min_p,
-                    "sample only tokens with at least this share of the likeliest one's probability",
-                    {.min = 0, .max = 1}),
-        hone::param("top_k", &E::top_k, "sample only from this many likeliest tokens; 0: all"),
-        hone::param("max_completion_length", &E::max_completion_length, "tokens of a response at most",
-                    {.min = 1, .max = 1e6}),
-        hone::param("batch_size", &E::batch_size, "questions sampled at once", {.min = 1, .max = 1e6}),
         hone::param("expect", &E::expect, "language of the thinking, for the rate of mixing; \"\": not measured",
                     {.choices = {"", "en", "de", "fr", "es", "it", "ru", "el", "ar", "he", "hi", "zh", "ja", "ko"}}),
         hone::param("open", &E::open, "tag that starts the thinking"),
@@ -131,6 +120,7 @@ class Eval final : public hone::Stage {
                     "compare each model with the first one, question by question: the gain in pass@1 and its p-value"),
         hone::param("record", &E::record,
                     "questions of each domain whose first response is kept as a row of stage.data"));
+    return std::tuple_cat(own, hone::sampling_params());
   }
 
   void start(const hone::Services &services) {
@@ -171,7 +161,8 @@ class Eval final : public hone::Stage {
     std::map<std::string, Json> tallies, first;
     for (const auto &[domain, tally] : tallies_) tallies[domain] = to_json(tally);
     for (const auto &[domain, values] : first_) first[domain] = list_of(values);
-    return Json(std::map<std::string, Json>{{"next", next_}, {"tallies", std::move(tallies)}, {"first", std::move(first)}})
+    return Json(std::map<std::string, Json>{
+                    {"next", next_}, {"tallies", std::move(tallies)}, {"first", std::move(first)}})
         .text();
   }
 
@@ -188,21 +179,16 @@ class Eval final : public hone::Stage {
   // Reads the questions once in a process and cuts them into batches, none of them across two domains.
   void read_questions() {
     if (!batches_.empty()) return;
-    const hone::TableView rows = host_.data(prompts);
-    for (uint64_t i = 0; i < rows.rows(); ++i) {
-      prompt_.emplace_back(rows.text("prompt", i));
-      answer_.emplace_back(rows.text("answer", i));
-      columns_.emplace_back(rows.text("columns", i));
-      domain_.emplace_back(rows.text("domain", i));
-      number_.push_back(i > 0 && domain_[i] == domain_[i - 1] ? number_[i - 1] + 1 : 0);
-    }
-    for (size_t begin = 0; begin < prompt_.size();) {
+    questions_ = hone::Prompts::read(host_, prompts);
+    const std::vector<std::string> &domain = questions_.domain;
+    for (size_t i = 0; i < questions_.size(); ++i)
+      number_.push_back(i > 0 && domain[i] == domain[i - 1] ? number_[i - 1] + 1 : 0);
+    for (size_t begin = 0; begin < questions_.size();) {
       size_t end = begin + 1;
-      while (end < prompt_.size() && end - begin < batch_size && domain_[end] == domain_[begin]) ++end;
+      while (end < questions_.size() && end - begin < batch_size && domain[end] == domain[begin]) ++end;
       batches_.emplace_back(begin, end);
       begin = end;
     }
-    if (batches_.empty()) throw hone::Error("the prompts have no rows");
     if (next_ > models_.size() * batches_.size())
       throw hone::Error("the questions have changed since the stage was saved; start a new run");
   }
@@ -221,59 +207,29 @@ class Eval final : public hone::Stage {
   }
 
   void measure(hone::ModelHandle which, size_t begin, size_t end) {
-    hone::Table asked;
-    asked.texts("prompt",
-                {prompt_.begin() + static_cast<ptrdiff_t>(begin), prompt_.begin() + static_cast<ptrdiff_t>(end)});
     const auto step = static_cast<uint32_t>(next_ + 1);
-    const hone::TableView out = host_.rollout(
-        which, asked.view(), {num_generations, max_completion_length, top_k, temperature, top_p, min_p, step});
-    const size_t k = num_generations, n = end - begin;
-    if (out.rows() != n * k)
-      throw hone::Error("the host gave " + std::to_string(out.rows()) + " responses, not " + std::to_string(n * k));
-    std::vector<std::string> prompt, response, answer, columns, domain;
-    std::vector<std::vector<int32_t>> ids;
-    std::vector<int64_t> truncated;
-    for (size_t i = 0; i < n * k; ++i) {
-      const size_t from = begin + i / k;
-      prompt.push_back(prompt_[from]), answer.push_back(answer_[from]), columns.push_back(columns_[from]),
-          domain.push_back(domain_[from]);
-      response.emplace_back(out.text("response", i));
-      const auto list = out.int_list("ids", i);
-      ids.emplace_back(list.begin(), list.end());
-      truncated.push_back(out.ints("truncated")[i]);
-    }
-    hone::Table rows;
-    rows.texts("prompt", prompt)
-        .texts("response", response)
-        .texts("answer", answer)
-        .texts("columns", columns)
-        .texts("domain", domain);
-    rows.int_lists("ids", ids).ints("truncated", truncated);
-    const hone::TableView scores = host_.score(rewards, rows.view(), step);
-    std::map<std::string, std::vector<double>> parts;  // a column for each reward of this domain
-    for (const hone_column &column : scores.columns()) {
-      const std::string name(hone::detail::view(column.name));
-      const auto values = scores.floats(name);
-      if (name != "reward") parts[name].assign(values.begin(), values.end());
-    }
+    const hone::Responses out = hone::Responses::sample(host_, which, questions_, begin, end, sampling(step));
+    const std::map<std::string, std::vector<double>> parts = hone::Scores::of(host_, rewards, out, step).parts;
+    const std::string &domain = out.domain[0];  // of all of them
     if (parts.empty())
-      throw hone::Error("no reward judges" + (domain[0].empty() ? " the responses" : " domain \"" + domain[0] + "\""));
-    const std::string &accuracy = accuracy_column(parts, domain[0]);
+      throw hone::Error("no reward judges" + (domain.empty() ? " the responses" : " domain \"" + domain + "\""));
+    const std::string &accuracy = accuracy_column(parts, domain);
 
-    Tally &tally = tallies_[domain[0]];
-    for (size_t q = 0; q < n; ++q) count_question(tally, parts, accuracy, q * k, response);
-    for (size_t i = 0; i < n * k; ++i) {
+    Tally &tally = tallies_[domain];
+    for (size_t first = 0; first < out.size(); first += num_generations)
+      count_question(tally, parts, accuracy, first, out.response);
+    for (size_t i = 0; i < out.size(); ++i) {
       ++tally.responses;
-      tally.tokens += ids[i].size();
-      tally.truncated += truncated[i] != 0;
-      const hone::ResponseParts said = hone::split_response(response[i], tags_);
+      tally.tokens += out.ids[i].size();
+      tally.truncated += out.truncated[i] != 0;
+      const hone::ResponseParts said = hone::split_response(out.response[i], tags_);
       tally.tagged += said.answer.has_value();
-      tally.formatted += hone::well_formed(response[i], truncated[i] != 0, tags_, opened);
+      tally.formatted += hone::well_formed(out.response[i], out.truncated[i] != 0, tags_, opened);
       tally.mixed += !expect.empty() && has_foreign_word(said.thinking.value_or(""), expect);
-      tally.unscored += std::isnan(parts[accuracy][i]);
+      tally.unscored += std::isnan(parts.at(accuracy)[i]);
     }
-    if (!tally.correct.empty()) metrics_.put(column(domain[0], "pass@1"), mean(tally.correct));
-    emit_samples(which, begin, n, prompt, response, answer, domain, parts[accuracy], truncated);
+    if (!tally.correct.empty()) metrics_.put(column(domain, "pass@1"), mean(tally.correct));
+    emit_samples(which, begin, out, parts.at(accuracy));
   }
 
   // One question's k responses begin at row `first`. A response without a score is left out of the means; a question
@@ -352,26 +308,24 @@ class Eval final : public hone::Stage {
     host_.result(host_.model_name(which), row.view());
   }
 
-  void emit_samples(hone::ModelHandle which, size_t begin, size_t n, const std::vector<std::string> &prompt,
-                    const std::vector<std::string> &response, const std::vector<std::string> &answer,
-                    const std::vector<std::string> &domain, const std::vector<double> &reward,
-                    const std::vector<int64_t> &truncated) {
+  void emit_samples(hone::ModelHandle which, size_t begin, const hone::Responses &out,
+                    const std::vector<double> &reward) {
     std::vector<size_t> rows;
-    for (size_t q = 0; q < n; ++q)
-      if (number_[begin + q] < record) rows.push_back(q * num_generations);
+    for (size_t first = 0; first < out.size(); first += num_generations)
+      if (number_[begin + first / num_generations] < record) rows.push_back(first);
     if (rows.empty()) return;
     const auto pick = [&rows](const auto &all) {
-      std::decay_t<decltype(all)> out;
-      for (const size_t i : rows) out.push_back(all[i]);
-      return out;
+      std::decay_t<decltype(all)> picked;
+      for (const size_t i : rows) picked.push_back(all[i]);
+      return picked;
     };
     hone::Table table;
     table.texts("model", std::vector<std::string>(rows.size(), host_.model_name(which)));
-    table.texts("prompt", pick(prompt))
-        .texts("response", pick(response))
-        .texts("answer", pick(answer))
-        .texts("domain", pick(domain));
-    table.floats("reward", pick(reward)).ints("truncated", pick(truncated));
+    table.texts("prompt", pick(out.prompt))
+        .texts("response", pick(out.response))
+        .texts("answer", pick(out.answer))
+        .texts("domain", pick(out.domain));
+    table.floats("reward", pick(reward)).ints("truncated", pick(out.truncated));
     host_.emit(table.view());
   }
 
@@ -379,12 +333,12 @@ class Eval final : public hone::Stage {
   hone::Metrics metrics_;
   hone::Tags tags_;
   std::vector<hone::ModelHandle> models_;
-  std::vector<std::string> prompt_, answer_, columns_, domain_;
+  hone::Prompts questions_;
   std::vector<uint64_t> number_;  // of a question within its domain
   std::vector<std::pair<size_t, size_t>> batches_;
   // What save() tells.
-  size_t next_ = 0;                       // counts batches of all models, one model after the other
-  std::map<std::string, Tally> tallies_;  // of the current model, by domain
+  size_t next_ = 0;                                   // counts batches of all models, one model after the other
+  std::map<std::string, Tally> tallies_;              // of the current model, by domain
   std::map<std::string, std::vector<double>> first_;  // the first model's `paired`, by domain, when it is compared with
 };
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <hone/json.hpp>
 #include <hone/response.hpp>
-#include <hone/stage.hpp>
+#include <hone/rollouts.hpp>
 #include <set>
 
 namespace {
@@ -22,7 +22,7 @@ uint64_t fingerprint(std::string_view prompt, std::string_view response) {
   return h;
 }
 
-class Sample final : public hone::Stage {
+class Sample final : public hone::Stage, public hone::SamplingSettings {
  public:
   hone::ModelHandle model;
   hone::DataHandle prompts;
@@ -32,12 +32,10 @@ class Sample final : public hone::Stage {
   double threshold = 1;
   bool deduplicate = false;
   uint64_t limit = 0;
-  uint32_t num_generations = 4, max_completion_length = 256, batch_size = 64, top_k = 0;
-  float temperature = 1, top_p = 1, min_p = 0;
 
   static auto params() {
     using S = Sample;
-    return hone::params(
+    const auto own = hone::params(
         hone::param("model", &S::model, "the model to sample from", {.required = true}),
         hone::param("prompts", &S::prompts, "rows {prompt, answer, ...}; or one list per domain", {.required = true}),
         hone::param("rewards", &S::rewards, "what scores a response; needed by every mode but all"),
@@ -53,19 +51,8 @@ class Sample final : public hone::Stage {
         hone::param("part", &S::part, "of mode pairs: the whole response, or only its answer",
                     {.choices = {"response", "answer"}}),
         hone::param("deduplicate", &S::deduplicate, "keep equal responses to equal prompts only once"),
-        hone::param("limit", &S::limit, "stop after this many kept rows; 0: when every prompt was used"),
-        hone::param("num_generations", &S::num_generations, "responses to each prompt", {.min = 1, .max = 65536}),
-        hone::param("temperature", &S::temperature, "of sampling; 0: greedy", {.min = 0, .max = 100}),
-        hone::param("top_p", &S::top_p,
-                    "sample from the most likely tokens that together have this probability; 1: all",
-                    {.min = 0, .max = 1}),
-        hone::param("min_p", &S::min_p,
-                    "sample only tokens with at least this share of the likeliest one's probability",
-                    {.min = 0, .max = 1}),
-        hone::param("top_k", &S::top_k, "sample only from this many likeliest tokens; 0: all"),
-        hone::param("max_completion_length", &S::max_completion_length, "tokens of a response at most",
-                    {.min = 1, .max = 1e6}),
-        hone::param("batch_size", &S::batch_size, "prompts sampled at once", {.min = 1, .max = 1e6}));
+        hone::param("limit", &S::limit, "stop after this many kept rows; 0: when every prompt was used"));
+    return std::tuple_cat(own, hone::sampling_params());
   }
 
   void start(const hone::Services &services) {
@@ -79,12 +66,12 @@ class Sample final : public hone::Stage {
   bool step() override {
     read_prompts();
     if (!unfinished()) return finish();
-    const size_t end = std::min(prompt_.size(), next_ + batch_size);
-    Batch batch = sample(next_, end);
+    const size_t end = std::min(prompts_.size(), next_ + batch_size);
+    const Batch batch = sample(next_, end);
     std::vector<bool> allowed(batch.size(), true);
     if (keep) allowed = host_.call(keep, batch.table().view());
     for (size_t i = 0; i < batch.size(); ++i)
-      if (rewards && std::isnan(batch.reward[i]))
+      if (rewards && std::isnan(batch.scores.reward[i]))
         allowed[i] = false;  // no score is not a low score, and no reason to keep
     const uint64_t kept_before = kept_;
     if (mode == "pairs")
@@ -94,7 +81,7 @@ class Sample final : public hone::Stage {
     report(batch, kept_ - kept_before);
     next_ = end;
     ++steps_;
-    host_.progress(next_, prompt_.size());
+    host_.progress(next_, prompts_.size());
     if (unfinished()) return true;
     log_.info("kept " + std::to_string(kept_) + (mode == "pairs" ? " pairs of " : " of ") + std::to_string(sampled_) +
               " responses to " + std::to_string(next_) + " prompts");
@@ -123,26 +110,19 @@ class Sample final : public hone::Stage {
   }
 
  private:
-  // The responses of one step, column by column, num_generations for each prompt.
-  struct Batch {
-    std::vector<std::string> prompt, response, answer, columns, domain;
-    std::vector<std::vector<int32_t>> ids;
-    std::vector<int64_t> truncated;
-    std::vector<double> reward;
-    std::vector<std::pair<std::string, std::vector<double>>> parts;  // a reward each
-    size_t size() const { return response.size(); }
+  // The responses of one step and, with rewards, their scores.
+  struct Batch : hone::Responses {
+    hone::Scores scores;
 
     hone::Table table() const {
-      hone::Table table;
-      table.texts("prompt", prompt).texts("response", response).texts("answer", answer).texts("columns", columns);
-      table.texts("domain", domain).ints("truncated", truncated);
-      if (!reward.empty()) table.floats("reward", reward);
-      for (const auto &[name, values] : parts) table.floats(name, values);
+      hone::Table table = hone::Responses::table();
+      if (!scores.reward.empty()) table.floats("reward", scores.reward);
+      for (const auto &[name, values] : scores.parts) table.floats(name, values);
       return table;
     }
   };
 
-  bool unfinished() const { return next_ < prompt_.size() && (limit == 0 || kept_ < limit); }
+  bool unfinished() const { return next_ < prompts_.size() && (limit == 0 || kept_ < limit); }
 
   // False, or why there is nothing to go on with.
   bool finish() const {
@@ -155,54 +135,17 @@ class Sample final : public hone::Stage {
 
   // Once in a process; the host reads the same rows each time.
   void read_prompts() {
-    if (!prompt_.empty()) return;
-    const hone::TableView rows = host_.data(prompts);
-    for (uint64_t i = 0; i < rows.rows(); ++i) {
-      prompt_.emplace_back(rows.text("prompt", i));
-      answer_.emplace_back(rows.text("answer", i));
-      columns_.emplace_back(rows.text("columns", i));
-      domain_.emplace_back(rows.text("domain", i));
-    }
-    if (prompt_.empty()) throw hone::Error("the prompts have no rows");
-    if (next_ > prompt_.size())
-      throw hone::Error("the saved place is prompt " + std::to_string(next_) + " of " + std::to_string(prompt_.size()) +
-                        ": the prompts have changed since; start a new run");
+    if (prompts_.size() > 0) return;
+    prompts_ = hone::Prompts::read(host_, prompts);
+    if (next_ > prompts_.size())
+      throw hone::Error("the saved place is prompt " + std::to_string(next_) + " of " +
+                        std::to_string(prompts_.size()) + ": the prompts have changed since; start a new run");
   }
 
   Batch sample(size_t begin, size_t end) {
-    hone::Table asked;
-    asked.texts("prompt", std::vector<std::string>(prompt_.begin() + static_cast<ptrdiff_t>(begin),
-                                                   prompt_.begin() + static_cast<ptrdiff_t>(end)));
-    hone::Sampling sampling{num_generations, max_completion_length, top_k, temperature, top_p, min_p, steps_ + 1};
-    const hone::TableView out = host_.rollout(model, asked.view(), sampling);
-    Batch batch;
-    for (uint64_t i = 0; i < out.rows(); ++i) {
-      const size_t from = begin + static_cast<size_t>(out.ints("prompt_row")[i]);
-      if (from >= end) throw hone::Error("the host answered for a prompt that was not asked");
-      batch.prompt.push_back(prompt_[from]);
-      batch.answer.push_back(answer_[from]);
-      batch.columns.push_back(columns_[from]);
-      batch.domain.push_back(domain_[from]);
-      batch.response.emplace_back(out.text("response", i));
-      const auto ids = out.int_list("ids", i);
-      batch.ids.emplace_back(ids.begin(), ids.end());
-      batch.truncated.push_back(out.ints("truncated")[i]);
-    }
+    Batch batch{hone::Responses::sample(host_, model, prompts_, begin, end, sampling(steps_ + 1)), {}};
     sampled_ += batch.size();
-    if (rewards) {
-      hone::Table rows = batch.table();
-      rows.int_lists("ids", batch.ids);
-      const hone::TableView scores = host_.score(rewards, rows.view(), steps_ + 1);
-      for (const hone_column &column : scores.columns()) {
-        const std::string name(hone::detail::view(column.name));
-        const auto values = scores.floats(name);
-        if (name == "reward")
-          batch.reward.assign(values.begin(), values.end());
-        else
-          batch.parts.emplace_back(name, std::vector<double>(values.begin(), values.end()));
-      }
-      if (batch.reward.size() != batch.size()) throw hone::Error("the host gave no \"reward\" column");
-    }
+    if (rewards) batch.scores = hone::Scores::of(host_, rewards, batch, steps_ + 1);
     return batch;
   }
 
@@ -214,15 +157,16 @@ class Sample final : public hone::Stage {
     return true;
   }
 
-  void emit_rows(Batch &batch, const std::vector<bool> &allowed) {
+  void emit_rows(const Batch &batch, const std::vector<bool> &allowed) {
     hone::Table all = batch.table(), chosen;
     const hone::TableView view = all.view();
     for (size_t begin = 0; begin < batch.size(); begin += num_generations) {
       size_t best = batch.size();
       for (size_t i = begin; i < std::min(begin + num_generations, batch.size()); ++i) {
-        if (!allowed[i] || (mode == "passing" && !(batch.reward[i] >= threshold))) continue;
+        if (!allowed[i] || (mode == "passing" && !(batch.scores.reward[i] >= threshold))) continue;
         if (mode == "best") {
-          if (best == batch.size() || batch.reward[i] > batch.reward[best]) best = i;  // the first of equals
+          if (best == batch.size() || batch.scores.reward[i] > batch.scores.reward[best])
+            best = i;  // the first of equals
         } else if (take(batch.prompt[i], batch.response[i])) {
           chosen.append(view, i);
         }
@@ -232,18 +176,18 @@ class Sample final : public hone::Stage {
     if (chosen.rows() > 0) host_.emit(chosen.view());
   }
 
-  void emit_pairs(Batch &batch, const std::vector<bool> &allowed) {
-    Batch rows;  // prompt, answer, columns, domain of each pair
+  void emit_pairs(const Batch &batch, const std::vector<bool> &allowed) {
+    hone::Prompts rows;  // of each pair
     std::vector<std::string> chosen, rejected;
     std::vector<double> reward_chosen, reward_rejected;
     for (size_t begin = 0; begin < batch.size(); begin += num_generations) {
       size_t best = batch.size(), worst = batch.size();
       for (size_t i = begin; i < std::min(begin + num_generations, batch.size()); ++i) {
         if (!allowed[i]) continue;
-        if (best == batch.size() || batch.reward[i] > batch.reward[best]) best = i;
-        if (worst == batch.size() || batch.reward[i] < batch.reward[worst]) worst = i;
+        if (best == batch.size() || batch.scores.reward[i] > batch.scores.reward[best]) best = i;
+        if (worst == batch.size() || batch.scores.reward[i] < batch.scores.reward[worst]) worst = i;
       }
-      if (best == batch.size() || !(batch.reward[best] - batch.reward[worst] >= threshold)) continue;
+      if (best == batch.size() || !(batch.scores.reward[best] - batch.scores.reward[worst] >= threshold)) continue;
       const std::string good(part == "answer" ? hone::answer_of(batch.response[best])
                                               : std::string_view(batch.response[best]));
       const std::string bad(part == "answer" ? hone::answer_of(batch.response[worst])
@@ -256,8 +200,8 @@ class Sample final : public hone::Stage {
       rows.domain.push_back(batch.domain[best]);
       chosen.push_back(good);
       rejected.push_back(bad);
-      reward_chosen.push_back(batch.reward[best]);
-      reward_rejected.push_back(batch.reward[worst]);
+      reward_chosen.push_back(batch.scores.reward[best]);
+      reward_rejected.push_back(batch.scores.reward[worst]);
     }
     if (chosen.empty()) return;
     hone::Table table;
@@ -276,7 +220,7 @@ class Sample final : public hone::Stage {
     for (size_t i = 0; i < batch.size(); ++i) {
       length += static_cast<double>(batch.ids[i].size());
       truncated += static_cast<double>(batch.truncated[i] != 0);
-      if (rewards && !std::isnan(batch.reward[i])) reward += batch.reward[i], ++scored;
+      if (rewards && !std::isnan(batch.scores.reward[i])) reward += batch.scores.reward[i], ++scored;
     }
     const auto n = static_cast<double>(batch.size());
     if (scored > 0) metrics_.put("reward", reward / static_cast<double>(scored));
@@ -289,7 +233,7 @@ class Sample final : public hone::Stage {
   hone::StageHost host_;
   hone::Metrics metrics_;
   hone::Log log_;
-  std::vector<std::string> prompt_, answer_, columns_, domain_;
+  hone::Prompts prompts_;
   // What save() tells.
   size_t next_ = 0;  // first prompt of the next step
   uint32_t steps_ = 0;
