@@ -62,14 +62,12 @@ int handle_text(lua_State *L) {
 
 void Builder::install_handles(lua_State *L) {
   luaL_newmetatable(L, kHandle);
-  lua_pushcfunction(L, guarded<handle_index>);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, guarded<handle_new_index>);
-  lua_setfield(L, -2, "__newindex");
-  lua_pushcfunction(L, guarded<handle_call>);
-  lua_setfield(L, -2, "__call");
-  lua_pushcfunction(L, guarded<handle_text>);
-  lua_setfield(L, -2, "__tostring");
+  static const luaL_Reg methods[] = {{"__index", guarded<handle_index>},
+                                     {"__newindex", guarded<handle_new_index>},
+                                     {"__call", guarded<handle_call>},
+                                     {"__tostring", guarded<handle_text>},
+                                     {nullptr, nullptr}};
+  luaL_setfuncs(L, methods, 0);
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);

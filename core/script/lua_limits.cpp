@@ -111,12 +111,9 @@ void install_limits(lua_State *L) {
   lua_getfield(L, -1, LUA_COLIBNAME);
   lua_pushnil(L);  // would run pending __close handlers of a coroutine whose hook is off
   lua_setfield(L, -2, "close");
-  lua_pushcfunction(L, coroutine_resume);
-  lua_setfield(L, -2, "resume");
-  lua_pushcfunction(L, coroutine_create);
-  lua_setfield(L, -2, "create");
-  lua_pushcfunction(L, coroutine_wrap);
-  lua_setfield(L, -2, "wrap");
+  static const luaL_Reg functions[] = {
+      {"resume", coroutine_resume}, {"create", coroutine_create}, {"wrap", coroutine_wrap}, {nullptr, nullptr}};
+  luaL_setfuncs(L, functions, 0);
   lua_pop(L, 2);
 }
 

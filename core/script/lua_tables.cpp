@@ -44,12 +44,8 @@ void install_tables(lua_State *L) {
     original_remove = c_function(L, "remove");
     original_move = c_function(L, "move");
   }
-  lua_pushcfunction(L, insert);
-  lua_setfield(L, -2, "insert");
-  lua_pushcfunction(L, remove);
-  lua_setfield(L, -2, "remove");
-  lua_pushcfunction(L, move);
-  lua_setfield(L, -2, "move");
+  static const luaL_Reg functions[] = {{"insert", insert}, {"remove", remove}, {"move", move}, {nullptr, nullptr}};
+  luaL_setfuncs(L, functions, 0);
   lua_pop(L, 1);
 }
 

@@ -89,20 +89,16 @@ void install_text(lua_State *L) {
     original_format = c_function(L, "format");
     original_repeat = c_function(L, "rep");
   }
-  lua_pushcfunction(L, format);
-  lua_setfield(L, -2, "format");
-  lua_pushcfunction(L, repeat);
-  lua_setfield(L, -2, "rep");
+  static const luaL_Reg functions[] = {{"format", format},
+                                       {"rep", repeat},
+                                       {"find", guarded<pattern_find>},
+                                       {"match", guarded<pattern_match>},
+                                       {"gmatch", guarded<pattern_gmatch>},
+                                       {"gsub", guarded<pattern_gsub>},
+                                       {nullptr, nullptr}};
+  luaL_setfuncs(L, functions, 0);
   lua_pushnil(L);
   lua_setfield(L, -2, "dump");
-  lua_pushcfunction(L, guarded<pattern_find>);
-  lua_setfield(L, -2, "find");
-  lua_pushcfunction(L, guarded<pattern_match>);
-  lua_setfield(L, -2, "match");
-  lua_pushcfunction(L, guarded<pattern_gmatch>);
-  lua_setfield(L, -2, "gmatch");
-  lua_pushcfunction(L, guarded<pattern_gsub>);
-  lua_setfield(L, -2, "gsub");
   // The metatable of texts stays out of reach, so that every text has these methods.
   lua_pushliteral(L, "");
   lua_getmetatable(L, -1);

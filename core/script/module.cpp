@@ -6,6 +6,7 @@
 #include "core/base/text.h"
 #include "core/script/builder.h"
 #include "core/script/lua_json.h"
+#include "core/script/sandbox.h"
 
 namespace hone {
 using nlohmann::json;
@@ -298,14 +299,7 @@ int options(lua_State *L) {
     push_json(L, option.value);
     lua_setfield(L, -2, option.name.c_str());
   }
-  lua_createtable(L, 0, 3);
-  lua_pushcfunction(L, guarded<unknown_option>);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, guarded<unknown_option>);
-  lua_setfield(L, -2, "__newindex");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_setmetatable(L, -2);
+  protect_table(L, guarded<unknown_option>, guarded<unknown_option>);
   return 1;
 }
 
@@ -410,14 +404,7 @@ void push_module(lua_State *L) {
   luaL_setfuncs(L, functions, 0);
   lua_pushliteral(L, HONE_VERSION);
   lua_setfield(L, -2, "version");
-  lua_createtable(L, 0, 3);
-  lua_pushcfunction(L, guarded<unknown_function>);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, guarded<no_writing>);
-  lua_setfield(L, -2, "__newindex");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_setmetatable(L, -2);
+  protect_table(L, guarded<unknown_function>, guarded<no_writing>);
 }
 
 }  // namespace hone

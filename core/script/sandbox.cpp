@@ -67,16 +67,20 @@ static int undeclared_write(lua_State *L) {
   return luaL_error(L, "\"%s\" is not declared; write local before its first use", name);
 }
 
-void make_globals_strict(lua_State *L) {
-  lua_pushglobaltable(L);
+void protect_table(lua_State *L, lua_CFunction read, lua_CFunction write) {
   lua_createtable(L, 0, 3);
-  lua_pushcfunction(L, guarded<undeclared_read>);
+  lua_pushcfunction(L, read);
   lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, undeclared_write);
+  lua_pushcfunction(L, write);
   lua_setfield(L, -2, "__newindex");
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
+}
+
+void make_globals_strict(lua_State *L) {
+  lua_pushglobaltable(L);
+  protect_table(L, guarded<undeclared_read>, undeclared_write);
   lua_pop(L, 1);
 }
 

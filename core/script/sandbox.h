@@ -19,6 +19,8 @@ void install_tables(lua_State *);   // table.insert, remove, move: bounded
 void install_text(lua_State *);     // tostring, print, string.*: no addresses, bounded
 void install_random(lua_State *);   // math.random
 
+// What is read from and written to the table on top, beyond what it has, goes to these; scripts cannot change that.
+void protect_table(lua_State *, lua_CFunction read, lua_CFunction write);
 // Pushes the text of a value without its address: "table" for a table.
 void push_text(lua_State *, int index);
 // The function `name` of the table on top of the stack, called in place of which a wrapper does its checks.
