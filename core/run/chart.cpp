@@ -191,28 +191,4 @@ std::string dot_chart(const std::string &title, const std::vector<Dot> &dots) {
   return svg + "</svg>";
 }
 
-std::string chart_sheet(const std::string &title, const std::vector<std::string> &charts, int columns) {
-  const int count = static_cast<int>(charts.size());
-  const int across = std::max(1, std::min(columns, count)), rows = (count + across - 1) / across;
-  const double gap = 16, head = title.empty() ? 0 : 30;
-  const double width = gap + across * (kChartWidth + gap), height = head + gap + rows * (kChartHeight + gap);
-  std::string svg =
-      format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%g\" height=\"%g\" viewBox=\"0 0 %g %g\">\n", width,
-             height, width, height);
-  svg +=
-      "<style>\nsvg { --ink: #1c2330; --muted: #667085; --grid: #e6e8ee; --line: #2f5fd0; --surface: #ffffff; }\n"
-      "@media (prefers-color-scheme: dark) { svg { --ink: #e8ebf1; --muted: #98a2b3; --grid: #2b3342; --line: #7aa2ff; "
-      "--surface: #12161f; } }\n";
-  svg += chart_css();
-  svg += "</style>\n<rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"var(--surface)\"/>\n";
-  if (!title.empty())
-    svg += format("<g class=\"chart\"><text class=\"name\" x=\"%g\" y=\"26\" style=\"font-size:15px\">", gap + 4) +
-           escape_markup(title) + "</text></g>\n";
-  for (int i = 0; i < count; ++i) {
-    const double x = gap + (i % across) * (kChartWidth + gap), y = head + gap + (i / across) * (kChartHeight + gap);
-    svg += format("<g transform=\"translate(%g %g)\">", x, y) + charts[i] + "</g>\n";
-  }
-  return svg + "</svg>\n";
-}
-
 }  // namespace hone

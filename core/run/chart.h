@@ -21,9 +21,6 @@ struct Dot {
 // A row per dot on one axis. Of shares it goes from 0 to 1, or to 0.25 when all are below.
 std::string dot_chart(const std::string &title, const std::vector<Dot> &);
 
-// Charts side by side, `columns` in a row, as one SVG file with its own colours for light and dark surroundings.
-std::string chart_sheet(const std::string &title, const std::vector<std::string> &charts, int columns);
-
 // The rules that charts need in a page, and the sizes that they have.
 const char *chart_css();
 constexpr double kChartWidth = 320, kChartHeight = 190;

@@ -258,26 +258,4 @@ fs::path write_report(const fs::path &run) {
   return path;
 }
 
-std::string curves_svg(const fs::path &run, const std::string &stage, const std::vector<std::string> &metrics) {
-  const RunData data = read_run(run, false);
-  std::vector<std::string> names;
-  for (const StageData &one : data.stages) {
-    names.push_back(one.folder);
-    if (one.folder != stage && one.label != stage) continue;
-    std::vector<std::string> charts, known;
-    for (const auto &[name, line] : one.metrics) known.push_back(name);
-    for (const std::string &name : metrics) {
-      const auto at = one.metrics.find(name);
-      if (at == one.metrics.end()) {
-        const std::string near = nearest_name(name, known);
-        throw Failure(run.string() + ": stage " + one.folder + " has no metric \"" + name + "\"" +
-                      (near.empty() ? " (it has: " + join(known, ", ") + ")" : "; did you mean \"" + near + "\"?"));
-      }
-      charts.push_back(line_chart(name, at->second));
-    }
-    return chart_sheet("", charts, 3);
-  }
-  throw Failure(run.string() + ": no stage \"" + stage + "\" (there are: " + join(names, ", ") + ")");
-}
-
 }  // namespace hone

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <string>
-#include <vector>
 
 namespace hone {
 
@@ -12,8 +11,5 @@ namespace hone {
 std::filesystem::path write_report(const std::filesystem::path &run);
 // The same table as plain text for the terminal.
 std::string results_table(const std::filesystem::path &run);
-// Draws one picture of a run's curves (SVG text), e.g. for the README: metric names against steps.
-std::string curves_svg(const std::filesystem::path &run, const std::string &stage,
-                       const std::vector<std::string> &metrics);
 
 }  // namespace hone

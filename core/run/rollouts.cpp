@@ -160,11 +160,4 @@ std::vector<uint32_t> StageDirectory::rollout_steps() const {
   return steps;
 }
 
-void StageDirectory::forget_rollouts_after(uint32_t last) {
-  bool forgot = false;
-  for (const uint32_t step : rollout_steps())
-    if (step > last) forgot |= fs::remove(path_ / "rollouts" / file_name(step));
-  if (forgot) sync_file(path_ / "rollouts");
-}
-
 }  // namespace hone

@@ -46,13 +46,6 @@ RunDirectory::RunDirectory(const fs::path &path) : path_(path), metrics_(path / 
 RunDirectory::RunDirectory(RunDirectory &&other) noexcept
     : path_(std::move(other.path_)), metrics_(std::move(other.metrics_)), lock_(std::exchange(other.lock_, -1)) {}
 
-RunDirectory &RunDirectory::operator=(RunDirectory &&other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(metrics_, other.metrics_);
-  std::swap(lock_, other.lock_);
-  return *this;
-}
-
 RunDirectory::~RunDirectory() {
   if (lock_ >= 0) close(lock_);  // which unlocks it
 }

@@ -54,7 +54,6 @@ class StageDirectory {
   void write_rollouts(uint32_t step, const std::vector<RolloutRecord> &);
   std::vector<RolloutRecord> read_rollouts(uint32_t step) const;
   std::vector<uint32_t> rollout_steps() const;  // ascending
-  void forget_rollouts_after(uint32_t step);
 
   // A checkpoint is a folder, checkpoints/step-N, that appears whole: begin() gives a folder beside to write into, commit()
   // adds checksums.json of every file, fsyncs all, renames, and then removes older ones beyond `keep` (the newest before it
@@ -81,7 +80,6 @@ class RunDirectory {
   static RunDirectory create(const std::filesystem::path &out, const std::string &name, const std::map<std::string, std::string> &files);
   static RunDirectory open(const std::filesystem::path &);  // Failure when it is not one
   RunDirectory(RunDirectory &&) noexcept;
-  RunDirectory &operator=(RunDirectory &&) noexcept;
   ~RunDirectory();
   const std::filesystem::path &path() const { return path_; }
   StageDirectory stage(int number, const std::string &label);    // NN-label, created when missing

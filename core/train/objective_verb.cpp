@@ -35,7 +35,7 @@ class Columns {
     try {
       columns_ = json::parse(text);
     } catch (const json::parse_error &e) {
-      throw Failure(where_ + ": not JSON (" + e.what() + ")");
+      throw Failure(where_ + ": not JSON: " + json_reason(e.what()));
     }
     if (!columns_.is_object())
       throw Failure(where_ + ": an object of columns is expected, found " + columns_.type_name());

@@ -285,7 +285,6 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
   report.learning_rate_factor = schedule_factor(s.settings, step);
   report.rows = columns.rows();
   report.tokens = columns.tokens();
-  for (const TrainRow &row : rows) report.logp.emplace_back(row.ids.size() - row.begin, 0.0f);
   report.advantage.assign(rows.size(), std::numeric_limits<double>::quiet_NaN());
   if (columns.rows() == 0) return report;  // nothing to learn from: the weights stay as they are
 
@@ -338,12 +337,7 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
       throw Failure("step " + std::to_string(step) + ": " + failure.what() + unchanged);
     }
     s.old_logp_unknown = s.old_value_unknown = false;
-    if (epoch == 0) {
-      s.verify(columns, rows, verify, report);
-      for (uint32_t r = 0; r < columns.rows(); ++r)
-        for (uint32_t t = columns.row_start[r]; t < columns.row_start[r + 1]; ++t)
-          report.logp[columns.row[r]][columns.token[t]] = columns.logp[t];
-    }
+    if (epoch == 0) s.verify(columns, rows, verify, report);
     hone_stream stream = s.pool.stream();
     std::vector<const float *> slots;
     for (const FloatBuffer &slot : s.slots) slots.push_back(slot.data());

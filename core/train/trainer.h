@@ -60,7 +60,6 @@ struct StepReport {
   std::map<std::string, double> metrics;  // kl, entropy, clip_ratio/region_mean, ... in TRL's names
   double logp_difference_max = 0;         // |recomputed - recorded| over rows with logp_rollout (0 is the promise)
   uint64_t compared = 0;                  // tokens of those rows
-  std::vector<std::vector<float>> logp;   // per row, per trained token, before the update
   std::vector<double> advantage;          // per row: of its first trained token; NaN when it took part in nothing
 };
 

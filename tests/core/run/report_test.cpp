@@ -183,21 +183,8 @@ TEST_F(Report, SaysWhatIsWrongWithARun) {
   write("metrics.jsonl", "{\"stage\":\"01-a\",\"step\":1}\nnonsense\n");
   EXPECT_NE(sentence([&] { write_report(run); }).find("metrics.jsonl:2: not a JSON object"), std::string::npos);
   make_run();
-  EXPECT_NE(sentence([&] { curves_svg(run, "r1_zero", {"rewrd"}); }).find("did you mean \"reward\"?"),
-            std::string::npos);
-  EXPECT_NE(sentence([&] { curves_svg(run, "r2", {"reward"}); }).find("there are: 01-r1_zero, 02-eval"),
-            std::string::npos);
   write("results.json", "{]");
   EXPECT_NE(sentence([&] { results_table(run); }).find("results.json: not JSON"), std::string::npos);
-}
-
-TEST_F(Report, CurvesStandAloneAsOnePicture) {
-  make_run();
-  const std::string svg = curves_svg(run, "r1_zero", {"reward", "completions/mean_length"});
-  EXPECT_EQ(svg.rfind("<svg", 0), 0u);
-  size_t paths = 0;
-  for (size_t at = 0; (at = svg.find("class=\"line\"", at)) != svg.npos; ++at) ++paths;
-  EXPECT_EQ(paths, 2u);
 }
 
 TEST(Chart, SurvivesEveryKindOfNumber) {
