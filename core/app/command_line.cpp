@@ -1,15 +1,82 @@
 // command_line.cpp -- every verb with its options, through CLI11.
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <iostream>
 
 #include "core/app/arguments.h"
+#include "core/base/text.h"
 
 namespace hone {
 namespace {
 
+// Checks that say what is wanted and what was given.
+CLI::Validator within(double least, double most) {
+  return CLI::Validator(
+      [least, most](std::string &text) -> std::string {
+        double value = 0;
+        if (CLI::detail::lexical_cast(text, value) && value >= least && value <= most) return {};
+        return "must be a number from " + number_text(least) + " to " + number_text(most) + ", got \"" + text + "\"";
+      },
+      "FROM " + number_text(least) + " TO " + number_text(most));
+}
+CLI::Validator whole(uint64_t least, uint64_t most) {
+  return CLI::Validator(
+      [least, most](std::string &text) -> std::string {
+        uint64_t value = 0;
+        const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+        if (digits && CLI::detail::lexical_cast(text, value) && value >= least && value <= most) return {};
+        return "must be a whole number from " + std::to_string(least) + " to " + std::to_string(most) + ", got \"" + text + "\"";
+      },
+      "FROM " + std::to_string(least) + " TO " + std::to_string(most));
+}
+CLI::Validator one_of(const std::vector<std::string> &names) {
+  return CLI::Validator(
+      [names](std::string &text) -> std::string {
+        if (std::find(names.begin(), names.end(), text) != names.end()) return {};
+        return "must be " + join(names, " or ") + ", got \"" + text + "\"";
+      },
+      join(names, "|"));
+}
+
+// What is wrong with the line, in one sentence; CLI11's own where it is one.
+std::string sentence(const CLI::App &app, const CLI::ParseError &error, const std::vector<std::string> &words) {
+  const std::vector<CLI::App *> verbs = app.get_subcommands();
+  const std::vector<std::string> rest = app.remaining(true);  // what no option and no argument took
+  if (verbs.empty()) {
+    std::vector<std::string> names;
+    for (const CLI::App *one : app.get_subcommands({})) names.push_back(one->get_name());
+    for (size_t i = 1; i < words.size(); ++i) {
+      const std::string &word = words[i];
+      if (word == "--plugins" || word == "--threads") ++i;
+      if (word.empty() || word[0] == '-') continue;
+      const std::string near = nearest_name(word, names);
+      return "there is no verb \"" + word + "\"" + (near.empty() ? "; there are " + join(names, ", ") : "; did you mean \"" + near + "\"?");
+    }
+    if (rest.empty() && dynamic_cast<const CLI::RequiredError *>(&error)) return "give a verb: " + join(names, ", ");
+  }
+  const std::string verb = verbs.empty() ? "hone" : "hone " + verbs.front()->get_name();
+  if (!rest.empty() && (verbs.empty() || dynamic_cast<const CLI::ExtrasError *>(&error))) {
+    const auto option = std::find_if(rest.begin(), rest.end(), [](const std::string &word) { return word.starts_with("-"); });
+    if (option == rest.end()) return verb + ": \"" + rest.front() + "\" is one argument too many";
+    std::vector<std::string> names;
+    for (const CLI::App *one : {&app, verbs.empty() ? &app : static_cast<const CLI::App *>(verbs.front())})
+      for (const CLI::Option *known : one->get_options())
+        for (const std::string &name : known->get_lnames()) names.push_back("--" + name);
+    const std::string given = option->substr(0, option->find('='));
+    const std::string near = nearest_name(given, names);
+    return verb + " has no option " + given + (near.empty() ? "" : "; did you mean " + near + "?");
+  }
+  if (dynamic_cast<const CLI::RequiredError *>(&error)) return verb + ": " + error.what();
+  if (dynamic_cast<const CLI::ArgumentMismatch *>(&error)) {
+    const std::string text = error.what();
+    return verb + ": " + text.substr(0, text.find(':')) + " needs a value";
+  }
+  return error.what();
+}
+
 struct Line {
-  CLI::App app{"hone: reinforcement learning for reasoning language models"};
+  CLI::App app{"hone: reinforcement learning for reasoning language models", "hone"};
   Arguments &a;
   std::vector<std::string> sets;
 
@@ -18,7 +85,7 @@ struct Line {
     app.require_subcommand(1);
     app.fallthrough();
     app.add_option("--plugins", a.plugins, "folders of plugins, searched first")->allow_extra_args(false);
-    app.add_option("--threads", a.threads, "threads to compute with; 0: as many as the machine lets us use. Never changes a result")->check(CLI::Range(0u, 1024u));
+    app.add_option("--threads", a.threads, "threads to compute with; 0: as many as the machine lets us use. Never changes a result")->check(whole(0, 1024));
     app.add_flag("-q,--quiet", a.quiet, "only warnings on stderr");
     app.add_flag("-v,--verbose", a.verbose, "more on stderr");
 
@@ -29,14 +96,14 @@ struct Line {
     run_directory(verb("report", "write RUN/report.html and print the table of results"));
     CLI::App *replay = run_directory(verb("replay", "regenerate a past rollout bit for bit"));
     replay->add_option("--stage", a.stage, "stage: its number, label or folder")->required();
-    replay->add_option("--step", a.step, "step, from 1")->required();
-    replay->add_option("--row", a.row, "row within the step, from 0")->required();
+    replay->add_option("--step", a.step, "step, from 1")->required()->check(whole(1, UINT32_MAX));
+    replay->add_option("--row", a.row, "row within the step, from 0")->required()->check(whole(0, UINT32_MAX));
 
     CLI::App *eval = sampling(model(verb("eval", "score a model on a task: questions with answers")));
     eval->add_option("--task", a.task, "JSON lines with a prompt and an answer in each row")->required();
     eval->add_option("--reward", a.reward, "the reward that judges a response")->capture_default_str();
-    eval->add_option("--samples", a.samples, "responses to a question")->check(CLI::Range(1u, 65536u))->capture_default_str();
-    eval->add_option("--batch-size", a.batch_size, "questions at a time")->check(CLI::Range(1u, 1u << 20))->capture_default_str();
+    eval->add_option("--samples", a.samples, "responses to a question")->check(whole(1, 65536))->capture_default_str();
+    eval->add_option("--batch-size", a.batch_size, "questions at a time")->check(whole(1, 1u << 20))->capture_default_str();
     eval->add_option("--prompt-column", a.prompt_column, "column of the question")->capture_default_str();
     eval->add_option("--answer-column", a.answer_column, "column of the answer")->capture_default_str();
     setting(eval, "a setting of the reward: key=value");
@@ -77,7 +144,7 @@ struct Line {
     return sub;
   }
   CLI::App *dtype(CLI::App *sub) {
-    sub->add_option("--dtype", a.dtype, "of the weights in matrix products")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
+    sub->add_option("--dtype", a.dtype, "of the weights in matrix products")->check(one_of({"f32", "bf16"}))->capture_default_str();
     return sub;
   }
   CLI::App *scripts(CLI::App *sub) {
@@ -100,12 +167,13 @@ struct Line {
     return sub;
   }
   CLI::App *sampling(CLI::App *sub) {
-    sub->add_option("--temperature", a.temperature, "0: greedy")->check(CLI::Range(0.0, 100.0))->capture_default_str();
-    sub->add_option("--top-p", a.top_p, "sample from the likeliest tokens that together have this probability")->check(CLI::Range(1e-6, 1.0));
-    sub->add_option("--min-p", a.min_p, "sample only tokens with this share of the likeliest one's probability")->check(CLI::Range(0.0, 1.0));
-    sub->add_option("--top-k", a.top_k, "sample from this many likeliest tokens; 0: all");
-    sub->add_option("--max-tokens", a.max_tokens, "of a response at most")->check(CLI::Range(1u, 1u << 24))->capture_default_str();
-    sub->add_option("--seed", a.seed, "of the random numbers")->capture_default_str();
+    sub->add_option("--temperature", a.temperature, "0: greedy")->check(within(0, 100))->capture_default_str();
+    sub->add_option("--top-p", a.top_p, "sample from the likeliest tokens that together have this probability")->check(within(1e-6, 1));
+    sub->add_option("--min-p", a.min_p, "sample only tokens with this share of the likeliest one's probability")->check(within(0, 1));
+    sub->add_option("--top-k", a.top_k, "sample from this many likeliest tokens; 0: all")->check(whole(0, UINT32_MAX));
+    sub->add_option("--max-tokens", a.max_tokens, "of a response at most")->check(whole(1, 1u << 24))->capture_default_str();
+    sub->add_option("--stop", a.stop, "a text: a response ends with the token that completes it; may be given several times")->allow_extra_args(false);
+    sub->add_option("--seed", a.seed, "of the random numbers")->check(whole(0, UINT64_MAX))->capture_default_str();
     return sub;
   }
 };
@@ -127,7 +195,7 @@ bool parse_command_line(int argc, char **argv, Arguments &arguments, int &code) 
     code = 0;
     return false;
   } catch (const CLI::ParseError &error) {
-    std::cerr << "hone: " << error.what() << "\nRun `hone --help` for the verbs, or `hone VERB --help` for a verb's options.\n";
+    std::cerr << "hone: " << sentence(line.app, error, arguments.command_line) << "\nRun `hone --help` for the verbs, or `hone VERB --help` for a verb's options.\n";
     code = 2;
     return false;
   }

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <regex>
 
 #include "core/app/verbs.h"
 #include "core/base/failure.h"
@@ -83,7 +84,7 @@ int eval_verb(const Arguments &a) {
       "  rewards = { hone.reward " + lua_literal(a.reward) + " { label = \"accuracy\"" + settings + " } },\n" +
       "  num_generations = " + std::to_string(a.samples) + ", batch_size = " + std::to_string(a.batch_size) +
       ", max_completion_length = " + std::to_string(a.max_tokens) + ",\n  temperature = " + number_text(a.temperature) +
-      ", top_p = " + number_text(a.top_p) + ", min_p = " + number_text(a.min_p) + ", top_k = " + std::to_string(a.top_k) + " } }\n";
+      ", top_p = " + number_text(a.top_p) + ", min_p = " + number_text(a.min_p) + ", top_k = " + std::to_string(a.top_k) + ", stop = " + lua_literal(a.stop) + " } }\n";
   const Scratch scratch;
   write_file_atomically(scratch.path / "eval.lua", script);
   RunRequest request;
@@ -93,7 +94,13 @@ int eval_verb(const Arguments &a) {
   request.threads = a.threads;
   request.dtype = a.dtype == "bf16" ? HONE_BF16 : HONE_F32;
   request.command_line = a.command_line;
-  const fs::path run = create_run(request);
+  const fs::path run = [&] {
+    try {
+      return create_run(request);
+    } catch (const UsageError &error) {  // places in a script that the user has not written
+      throw UsageError(std::regex_replace(error.what(), std::regex("^eval\\.lua:[0-9]+: "), ""));
+    }
+  }();
   if (const int code = continue_run(run, a.plugins, a.threads, a.out.empty()); code != 0) return code;
   for (const json &row : json::parse(read_file(run / "results.json"))) std::cout << row.dump() << "\n";
   log_also_to("");  // the run directory may be removed now

@@ -126,4 +126,12 @@ std::string number_text(double number) {
   return std::string(text, end);
 }
 
+std::string json_reason(const std::string &what) {
+  const size_t name = what.starts_with("[json.exception.") ? what.find("] ") : std::string::npos;
+  std::string text = name == std::string::npos ? what : what.substr(name + 2);
+  if (!text.starts_with("parse error at line ")) return text;
+  text.erase(0, std::string_view("parse error ").size());
+  return text.starts_with("at line 1, ") ? "at " + text.substr(std::string_view("at line 1, ").size()) : text;
+}
+
 }  // namespace hone

@@ -19,5 +19,7 @@ std::string join(const std::vector<std::string> &, std::string_view between);
 std::string human_bytes(uint64_t);       // "1.5 GiB"
 std::string human_seconds(double);       // "1 h 02 m", "3 m 20 s", "0.4 s"
 std::string number_text(double);         // shortest text that reads back as the same double
+// What a JSON library's exception says, without the exception's own name: "at line 2, column 1: syntax error ...".
+std::string json_reason(const std::string &what);
 
 }  // namespace hone

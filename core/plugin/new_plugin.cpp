@@ -59,7 +59,8 @@ int new_plugin(const std::string &kind, const std::string &name, const fs::path 
   const fs::path beside = folder / ("." + name + ".part");
   fs::remove_all(beside, error);
   try {
-    fs::create_directories(beside);
+    fs::create_directories(beside, error);
+    if (error) throw Failure(error.message());
     for (const fs::directory_entry &file : fs::recursive_directory_iterator(source)) {
       const fs::path relative = replaced(fs::relative(file.path(), source).string(), "my_plugin", name);
       if (file.is_directory()) fs::create_directories(beside / relative);

@@ -50,7 +50,7 @@ ScoreRow row_from(const std::string &line, const std::string &where) {
   try {
     object = json::parse(line);
   } catch (const json::exception &error) {
-    throw UsageError(where + ": not JSON: " + error.what());
+    throw UsageError(where + ": not JSON: " + json_reason(error.what()));
   }
   if (!object.is_object()) throw UsageError(where + ": a row must be a JSON object, and this is a " + object.type_name());
   const auto text = [&](const char *name, bool required) -> std::string {

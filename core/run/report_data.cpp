@@ -9,6 +9,7 @@
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "core/run/run_directory.h"
 
 namespace hone {
@@ -22,7 +23,7 @@ json read_json(const fs::path &path) {
   try {
     return json::parse(read_file(path));
   } catch (const json::exception &error) {
-    throw Failure(path.string() + ": not JSON: " + error.what());
+    throw Failure(path.string() + ": not JSON: " + json_reason(error.what()));
   }
 }
 

@@ -160,7 +160,7 @@ OptionValues read_option_values(const fs::path &script, const ScriptArguments &a
     file = fs::path(script).replace_extension(".toml");
     if (!fs::exists(file, ignored)) file.clear();
   } else if (!fs::is_regular_file(file, ignored)) {
-    throw UsageError("config " + file.string() + ": no such file");
+    throw UsageError("config " + file.string() + (std::filesystem::is_directory(file) ? " is a folder; name a TOML file" : ": no such file"));
   }
   if (!file.empty()) {
     out.toml_file = file.string();

@@ -80,10 +80,12 @@ json what_counts(const json &pipeline) {
 std::string first_difference(const json &was, const json &is) {
   if (was == is) return "";
   const json patch = json::diff(was, is);
-  const std::string path = patch.at(0).at("path").get<std::string>().substr(1);
+  std::string path = patch.at(0).at("path");
+  path = path.empty() ? "the whole of it" : path.substr(1);
   const auto value = [&](const json &from) {
     const json::json_pointer pointer(patch.at(0).at("path").get<std::string>());
-    return from.contains(pointer) ? from.at(pointer).dump() : std::string("absent");
+    const std::string text = from.contains(pointer) ? from.at(pointer).dump() : std::string("absent");
+    return text.size() > 80 ? with_replaced_invalid_utf8(text.substr(0, 80)) + " ..." : text;
   };
   return path + " is " + value(is) + " and was " + value(was);
 }
@@ -129,7 +131,7 @@ OpenRun::OpenRun(const fs::path &run, const std::vector<fs::path> &plugins, uint
     for (const char *key : {"trust", "dtype", "data", "code"}) saved.at(key);
     where.at("script"), where.at("folder");
   } catch (const json::exception &error) {
-    throw Failure(path.string() + ": arguments.json or script/where.json is damaged: " + error.what());
+    throw Failure(path.string() + ": arguments.json or script/where.json is damaged: " + json_reason(error.what()));
   }
   ScriptArguments arguments;
   arguments.trust = saved.at("trust");
@@ -141,7 +143,7 @@ OpenRun::OpenRun(const fs::path &run, const std::vector<fs::path> &plugins, uint
   try {
     written = json::parse(read_file(path / "pipeline.json"));
   } catch (const json::exception &error) {
-    throw Failure((path / "pipeline.json").string() + ": is damaged: " + error.what());
+    throw Failure((path / "pipeline.json").string() + ": is damaged: " + json_reason(error.what()));
   }
   if (const std::string change = first_difference(what_counts(written), what_counts(to_json(script_->pipeline()))); !change.empty())
     throw Failure(path.string() + ": its script or settings.toml were edited since it began (" + change +
@@ -212,6 +214,9 @@ int continue_run(const fs::path &path, const std::vector<fs::path> &plugins, uin
   } catch (const Interrupted &interruption) {
     log_warning(passing ? std::string("interrupted") : "interrupted; go on with: hone resume " + path.string());
     return 128 + interruption.signal;
+  } catch (const std::exception &) {  // main says what it was
+    if (!passing) log_warning("the run stopped; once what follows is mended, go on with: hone resume " + path.string());
+    throw;
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   log_info("done in " + human_seconds(seconds) + (passing ? "" : "; report: " + write_report(path).string()));

@@ -11,15 +11,6 @@
 namespace hone {
 namespace {
 
-// nlohmann's message without its "[json.exception.parse_error.101] parse error at line 1, column 5: " in front.
-std::string plain_reason(const std::string &what) {
-  const size_t column = what.find("column ");
-  const size_t colon = column == std::string::npos ? std::string::npos : what.find(": ", column);
-  if (colon == std::string::npos) return what;
-  const size_t digits_end = what.find_first_not_of("0123456789", column + 7);
-  return "at column " + what.substr(column + 7, digits_end - column - 7) + ": " + what.substr(colon + 2);
-}
-
 std::string keys_of(const nlohmann::json &row) {
   std::vector<std::string> names;
   for (const auto &item : row.items()) names.push_back(item.key());
@@ -48,7 +39,7 @@ std::vector<std::pair<size_t, nlohmann::json>> read_numbered_rows(const std::str
     try {
       row = nlohmann::json::parse(line);
     } catch (const nlohmann::json::exception &e) {
-      throw Failure(where + "not JSON: " + plain_reason(e.what()));
+      throw Failure(where + "not JSON: " + json_reason(e.what()));
     }
     if (!row.is_object())
       throw Failure(where + "a row must be a JSON object such as {\"prompt\": \"...\"}, but this is " +

@@ -79,10 +79,27 @@ TEST_F(BadInput, DataRowsThatAreBroken) {
 }
 
 TEST_F(BadInput, CommandLinesThatAreWrong) {
-  EXPECT_EQ(hone({}).code, 2);
-  EXPECT_EQ(hone({"rum"}).code, 2);
-  EXPECT_EQ(hone({"run"}).code, 2);
-  EXPECT_EQ(hone({"run", "x.lua", "--outt", "y"}).code, 2);
+  const std::vector<std::pair<std::vector<std::string>, std::string>> wrong = {
+      {{}, "give a verb: "},
+      {{"rum", "x.lua"}, "there is no verb \"rum\"; did you mean \"run\"?"},
+      {{"--threads", "2", "help"}, "there is no verb \"help\"; there are "},
+      {{"--foo"}, "hone has no option --foo"},
+      {{"run"}, "hone run: SCRIPT is required"},
+      {{"run", "x.lua", "--outt", "y"}, "hone run has no option --outt; did you mean --out?"},
+      {{"plan", "x.lua", "--thread=3"}, "hone plan has no option --thread; did you mean --threads?"},
+      {{"plugins", "extra"}, "hone plugins: \"extra\" is one argument too many"},
+      {{"run", "x.lua", "--out"}, "hone run: --out needs a value"},
+      {{"run", "x.lua", "--set", "steps"}, "--set: \"steps\" is not of the form key=value"},
+      {{"replay", "x", "--stage", "a", "--step", "-1", "--row", "0"}, "--step: must be a whole number from 1 to 4294967295, got \"-1\""},
+      {{"generate", "--model", "m", "--input", "-", "--temperature", "warm"}, "--temperature: must be a number from 0 to 100, got \"warm\""},
+      {{"generate", "--model", "m", "--input", "-", "--dtype", "f64"}, "--dtype: must be f32 or bf16, got \"f64\""},
+  };
+  for (const auto &[arguments, sentence] : wrong) {
+    const Ended ended = hone(arguments);
+    EXPECT_EQ(ended.code, 2);
+    EXPECT_EQ(ended.err.find("hone: " + sentence), 0u) << ended.err;
+  }
+  EXPECT_NE(hone({"run", "--help"}).out.find("Usage: hone run"), std::string::npos);
   EXPECT_EQ(hone({"--help"}).code, 0);
   EXPECT_EQ(hone({"run", "--help"}).code, 0);
   EXPECT_EQ(hone({"resume", (folder / "nothing").string()}).code, 1);
@@ -98,6 +115,23 @@ TEST_F(BadInput, AnOutDirectoryThatExistsIsNotTouched) {
   EXPECT_NE(ended.err.find("run"), std::string::npos);
   EXPECT_EQ(slurp(folder / "run" / "precious.txt"), "mine");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder / "run"), fs::directory_iterator()), 1);
+}
+
+TEST_F(BadInput, PlacesThatCannotBeWrittenTo) {
+  const std::string path = script(small_pipeline());
+  spit(folder / "file", "");
+  for (const std::string &out : {(folder / "file").string(), (folder / "file" / "below").string(), std::string("/proc/none"),
+                                 (folder / std::string(300, 'x')).string()})
+    for (const std::vector<std::string> &line : {std::vector<std::string>{"run", path, "--out", out}, {"new-plugin", "reward", "mine", "--out", out}}) {
+      const Ended ended = hone(line);
+      EXPECT_NE(ended.code, 0) << out;
+      EXPECT_EQ(std::count(ended.err.begin(), ended.err.end(), '\n'), 1) << ended.err;
+      EXPECT_NE(ended.err.find(out), std::string::npos) << ended.err;
+      EXPECT_EQ(ended.err.find("filesystem error"), std::string::npos) << ended.err;
+    }
+  const Ended config = hone({"plan", path, "--config", folder.string()});
+  EXPECT_EQ(config.code, 2);
+  EXPECT_NE(config.err.find("is a folder"), std::string::npos) << config.err;
 }
 
 TEST_F(BadInput, ModelsThatAreNotThere) {

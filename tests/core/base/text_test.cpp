@@ -52,5 +52,12 @@ TEST(Text, SpeaksOfSizesAndTimesAsPeopleDo) {
   EXPECT_EQ(join({"a", "b"}, ", "), "a, b");
 }
 
+TEST(Text, TellsWhyJsonIsWrongWithoutTheNamesOfExceptions) {
+  EXPECT_EQ(json_reason("[json.exception.parse_error.101] parse error at line 2, column 5: syntax error"), "at line 2, column 5: syntax error");
+  EXPECT_EQ(json_reason("[json.exception.parse_error.101] parse error at line 1, column 5: syntax error"), "at column 5: syntax error");
+  EXPECT_EQ(json_reason("[json.exception.type_error.304] cannot use at() with array"), "cannot use at() with array");
+  EXPECT_EQ(json_reason("anything else"), "anything else");
+}
+
 }  // namespace
 }  // namespace hone
