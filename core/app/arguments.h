@@ -30,6 +30,7 @@ struct Arguments {
   std::string input;                      // JSON lines; "-" is stdin
   double temperature = 1, top_p = 1, min_p = 0;
   uint32_t top_k = 0, max_tokens = 256;
+  std::vector<std::string> stop;
   uint64_t seed = 0;
   bool add_special_tokens = false;
   // eval

@@ -52,6 +52,7 @@ int generate_verb(const Arguments &a) {
   settings.min_p = static_cast<float>(a.min_p);
   settings.top_k = a.top_k;
   settings.max_tokens = a.max_tokens;
+  settings.stop_strings = a.stop;
   settings.seed = a.seed;
   if (tokenizer.eos() >= 0) settings.stop_ids = {tokenizer.eos()};
   Sampler sampler(kernels(), open.pool);

@@ -141,7 +141,7 @@ int describe_component(const Registry &registry, const std::string &what, const 
   out << (component.settings.empty() ? "\nno settings of its own\n" : "\nsettings\n");
   print_settings(component.settings, out);
   if (!of_the_host.empty()) {
-    out << "\nsettings that every " << component.room << " of its kind (" << component.kind << ") has\n";
+    out << "\nsettings that the host gives it (" << component.kind << ")\n";
     print_settings(of_the_host, out);
   }
   return 0;

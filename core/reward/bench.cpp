@@ -59,6 +59,17 @@ json with_handle_indices(const json &settings) {
 
 }  // namespace
 
+json lua_row(const ScoreRow &row) {
+  json table = row.columns.empty() ? json::object() : json::parse(row.columns);
+  if (!table.is_object()) throw Failure("the row's columns are not a JSON object");
+  table["prompt"] = row.prompt;
+  table["response"] = row.text;
+  table["answer"] = row.answer;
+  table["truncated"] = row.truncated;
+  table["num_tokens"] = row.ids.size();
+  return table;
+}
+
 struct RewardBench::Part {
   std::string label;
   // In this order: the instance goes before what was offered to it, and that before the host.
@@ -107,6 +118,7 @@ PartScores RewardBench::score(uint32_t index, std::span<const ScoreRow> rows) {
   PartScores out;
   out.score.assign(rows.size(), kNoScore);
   out.why.resize(rows.size());
+  out.refused.resize(rows.size());
   if (rows.empty()) return out;
   if (part.function) {
     part.call_function(rows, out);
@@ -117,10 +129,10 @@ PartScores RewardBench::score(uint32_t index, std::span<const ScoreRow> rows) {
       for (size_t i = 0; i < rows.size(); ++i) {
         failure.clear();
         part.call(rows, i, 1, out, failure);
-        if (!failure.empty()) out.why[i] = failure;
+        if (!failure.empty()) out.why[i] = failure, out.refused[i] = 1;
       }
     } else if (!failure.empty()) {
-      out.why[0] = failure;
+      out.why[0] = failure, out.refused[0] = 1;
     }
   }
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -132,6 +144,7 @@ PartScores RewardBench::score(uint32_t index, std::span<const ScoreRow> rows) {
       if (out.why[i].empty()) out.why[i] = "it gave no score and no reason";
     } else {
       out.why[i].clear();
+      out.refused[i] = 0;
     }
   }
   return out;
@@ -174,6 +187,7 @@ void RewardBench::Part::call(std::span<const ScoreRow> rows, size_t first, size_
   for (size_t i = 0; i < n; ++i) {
     out.score[first + i] = score[i];
     out.why[first + i] = error_text(why[i]);
+    out.refused[first + i] = why[i].code == HONE_INVALID;
   }
 }
 
@@ -181,17 +195,11 @@ void RewardBench::Part::call_function(std::span<const ScoreRow> rows, PartScores
   for (size_t i = 0; i < rows.size(); ++i) {
     const ScoreRow &row = rows[i];
     try {
-      json table = row.columns.empty() ? json::object() : json::parse(row.columns);
-      if (!table.is_object()) throw Failure("the row's columns are not a JSON object");
-      table["prompt"] = row.prompt;
-      table["response"] = row.text;
-      table["answer"] = row.answer;
-      table["truncated"] = row.truncated;
-      table["num_tokens"] = row.ids.size();
-      out.score[i] = float(function(table, checksum_of({row})));
+      out.score[i] = float(function(lua_row(row), checksum_of({row})));
       if (std::isnan(out.score[i])) out.why[i] = "the function returned no number";
     } catch (const std::exception &error) {
       out.why[i] = error.what();
+      out.refused[i] = 1;
     }
   }
 }

@@ -115,6 +115,7 @@ void Scorer::State::unscored(const Batch &batch, const std::string &why) {
   for (const uint32_t row : batch.rows) {
     results[batch.part].score[row] = std::numeric_limits<float>::quiet_NaN();
     results[batch.part].why[row] = why;
+    results[batch.part].refused[row] = 1;
   }
 }
 
@@ -186,14 +187,16 @@ void Scorer::State::hear(Worker &worker) {
       } else if (type == MessageType::scores && worker.state == Worker::scoring) {
         const uint64_t ticket = in.number<uint64_t>();
         if (ticket != worker.ticket) throw Failure("answered another question");
-        const PartScores scores = read_scores(in);
+        PartScores scores = read_scores(in);
+        scores.refused = in.list<uint8_t>();
         const Batch &batch = worker.batch;
-        if (scores.score.size() != batch.rows.size())
+        if (scores.score.size() != batch.rows.size() || scores.refused.size() != batch.rows.size())
           throw Failure("gave " + std::to_string(scores.score.size()) + " scores for " + std::to_string(batch.rows.size()) +
                         " responses");
         for (size_t i = 0; i < batch.rows.size(); ++i) {
           results[batch.part].score[batch.rows[i]] = scores.score[i];
           results[batch.part].why[batch.rows[i]] = with_replaced_invalid_utf8(scores.why[i]);
+          results[batch.part].refused[batch.rows[i]] = scores.refused[i] != 0;
         }
         worker.state = Worker::idle;
       } else if (type == MessageType::poisoned && worker.state == Worker::scoring) {
@@ -285,23 +288,25 @@ Scorer::~Scorer() = default;
 const std::vector<RewardPart> &Scorer::parts() const { return state_->parts; }
 uint64_t Scorer::restarts() const { return state_->restarts; }
 
-std::vector<PartScores> Scorer::score(const std::vector<ScoreRow> &rows) {
+std::vector<PartScores> Scorer::score(const std::vector<ScoreRow> &rows, std::optional<uint32_t> only) {
   State &s = *state_;
   s.results.assign(s.parts.size(), {});
   for (PartScores &result : s.results) {
     result.score.assign(rows.size(), std::numeric_limits<float>::quiet_NaN());
     result.why.assign(rows.size(), "");
+    result.refused.assign(rows.size(), 0);
   }
   if (rows.empty() || s.parts.empty()) return std::move(s.results);
   if (s.bench) {
     try {
       for (uint32_t part = 0; part < s.parts.size(); ++part)
-        for (size_t begin = 0; begin < rows.size(); begin += kLargestBatch) {
+        for (size_t begin = 0; begin < rows.size() && part == only.value_or(part); begin += kLargestBatch) {
           s.stop_if_interrupted();
           const size_t n = std::min<size_t>(kLargestBatch, rows.size() - begin);
           PartScores some = s.bench->score(part, std::span(rows).subspan(begin, n));
           std::copy(some.score.begin(), some.score.end(), s.results[part].score.begin() + long(begin));
           std::move(some.why.begin(), some.why.end(), s.results[part].why.begin() + long(begin));
+          std::copy(some.refused.begin(), some.refused.end(), s.results[part].refused.begin() + long(begin));
         }
     } catch (const Poisoned &error) {
       throw Failure(std::string("a reward damaged this process: ") + error.what() + "; score with worker processes to contain it");
@@ -316,6 +321,7 @@ std::vector<PartScores> Scorer::score(const std::vector<ScoreRow> &rows) {
   s.given_up.assign(s.parts.size(), 0);
   s.failed_starts = 0;
   for (uint32_t part = 0; part < s.parts.size(); ++part) {
+    if (part != only.value_or(part)) continue;
     // Two batches per worker and part, so that a slow row does not leave the other workers idle.
     const size_t share = (rows.size() + 2 * s.workers.size() - 1) / (2 * s.workers.size());
     const size_t size = std::clamp<size_t>(share, 1, s.batch_limit[part]);

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ struct RewardPart {
 struct PartScores {
   std::vector<float> score;        // NaN: no score
   std::vector<std::string> why;    // "" when scored
+  // 1: no score because the reward raised, crashed, or said that the row itself is wrong for it. Not journalled: empty then.
+  std::vector<uint8_t> refused;
 };
 
 // What a worker needs beyond plugins; app supplies it, so that this room includes neither models nor scripts.
@@ -77,7 +80,8 @@ class Scorer {
   // One PartScores per part, in order. A crash, hang, exception, wrong count or NaN: those rows have no score, with why.
   // Rows that share a batch with a crashing row are scored again, alone, so that only the guilty one is lost. A part whose
   // workers keep failing is given up for this call: its remaining rows have no score. [main]
-  std::vector<PartScores> score(const std::vector<ScoreRow> &);
+  // only: the one part that is asked; the others' rows have no score and no reason.
+  std::vector<PartScores> score(const std::vector<ScoreRow> &, std::optional<uint32_t> only = {});
   uint64_t restarts() const;  // workers lost and started again so far
 
  private:
@@ -88,6 +92,9 @@ class Scorer {
 // The worker's side: `hone --reward-worker FD` (a hidden verb) calls this with its socket's descriptor. Returns the exit
 // status. HONE_WORKER_PROGRAM names another program to start instead of this one (tests).
 int run_reward_worker(int descriptor, const WorkerServices &);
+
+// What a Lua function is given of a row, as WorkerServices::LuaFunction says.
+nlohmann::json lua_row(const ScoreRow &);
 
 // All that a reward may look at, in order: prompt, text, answer, columns, ids and truncated of every row. xxh3, 64 bits.
 uint64_t checksum_of(const std::vector<ScoreRow> &);

@@ -81,6 +81,7 @@ int run_reward_worker(int descriptor, const WorkerServices &services) {
         MessageWriter message(MessageType::scores);
         message.number(request.ticket);
         write_scores(message, scores);
+        message.list(scores.refused);
         reply = message.finish();
       } catch (const std::exception &error) {
         MessageWriter message(MessageType::poisoned);

@@ -25,7 +25,8 @@ struct SampleSettings {
   float temperature = 1, top_p = 1, min_p = 0;
   uint32_t top_k = 0, max_tokens = 256;
   std::vector<int32_t> stop_ids;          // end-of-sequence ids; the one that stopped is kept as the last id
-  std::vector<std::string> stop_strings;  // the text is cut before the first of them (needs a tokenizer)
+  // A response ends with the token that completes one of these texts, which stays in it (needs a tokenizer).
+  std::vector<std::string> stop_strings;
   uint64_t seed = 0;
   uint32_t stage = 0, step = 0;  // key the random numbers with the row and the token's place
 };

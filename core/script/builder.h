@@ -66,8 +66,9 @@ class Builder {
   nlohmann::json function_value(lua_State *, int index, const std::string &name);
   nlohmann::json plain_value(lua_State *, int index, const std::string &name, const nlohmann::json &empty = nlohmann::json::array());
 
-  // The table at `settings`, checked against `table`, with defaults. `what`: 'stage "grpo"'.
-  nlohmann::json checked(lua_State *, int settings, const std::vector<Setting> &table, const std::string &what, const Place &);
+  // The table at `settings`, checked against `table`, with defaults. `what`: 'stage "grpo"'. written: gets the names that the script gave.
+  nlohmann::json checked(lua_State *, int settings, const std::vector<Setting> &table, const std::string &what, const Place &,
+                         std::vector<std::string> *written = nullptr);
 
   // A path as a script writes it: from the script's folder, else from the current one. "" when it is in neither.
   std::string find_path(const std::string &path) const;

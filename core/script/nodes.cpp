@@ -220,7 +220,7 @@ int Builder::make_stage(lua_State *L, const Maker &maker, int settings) {
   node.place = maker.place;
   node.settings = checked(L, settings,
                           merged(component, {own("label", HONE_STRING, "\"\"", "what the run directory and tables call the stage")}), what,
-                          maker.place);
+                          maker.place, &node.written);
   if (const auto label = node.settings.find("label"); label != node.settings.end() && label->is_string()) node.label = label->get<std::string>();
   check_label(node.label, maker.place.text() + ": " + what);
   pipeline.stages.push_back(std::move(node));

@@ -56,6 +56,7 @@ struct StageNode {
   std::string component;       // "grpo"
   std::string label;           // run-directory name "02-grpo" or the script's own label = "first_rl"
   nlohmann::json settings;     // checked, defaulted, handles as above; the component's own and the host's common ones
+  std::vector<std::string> written;  // names of those that the script gave, sorted
   Place place;
 };
 

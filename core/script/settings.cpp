@@ -183,7 +183,8 @@ json Builder::plain_value(lua_State *L, int index, const std::string &name, cons
   return to_json(L, index, name, handle, empty);
 }
 
-json Builder::checked(lua_State *L, int settings, const std::vector<Setting> &table, const std::string &what, const Place &place) {
+json Builder::checked(lua_State *L, int settings, const std::vector<Setting> &table, const std::string &what, const Place &place,
+                      std::vector<std::string> *written) {
   const std::string where = place.text() + ": " + what;
   json given = json::object();
   const auto convert = [&](const std::string &name) {
@@ -209,6 +210,7 @@ json Builder::checked(lua_State *L, int settings, const std::vector<Setting> &ta
         value = plain_value(L, at, name);
     }
     given[name] = std::move(value);
+    if (written) written->push_back(name);
   };
   if (settings) {
     try {

@@ -1,7 +1,14 @@
 // host_settings.cpp -- the tables of host_settings.h.
 #include "core/stage/host_settings.h"
 
+#include <algorithm>
 #include <limits>
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+#include "core/base/failure.h"
+#include "hone/ext/objective.h"
 
 #include "core/plugin/settings.h"
 
@@ -30,6 +37,11 @@ Setting flag(const char *name, const char *fallback, const char *help) { return 
 Setting choice(const char *name, const char *fallback, std::vector<std::string> choices, const char *help) {
   Setting s;
   s.name = name, s.help = help, s.type = HONE_STRING, s.choices = std::move(choices), s.fallback = fallback;
+  return s;
+}
+Setting list(const char *name, const char *help) {
+  Setting s;
+  s.name = name, s.help = help, s.type = HONE_LIST, s.fallback = "[]";
   return s;
 }
 Setting label() {
@@ -78,6 +90,7 @@ std::vector<Setting> objective_settings() {
       real("min_p", "0", 0, 1, "sample only tokens with at least this share of the likeliest one's probability; 0: all"),
       integer("top_k", "0", 0, 1e9, "sample only from this many likeliest tokens; 0: all"),
       integer("max_completion_length", "256", 1, 1e6, "tokens of a response at most"),
+      list("stop", "texts: a response ends with the token that completes one of them, which stays in it"),
       real("keep_reward", "1", -kAny, kAny, "of a distillation with rewards: only responses with at least this reward are learnt"),
       integer("save_every", "50", 1, 1e9, "steps between checkpoints"),
       integer("rollouts_every", "1", 0, 1e9, "steps between recorded rollouts; 0: none (replay needs them)"),
@@ -107,6 +120,48 @@ std::vector<Setting> optimizer_settings() {
 }
 
 }  // namespace
+
+std::vector<Setting> objective_settings(uint32_t source, uint64_t needs) {
+  const std::vector<uint32_t> sampled = {HONE_ON_POLICY, HONE_TEACHER}, given = {HONE_ROWS, HONE_PAIRS};
+  static const std::map<std::string, std::vector<uint32_t>> only = {  // what is not here is for all
+      {"data", given},
+      {"prompts", sampled},
+      {"rewards", sampled},
+      {"teacher", {HONE_TEACHER}},
+      {"prompt_weight", {HONE_ROWS}},
+      {"num_generations", sampled},
+      {"temperature", sampled},
+      {"top_p", sampled},
+      {"min_p", sampled},
+      {"top_k", sampled},
+      {"max_completion_length", sampled},
+      {"stop", sampled},
+      {"keep_reward", {HONE_TEACHER}},
+      {"rollouts_every", {HONE_ON_POLICY}},
+      {"verify", {HONE_ON_POLICY}},
+      {"cache", {HONE_ROWS}},
+      {"isolation", sampled},
+      {"reward_deadline", sampled},
+      {"max_unscored", sampled},
+  };
+  std::vector<Setting> all = host_settings().at(HONE_OBJECTIVE);
+  std::erase_if(all, [&](const Setting &setting) {
+    const auto found = only.find(setting.name);
+    const bool asked_for = setting.name == "teacher" && (needs & HONE_LOGP_TEACHER);
+    return found != only.end() && !asked_for && std::find(found->second.begin(), found->second.end(), source) == found->second.end();
+  });
+  return all;
+}
+
+std::vector<std::string> stop_texts(const nlohmann::json &setting, const std::string &where) {
+  std::vector<std::string> texts;
+  for (const nlohmann::json &text : setting) {
+    if (!text.is_string() || text.get_ref<const std::string &>().empty())
+      throw UsageError(where + ": stop must be a list of texts, none of them empty, but it holds " + text.dump());
+    texts.push_back(text);
+  }
+  return texts;
+}
 
 const HostSettings &host_settings() {
   static const HostSettings settings = {{"hone.objective/1", objective_settings()},

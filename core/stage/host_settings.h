@@ -8,4 +8,11 @@ namespace hone {
 
 const HostSettings &host_settings();
 
+// Those of "hone.objective/1" that the loop looks at when the objective's rows come from `source` (HONE_ROWS, ...) and it
+// needs these columns; the others mean nothing to such a stage.
+std::vector<Setting> objective_settings(uint32_t source, uint64_t needs);
+
+// The setting `stop`; UsageError for anything but a list of texts.
+std::vector<std::string> stop_texts(const nlohmann::json &setting, const std::string &where);
+
 }  // namespace hone

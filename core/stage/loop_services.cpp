@@ -93,6 +93,7 @@ struct LoopServices {
       settings.min_p = sampling.min_p;
       settings.top_k = sampling.top_k;
       settings.max_tokens = sampling.max_completion_length;
+      for (uint32_t i = 0; i < sampling.n_stop; ++i) settings.stop_strings.emplace_back(sampling.stop[i].data, sampling.stop[i].size);
       if (loaded.tokenizer->eos() >= 0) settings.stop_ids = {loaded.tokenizer->eos()};
       settings.seed = stage.context_.pipeline.seed;
       settings.stage = stage.number_;
@@ -210,6 +211,13 @@ struct LoopServices {
     });
   }
 
+  static int32_t labels(void *ctx, int64_t rewards, hone_table *out, hone_error *err) {
+    return guard(ctx, err, [&] {
+      LoopStage &stage = self(ctx);
+      *out = give(stage, "labels", reward_labels(stage.context_.pipeline, stage.handle_values_.at(static_cast<size_t>(rewards))));
+    });
+  }
+
   static hone_str model_name(void *ctx, int64_t model) {
     LoopStage &stage = self(ctx);
     try {
@@ -289,6 +297,7 @@ hone_stage_host loop_services(LoopStage &stage) {
   services.trainer = LoopServices::trainer;
   services.train_step = LoopServices::train_step;
   services.restart = LoopServices::restart;
+  services.labels = LoopServices::labels;
   return services;
 }
 

@@ -4,6 +4,7 @@
 #include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
+#include "core/stage/loop_handles.h"
 #include "core/stage/loop_services.h"
 
 namespace hone {
@@ -28,16 +29,7 @@ LoopStage::LoopStage(RunContext &context, int index)
                                  [this](const std::string &name, double value) { metrics_[name] = value; });
   host_->offer(HONE_HOST_STAGE, &services_);
   const ComponentInfo &component = context.registry.require("stage", node_.component);
-  json own = json::object();
-  for (const Setting &setting : component.settings) {
-    json value = node_.settings.at(setting.name);
-    const bool by_number = setting.type == HONE_DATA_HANDLE || setting.type == HONE_REWARD_HANDLE || setting.type == HONE_FUNCTION_HANDLE;
-    if (by_number && !value.is_null()) {
-      handle_values_.push_back(value);
-      value = {{"$handle", handle_values_.size() - 1}};
-    }
-    own[setting.name] = value;
-  }
+  const json own = with_numbered_handles(component, node_.settings, handle_values_);
   stage_ = std::make_unique<Instance>(component, host_->abi(), own);
   methods_ = known_methods<hone_stage>(stage_->component());
   sampler_ = std::make_unique<Sampler>(context.kernels, context.pool);

@@ -8,6 +8,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/run/progress.h"
+#include "core/stage/host_settings.h"
 #include "core/stage/objective_stage.h"
 #include "core/text/rows.h"
 
@@ -45,6 +46,7 @@ SampleSettings ObjectiveStage::sampling(uint32_t step) const {
   s.min_p = setting<float>("min_p");
   s.top_k = setting<uint32_t>("top_k");
   s.max_tokens = setting<uint32_t>("max_completion_length");
+  s.stop_strings = stop_texts(settings_.at("stop"), where_);
   if (tokenizer().eos() >= 0) s.stop_ids = {tokenizer().eos()};
   s.seed = context_.pipeline.seed;
   s.stage = number_;

@@ -4,25 +4,22 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <iomanip>
-#include <ostream>
 #include <set>
-#include <sstream>
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/plugin/settings.h"
-#include "core/reward/scorer.h"
 #include "core/stage/context.h"
-#include "core/stage/data.h"
+#include "core/stage/host_settings.h"
+#include "core/stage/loop_handles.h"
 #include "core/stage/models.h"
+#include "core/stage/plan_rows.h"
 #include "core/stage/planning_services.h"
-#include "core/text/rows.h"
+#include "core/stage/reward_trial.h"
 #include "hone/ext/objective.h"
 #include "hone/ext/optimizer.h"
-#include "hone/ext/reward.h"
 
 namespace hone {
 namespace fs = std::filesystem;
@@ -38,7 +35,8 @@ struct ModelSize {
 class Planner {
  public:
   Planner(const Pipeline &pipeline, const Registry &registry, Host &host, Script &script)
-      : pipeline_(pipeline), registry_(registry), host_(host), script_(script), services_(registry, pipeline, host) {}
+      : pipeline_(pipeline), registry_(registry), host_(host), script_(script), services_(registry, pipeline, host),
+        rows_(pipeline, script, [this](int stage, const Place &place) { must_be_earlier(stage, "the data", place); }) {}
 
   std::vector<StagePlan> check() {
     for (size_t i = 0; i < pipeline_.order.size(); ++i) {
@@ -48,7 +46,9 @@ class Planner {
       plans_.push_back(check_stage(index));
       finished_.push_back(index);
     }
-    open_rewards();
+    const auto told = try_rewards(pipeline_, registry_, script_, rewards_, to_try_);
+    for (size_t i = 0; i < plans_.size(); ++i)
+      if (const auto found = told.find(pipeline_.order[i]); found != told.end()) plans_[i].notes = found->second;
     return plans_;
   }
 
@@ -106,107 +106,6 @@ class Planner {
     return sizes_[index] = size;
   }
 
-  // Number of rows, 0 when only a run tells; adds what the rows are to text. columns: what every row must have.
-  uint64_t data(int index, const std::vector<std::string> &columns, std::string &text) {
-    const DataNode &node = pipeline_.data.at(index);
-    const auto say = [&](const std::string &part) { text += (text.empty() ? "" : " + ") + part; };
-    switch (node.source) {
-      case DataNode::stage_output:
-        must_be_earlier(node.stage, "the data", node.place);
-        say("from stage " + stage_label(pipeline_, node.stage));
-        return 0;
-      case DataNode::list: {
-        uint64_t all = 0;
-        bool known = true;
-        for (int part : node.parts) {
-          const uint64_t n = data(part, columns, text);
-          known = known && n > 0;
-          all += n;
-        }
-        return known ? all : 0;
-      }
-      case DataNode::file: {
-        std::vector<std::pair<size_t, json>> rows;
-        try {
-          rows = read_numbered_rows(node.path);
-        } catch (const Failure &failure) {
-          throw UsageError(node.place.text() + ": " + failure.what());
-        }
-        for (const auto &[line, row] : rows) {
-          const std::string where = node.path + ":" + std::to_string(line);
-          check_row(row, columns, where);
-          if (tokenizer_) check_encodes(row, columns, where);
-        }
-        say(node.path + " (" + std::to_string(rows.size()) + " rows)");
-        return rows.size();
-      }
-      case DataNode::mapped: return mapped(node, columns, text);
-      case DataNode::generated: break;
-    }
-    if (node.count > 0)  // the first row tells whether the function works at all
-      check_row(script_.call(node.function, json(1), {pipeline_.seed * 1000003 + node.seed, 1}), columns, node.place.text() + " row 1");
-    say(std::to_string(node.count) + " generated rows" + (node.label.empty() ? "" : " of " + node.label));
-    return node.count;
-  }
-
-  // The first row that the function keeps tells whether it works. Of a file only the first thousand rows are asked.
-  uint64_t mapped(const DataNode &node, const std::vector<std::string> &columns, std::string &text) {
-    const std::shared_ptr<const Tokenizer> tokenizer = std::move(tokenizer_);  // what it is for are the mapped rows
-    const uint64_t all = data(node.parts.at(0), {}, text), rest = all > node.skip ? all - node.skip : 0;
-    tokenizer_ = tokenizer;
-    const DataNode &source = pipeline_.data.at(node.parts.at(0));
-    if (all > 0 && rest == 0)
-      throw UsageError(node.place.text() + ": skip leaves out all " + std::to_string(all) + " rows of " + text);
-    if (source.source == DataNode::file) {
-      const auto rows = read_numbered_rows(source.path);
-      for (uint64_t i = node.skip; i < std::min<uint64_t>(rows.size(), node.skip + 1000); ++i) {
-        const std::string where = node.place.text() + " row " + std::to_string(i + 1) + " (" + source.path + ":" + std::to_string(rows[i].first) + ")";
-        const json row = script_.call(node.function, rows[i].second, {pipeline_.seed * 1000003 + node.seed, i + 1});
-        if (row.is_null()) continue;
-        check_row(row, columns, where);
-        if (tokenizer_) check_encodes(row, columns, where);
-        break;
-      }
-    }
-    text += ", mapped" + (node.label.empty() || node.label == "rows" ? "" : " to " + node.label);
-    return 0;  // how many the function keeps, only a run tells
-  }
-
-  static void check_row(const json &row, const std::vector<std::string> &columns, const std::string &where) {
-    if (!row.is_object()) throw UsageError(where + ": is not a table with named columns");
-    if (row.contains("text") && columns == std::vector<std::string>{"prompt", "response"}) return;
-    try {
-      for (const std::string &column : columns) column_text(row, column, where);
-    } catch (const Failure &failure) {
-      throw UsageError(failure.what());
-    }
-  }
-
-  void check_encodes(const json &row, const std::vector<std::string> &columns, const std::string &where) const {
-    try {
-      const DataRow data{row, "", where};
-      const uint32_t no_limit = UINT32_MAX;
-      if (columns.size() == 3) pair_to_train(*tokenizer_, data, 0, no_limit);
-      else if (columns.size() == 2) row_to_train(*tokenizer_, data, 0, no_limit);
-      else prompt_ids(*tokenizer_, data);
-    } catch (const Failure &failure) {
-      throw UsageError(failure.what());
-    }
-  }
-
-  uint64_t domains(const json &setting, const std::vector<std::string> &columns, std::string &text, std::vector<std::string> &names) {
-    if (const int one = handle_index(setting, "$data"); one >= 0) return data(one, columns, text);
-    uint64_t all = 0;
-    bool known = true;
-    for (const auto &[name, part] : setting.items()) {
-      const uint64_t n = domains(part, columns, text, names);
-      if (setting.is_object()) names.push_back(name);
-      known = known && n > 0;
-      all += n;
-    }
-    return known ? all : 0;
-  }
-
   void rewards(const json &setting, int stage, const std::vector<std::string> &domain_names) {
     if (setting.is_null()) return;
     if (handle_index(setting, "$reward") >= 0) {
@@ -222,35 +121,6 @@ class Planner {
           throw UsageError(where(stage) + ": rewards have the domain \"" + name + "\" but prompts do not (they have " + join(domain_names, ", ") + ")");
         rewards(list, stage, {});
       }
-    }
-  }
-
-  // Rewards are opened once in a worker, all together, when the stages have been looked at: a plugin may refuse its settings.
-  void open_rewards() const {
-    std::vector<RewardPart> parts;
-    for (int index : rewards_) {
-      const RewardNode &node = pipeline_.rewards[index];
-      bool ready = node.function.empty();  // a Lua function was checked with the script
-      for (const auto &[name, value] : node.settings.items()) ready = ready && handle_index(value, "$model") < 0;
-      if (!ready) continue;
-      RewardPart part;
-      part.label = node.place.text() + ": " + node.label;
-      for (const RewardPart &other : parts)
-        if (other.label == part.label) part.label += " (" + std::to_string(index) + ")";
-      part.component = registry_.require("reward", node.component);
-      part.settings = node.settings;
-      parts.push_back(std::move(part));
-    }
-    if (parts.empty()) return;
-    ScorerSettings settings;
-    settings.workers = 1;
-    settings.plugin_folders = registry_.folders_;
-    try {
-      const Scorer scorer(std::move(parts), settings);
-    } catch (const UsageError &) {
-      throw;
-    } catch (const Failure &failure) {
-      throw UsageError(failure.what());
     }
   }
 
@@ -276,13 +146,51 @@ class Planner {
     return plan;
   }
 
-  static bool given(const json &settings, const char *name) { return settings.contains(name) && !settings[name].is_null(); }
-
   // What an objective asks of the host, and how many numbers of state its optimizer keeps for each parameter.
   struct TrainingNeeds {
     uint32_t source = 0, n_states = 0;
     uint64_t columns = 0;
   };
+
+  void try_later(int stage, const json &rewards, const std::map<std::string, std::vector<SomeRow>> &rows) {
+    if (rewards.is_null()) return;
+    const json &settings = pipeline_.stages.at(stage).settings;
+    to_try_.push_back({stage, rewards, rows, settings.value("reward_deadline", 10.0), settings.value("max_unscored", 0.5)});
+  }
+
+  // What the script wrote and the stage never looks at: more often a misunderstanding than meant.
+  void refuse_ignored(int index, const StageNode &node, const ComponentInfo &component, const TrainingNeeds &training, StagePlan &plan) const {
+    std::vector<std::string> taken;
+    for (const Setting &setting : component.settings) taken.push_back(setting.name);
+    for (const Setting &setting : objective_settings(training.source, training.columns)) taken.push_back(setting.name);
+    for (const auto &[name, value] : node.settings.items())
+      if (std::find(taken.begin(), taken.end(), name) == taken.end()) plan.unused.push_back(name);
+    std::sort(taken.begin(), taken.end());
+    for (const std::string &name : node.written)
+      if (std::find(taken.begin(), taken.end(), name) == taken.end())
+        throw UsageError(where(index) + " trains on " + source_text(training.source) + ", so `" + name + "` means nothing to it; leave it out (it takes " +
+                         join(taken, ", ") + ")");
+    if (!given(node.settings, "rewards")) refuse_without_rewards(index, node);
+    if (node.settings.at("cache").get<bool>() &&
+        pipeline_.models.at(handle_index(node.settings.at("model"), "$model")).source != ModelNode::fresh)
+      throw UsageError(where(index) + ": `cache` is for a new model; leave it out here");
+  }
+  static const char *source_text(uint32_t source) {
+    switch (source) {
+      case HONE_ON_POLICY: return "rollouts of its own";
+      case HONE_TEACHER: return "a teacher's responses";
+      case HONE_PAIRS: return "pairs";
+      default: return "rows of data";
+    }
+  }
+  void refuse_without_rewards(int index, const StageNode &node) const {
+    for (const char *name : {"isolation", "reward_deadline", "max_unscored", "keep_reward"})
+      if (std::find(node.written.begin(), node.written.end(), name) != node.written.end())
+        throw UsageError(where(index) + ": `" + name + "` means nothing without `rewards`; leave it out");
+  }
+
+  static bool given(const json &settings, const char *name) { return settings.contains(name) && !settings[name].is_null(); }
+
   TrainingNeeds training_needs(int stage, const ComponentInfo &objective, const json &own, int optimizer) const {
     try {
       const Instance instance(objective, host_.abi(), own);
@@ -320,50 +228,71 @@ class Planner {
     if (given(node.settings, other)) throw UsageError(where(index) + ": takes `" + wanted + "`, not `" + other + "`");
     if (source == HONE_ON_POLICY && !given(node.settings, "rewards")) throw UsageError(where(index) + ": needs `rewards`");
     if (source == HONE_TEACHER && !given(node.settings, "teacher")) throw UsageError(where(index) + ": needs `teacher`, the model to learn from");
-    if (given(node.settings, "teacher")) model(handle_index(node.settings["teacher"], "$model"));
+    if ((training.columns & HONE_LOGP_TEACHER) && !given(node.settings, "teacher"))
+      throw UsageError(where(index) + ": needs `teacher`, whose log-probs its objective reads");
+    ModelSize teacher;
+    if (given(node.settings, "teacher")) teacher = model(handle_index(node.settings["teacher"], "$model"));
+    refuse_ignored(index, node, component, training, plan);
+    stop_texts(node.settings.at("stop"), where(index));
+    const bool reference = training.columns & (HONE_LOGP_REF | HONE_KL);
     const std::vector<std::string> columns = source == HONE_PAIRS  ? std::vector<std::string>{"prompt", "chosen", "rejected"}
                                              : source == HONE_ROWS ? std::vector<std::string>{"prompt", "response"}
                                                                    : std::vector<std::string>{"prompt"};
-    std::vector<std::string> names;
-    tokenizer_ = tokenizer_of(pipeline_, handle_index(node.settings.at("model"), "$model"));
-    const uint64_t rows = domains(node.settings[wanted], columns, plan.data, names);
-    if (tokenizer_->eos() < 0 && source != HONE_PAIRS)
+    const auto tokenizer = tokenizer_of(pipeline_, handle_index(node.settings.at("model"), "$model"));
+    const SeenRows seen = rows_.look(node.settings[wanted], columns, tokenizer.get());
+    plan.data = seen.text;
+    if (tokenizer->eos() < 0 && source != HONE_PAIRS)
       log_warning(where(index) + ": the model's vocabulary has no <eos>, so no response will ever end; add that word to `words`");
-    tokenizer_.reset();
-    rewards(node.settings.value("rewards", json()), index, names);
+    rewards(node.settings.value("rewards", json()), index, seen.domains);
+    try_later(index, node.settings.value("rewards", json()), seen.some);
     plan.source = source == HONE_ON_POLICY ? "rollouts" : source == HONE_PAIRS ? "pairs" : source == HONE_TEACHER ? "teacher" : "rows";
 
     const auto batch = node.settings.at("batch_size").get<double>();
+    const auto generations = node.settings.at("num_generations").get<double>();
+    const double one_pass = static_cast<double>(seen.rows) * (source == HONE_TEACHER ? generations : 1);  // of a teacher's: at most
     plan.steps = node.settings.at("steps").get<uint64_t>();
-    if (plan.steps == 0) plan.steps = static_cast<uint64_t>(std::ceil(static_cast<double>(rows) * node.settings.at("epochs").get<double>() / batch));
+    if (plan.steps == 0) plan.steps = static_cast<uint64_t>(std::ceil(one_pass * node.settings.at("epochs").get<double>() / batch));
     const double key_values = 4.0 * size.info.attention_layers * size.info.kv_heads * (size.info.key_size + size.info.value_size);
     plan.memory_bytes = training_bytes(size, training);
-    if (samples) {
-      const double length = node.settings.at("max_completion_length").get<double>();
-      const double generations = node.settings.at("num_generations").get<double>();
-      plan.memory_bytes += std::min(batch * generations, 512.0) * length * key_values;
-      // A rollout costs 2 flops a parameter and token, training 6; half the limit is a fair length
-      plan.flops = static_cast<double>(plan.steps) * batch * generations * length / 2 * 8 * static_cast<double>(size.info.active_parameters);
-    }
+    const auto most = node.settings.at("max_completion_length").get<double>();
+    if (samples) plan.memory_bytes += std::min(batch * generations, 512.0) * most * key_values;
+
+    // Work: 2 flops a parameter and token for a forward pass, 6 with the backward one; half the limit is a fair length.
+    const auto active = static_cast<double>(size.info.active_parameters), prompt = samples ? seen.mean_tokens : 0;
+    const double length = samples ? most / 2 : 0, tokens = samples ? prompt + length : seen.mean_tokens;  // of a row
+    const double row = tokens * (6 * node.settings.at("num_iterations").get<double>() + (reference ? 2 : 0) +
+                                 (node.settings.at("gradient_checkpointing").get<bool>() ? 2 : 0));
+    const double sampling = 2 * (prompt + generations * length);  // of a prompt, which is computed once
+    const auto steps = static_cast<double>(plan.steps);
+    if (tokens == 0) return;  // rows that no one has seen yet
+    plan.flops = steps * batch * row * active;
+    if (source == HONE_ON_POLICY) plan.flops = steps * batch * (sampling + generations * row) * active;
+    if (source == HONE_TEACHER && seen.rows == 0) plan.flops = 0;
+    if (source == HONE_TEACHER) plan.flops += static_cast<double>(seen.rows) * sampling * static_cast<double>(teacher.info.active_parameters);
   }
 
   void loop(int index, const StageNode &node, const ComponentInfo &component, StagePlan &plan) {
     plan.source = "loop";
-    json own = json::object();
+    std::vector<json> handles;
+    const json own = with_numbered_handles(component, node.settings, handles);
+    const auto trainers = services_.trainers_of(node, where(index), handles, [&] { const Instance instance(component, host_.abi(), own); });
+    SeenRows seen;  // of all its data
+    bool judges = false;
     for (const Setting &setting : component.settings) {
-      json value = node.settings.at(setting.name);
-      const bool by_number = setting.type == HONE_DATA_HANDLE || setting.type == HONE_REWARD_HANDLE || setting.type == HONE_FUNCTION_HANDLE;
-      own[setting.name] = by_number && !value.is_null() ? json{{"$handle", 0}} : value;
+      if (!given(node.settings, setting.name.c_str())) continue;
+      judges = judges || setting.type == HONE_REWARD_HANDLE;
+      if (setting.type != HONE_DATA_HANDLE) continue;
+      SeenRows one = rows_.look(node.settings[setting.name], {"prompt"}, nullptr);
+      seen.text += (seen.text.empty() ? "" : " + ") + one.text;
+      seen.domains.insert(seen.domains.end(), one.domains.begin(), one.domains.end());
+      for (auto &[domain, rows] : one.some) seen.some[domain].insert(seen.some[domain].end(), rows.begin(), rows.end());
     }
-    const auto trainers = services_.trainers_of(node, where(index), [&] { const Instance instance(component, host_.abi(), own); });
-    std::vector<std::string> names;
-    for (const Setting &setting : component.settings)
-      if (setting.type == HONE_DATA_HANDLE && given(node.settings, setting.name.c_str()))
-        domains(node.settings[setting.name], {"prompt"}, plan.data, names);
+    plan.data = seen.text;
+    if (!judges) refuse_without_rewards(index, node);
     for (const Setting &setting : component.settings) {
       if (!given(node.settings, setting.name.c_str())) continue;
       const json &value = node.settings[setting.name];
-      if (setting.type == HONE_REWARD_HANDLE) rewards(value, index, names);
+      if (setting.type == HONE_REWARD_HANDLE) rewards(value, index, seen.domains), try_later(index, value, seen.some);
       if (setting.type == HONE_MODEL_HANDLE) plan_model(handle_index(value, "$model"), trainers, plan);
       if (setting.type == HONE_LIST || setting.type == HONE_TABLE)
         for (const auto &[name, element] : value.items())
@@ -391,54 +320,18 @@ class Planner {
   Script &script_;
   PlanningServices services_;
   std::map<int, ModelSize> sizes_;
-  std::shared_ptr<const Tokenizer> tokenizer_;  // of the stage whose rows are looked at; null: rows are not encoded
+  RowCheck rows_;
   std::vector<StagePlan> plans_;
   std::vector<int> finished_;
   std::set<int> rewards_;  // used by a stage
+  std::vector<RewardsToTry> to_try_;
 };
-
-std::string count_text(double n) {
-  std::ostringstream out;
-  out << std::setprecision(3);
-  if (n >= 1e9) out << n / 1e9 << " B";
-  else if (n >= 1e6) out << n / 1e6 << " M";
-  else if (n >= 1e3) out << n / 1e3 << " k";
-  else out << n;
-  return out.str();
-}
 
 }  // namespace
 
 std::vector<StagePlan> check_plan(const Pipeline &pipeline, const Registry &registry, Host &host, Script &script) {
   if (pipeline.order.empty()) throw UsageError(pipeline.name + ".lua: the pipeline has no stage; return hone.pipeline { stage, ... }");
   return Planner(pipeline, registry, host, script).check();
-}
-
-void print_plan(const Pipeline &pipeline, const std::vector<StagePlan> &plans, std::ostream &out) {
-  out << pipeline.name << ": " << plans.size() << " stages, seed " << pipeline.seed << "\n";
-  if (!pipeline.options.empty()) out << "\noptions\n";
-  for (const Option &option : pipeline.options) out << "  " << option.name << " = " << option.value.dump() << "   # " << option.help << " (from " << option.from << ")\n";
-  double flops = 0;
-  bool all_known = true;
-  out << "\nstages\n";
-  for (const StagePlan &plan : plans) {
-    out << "  " << plan.name << " (" << plan.component << ", " << plan.source << ")\n";
-    out << "      model     " << count_text(static_cast<double>(plan.parameters)) << " parameters, " << count_text(static_cast<double>(plan.active_parameters)) << " active\n";
-    if (!plan.trains.empty()) out << "      trains    " << plan.trains << "\n";
-    if (!plan.data.empty()) out << "      data      " << plan.data << "\n";
-    if (plan.source != "loop") out << "      steps     " << (plan.steps ? std::to_string(plan.steps) : "as many as the data of an earlier stage needs") << "\n";
-    if (plan.memory_bytes > 0) out << "      memory    " << human_bytes(static_cast<uint64_t>(plan.memory_bytes)) << " for weights, gradients, optimizer and cache\n";
-    if (plan.flops > 0) out << "      work      about " << count_text(plan.flops / 1e9) << " GFLOP\n";
-    else all_known = false;
-    flops += plan.flops;
-  }
-  out << "\nsettings\n";
-  for (int index : pipeline.order) {
-    const StageNode &stage = pipeline.stages[index];
-    out << "  " << stage_folder_name(pipeline, index) << "  (" << stage.place.text() << ")\n";
-    for (const auto &[name, value] : stage.settings.items()) out << "      " << name << " = " << value.dump() << "\n";
-  }
-  out << "\nrollout work in all: about " << count_text(flops / 1e9) << " GFLOP" << (all_known ? "" : " (stages over rows not counted)") << "\n";
 }
 
 }  // namespace hone

@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <iosfwd>
+#include <string>
+#include <vector>
 
 #include "core/model/model.h"
 #include "core/script/script.h"
@@ -18,11 +20,14 @@ struct StagePlan {
   uint64_t parameters = 0, active_parameters = 0;
   double memory_bytes = 0;               // weights, gradient slots, optimizer state, cache
   double flops = 0;                      // 0: unknown
+  std::vector<std::string> notes;        // what is no error, but worth knowing: a reward that has no score for anything yet
+  std::vector<std::string> unused;       // the host's settings that this stage does not look at
 };
 
-// Creates every model, stage, optimizer and reward plugin from its settings, looks into every data file, and checks what each
-// stage needs. Throws UsageError or Failure with the script's file and line; nothing is written and nothing trains. The host
-// is good for nothing else afterwards: it was offered services that are gone (planning_services.h).
+// Creates every model, stage, optimizer and reward plugin from its settings, looks into every data file, checks what each
+// stage needs, and lets rewards judge made-up responses (reward_trial.h). Throws UsageError or Failure with the script's file
+// and line; nothing is written and nothing trains. The host is good for nothing else afterwards: it was offered services that
+// are gone (planning_services.h).
 std::vector<StagePlan> check_plan(const Pipeline &, const Registry &, Host &, Script &);
 
 void print_plan(const Pipeline &, const std::vector<StagePlan> &, std::ostream &);

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "core/base/failure.h"
+#include "core/stage/loop_handles.h"
 #include "hone/draft/stage.h"
 
 namespace hone {
@@ -30,7 +31,22 @@ PlanningServices::PlanningServices(const Registry &registry, const Pipeline &pip
   s.trainer = trainer;
   s.train_step = [](void *, int64_t, const hone_table *, hone_table *, hone_error *err) { return refused(err); };
   s.restart = [](void *, int64_t, hone_error *err) { return refused(err); };
+  s.labels = labels;
   host.offer(HONE_HOST_STAGE, &services_);
+}
+
+int32_t PlanningServices::labels(void *ctx, int64_t rewards, hone_table *out, hone_error *err) {
+  auto &self = *static_cast<PlanningServices *>(ctx);
+  if (!self.node_) return refused(err);
+  try {
+    self.labels_ = reward_labels(self.pipeline_, self.handles_->at(static_cast<size_t>(rewards)));
+    *out = self.labels_.abi();
+    return HONE_OK;
+  } catch (const std::exception &error) {
+    err->code = HONE_INVALID;
+    std::snprintf(err->text, sizeof err->text, "%s", error.what());
+    return HONE_INVALID;
+  }
 }
 
 int32_t PlanningServices::trainer(void *ctx, int64_t model, hone_str objective, hone_str settings, int64_t optimizer, const hone_training *how,
@@ -50,8 +66,10 @@ int32_t PlanningServices::trainer(void *ctx, int64_t model, hone_str objective, 
   }
 }
 
-std::vector<TrainerRequest> PlanningServices::trainers_of(const StageNode &node, const std::string &where, const std::function<void()> &create) {
+std::vector<TrainerRequest> PlanningServices::trainers_of(const StageNode &node, const std::string &where,
+                                                          const std::vector<nlohmann::json> &handles, const std::function<void()> &create) {
   node_ = &node;
+  handles_ = &handles;
   where_ = where;
   asked_.clear();
   wrong_ = nullptr;

@@ -92,15 +92,18 @@ WorkerServices::LuaFunction lua_function(const std::string &script, const std::s
     open = Script::load(script, registry, host_settings(), how);
   }
   return [open = open, function](const json &row, uint64_t key) -> double {
-    const json answer = open->call(function, row, {open->pipeline().seed, key});
-    if (answer.is_boolean()) return answer.get<bool>() ? 1 : 0;
-    if (answer.is_number()) return answer.get<double>();
-    if (answer.is_null()) return std::numeric_limits<double>::quiet_NaN();
-    throw Failure("the function answered " + answer.dump() + "; a reward is a number, a boolean, or nil for no score");
+    return lua_score(open->call(function, row, {open->pipeline().seed, key}));
   };
 }
 
 }  // namespace
+
+double lua_score(const json &answer) {
+  if (answer.is_boolean()) return answer.get<bool>() ? 1 : 0;
+  if (answer.is_number()) return answer.get<double>();
+  if (answer.is_null()) return std::numeric_limits<double>::quiet_NaN();
+  throw Failure("the function answered " + answer.dump() + "; a reward is a number, a boolean, or nil for no score");
+}
 
 WorkerServices worker_services() {
   WorkerServices services;

@@ -7,4 +7,7 @@ namespace hone {
 
 WorkerServices worker_services();
 
+// The score that a script's function answered with; NaN for nil: no score. Failure for what is neither number nor boolean.
+double lua_score(const nlohmann::json &answer);
+
 }  // namespace hone

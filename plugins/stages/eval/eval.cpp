@@ -129,6 +129,7 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
     if (answer_open.empty() != answer_close.empty())
       throw hone::Error("give both answer_open and answer_close, or leave both empty");
     tags_ = {open, close, answer_open, answer_close};
+    sampling(0);
     if (model) models_.push_back(model);
     const Json handles = Json::parse(models.text);
     for (const Json &handle : handles.as_list()) {
@@ -138,6 +139,8 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
       models_.push_back(hone::ModelHandle{index.as_integer()});
     }
     if (models_.empty()) throw hone::Error("there is no model to measure; give model = ... or models = {...}");
+    if (compare && models_.size() < 2) throw hone::Error("compare = true compares models with the first, but there is only one");
+    for (const auto &[domain, labels] : host_.labels(rewards)) accuracy_label(labels, domain);
   }
 
   bool step() override {
@@ -193,14 +196,14 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
       throw hone::Error("the questions have changed since the stage was saved; start a new run");
   }
 
-  // The name of the column that counts as accuracy. The set of rewards decides, not which of them gave a number: no
-  // score is never replaced by another reward's.
-  const std::string &accuracy_column(const std::map<std::string, std::vector<double>> &parts,
-                                     const std::string &domain) const {
-    if (const auto found = parts.find(metric); found != parts.end()) return found->first;
-    if (parts.size() == 1) return parts.begin()->first;
+  // The label of the reward that counts as accuracy. The set of rewards decides, not which of them gave a number: no score
+  // is never replaced by another reward's.
+  const std::string &accuracy_label(const std::vector<std::string> &labels, const std::string &domain) const {
+    const auto found = std::find(labels.begin(), labels.end(), metric);
+    if (found != labels.end()) return *found;
+    if (labels.size() == 1) return labels[0];
     std::string names;
-    for (const auto &[name, values] : parts) names += (names.empty() ? "" : ", ") + name;
+    for (const std::string &label : labels) names += (names.empty() ? "" : ", ") + label;
     throw hone::Error("no reward" + (domain.empty() ? std::string() : " of domain \"" + domain + "\"") +
                       " is labelled \"" + metric + "\" (there are: " + names + "); give one of them label = \"" +
                       metric + "\", or set metric");
@@ -213,7 +216,9 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
     const std::string &domain = out.domain[0];  // of all of them
     if (parts.empty())
       throw hone::Error("no reward judges" + (domain.empty() ? " the responses" : " domain \"" + domain + "\""));
-    const std::string &accuracy = accuracy_column(parts, domain);
+    std::vector<std::string> labels;
+    for (const auto &[label, values] : parts) labels.push_back(label);
+    const std::string &accuracy = accuracy_label(labels, domain);
 
     Tally &tally = tallies_[domain];
     for (size_t first = 0; first < out.size(); first += num_generations)

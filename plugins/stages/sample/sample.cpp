@@ -59,6 +59,7 @@ class Sample final : public hone::Stage, public hone::SamplingSettings {
     host_ = hone::StageHost(services);
     metrics_ = hone::Metrics(services);
     log_ = hone::Log(services);
+    sampling(0);
     if (mode != "all" && !rewards) throw hone::Error("mode \"" + mode + "\" needs rewards to compare responses by");
     if (mode == "pairs" && num_generations < 2) throw hone::Error("mode \"pairs\" needs num_generations of at least 2");
   }

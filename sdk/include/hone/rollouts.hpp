@@ -17,9 +17,18 @@ namespace hone HONE_HIDDEN {
 struct SamplingSettings {
   uint32_t num_generations = 4, max_completion_length = 256, batch_size = 64, top_k = 0;
   float temperature = 1, top_p = 1, min_p = 0;
+  JsonList stop;
 
+  // Error when `stop` holds anything but texts: call it in start(), too, so that `hone plan` finds that.
   Sampling sampling(uint32_t step) const {
-    return {num_generations, max_completion_length, top_k, temperature, top_p, min_p, step};
+    std::vector<std::string> texts;
+    const Json list = Json::parse(stop.text);
+    for (const Json &text : list.as_list()) {
+      if (text.type() != Json::string || text.as_string().empty())
+        throw Error("stop must be a list of texts, none of them empty, but it holds " + text.text());
+      texts.emplace_back(text.as_string());
+    }
+    return {num_generations, max_completion_length, top_k, temperature, top_p, min_p, step, std::move(texts)};
   }
 };
 
@@ -34,6 +43,7 @@ constexpr auto sampling_params() {
             {.min = 0, .max = 1}),
       param("top_k", &S::top_k, "sample only from this many likeliest tokens; 0: all"),
       param("max_completion_length", &S::max_completion_length, "tokens of a response at most", {.min = 1, .max = 1e6}),
+      param("stop", &S::stop, "texts: a response ends with the token that completes one of them, which stays in it"),
       param("batch_size", &S::batch_size, "prompts in one step", {.min = 1, .max = 1e6}));
 }
 

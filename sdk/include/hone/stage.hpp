@@ -166,6 +166,7 @@ struct Sampling {
   uint32_t num_generations = 1, max_completion_length = 256, top_k = 0;
   float temperature = 1, top_p = 1, min_p = 0;
   uint32_t step = 0;  // random numbers are keyed by (seed, stage, step, row, token)
+  std::vector<std::string> stop = {};  // a response ends with the token that completes one of these
 };
 
 // A copy of a model that the stage trains: a model wherever one is asked for.
@@ -185,7 +186,10 @@ class StageHost {
 
   TableView data(DataHandle data) const { return ask(host_.data, data.index); }
   TableView rollout(ModelHandle model, const TableView &prompts, const Sampling &s) const {
-    const hone_sampling raw{sizeof raw, s.num_generations, s.max_completion_length, s.top_k, s.temperature, s.top_p, s.min_p, s.step};
+    std::vector<hone_str> stop;
+    for (const std::string &text : s.stop) stop.push_back(detail::str(text));
+    const hone_sampling raw{sizeof raw, s.num_generations, s.max_completion_length, s.top_k, s.temperature, s.top_p, s.min_p, s.step,
+                            stop.data(), static_cast<uint32_t>(stop.size()), 0};
     return ask(host_.rollout, model.index, &prompts.raw(), &raw);
   }
   TableView score(RewardHandle rewards, const TableView &rows, uint32_t step) const {
@@ -227,6 +231,15 @@ class StageHost {
     hone_error err{};
     detail::check(host_.call(host_.ctx, function.index, &rows.raw(), keep.data(), &err), err);
     return std::vector<bool>(keep.begin(), keep.end() - 1);
+  }
+  // By domain ("" when they are for every domain). In start(), too. Empty when the host is too old to tell.
+  std::map<std::string, std::vector<std::string>> labels(RewardHandle rewards) const {
+    std::map<std::string, std::vector<std::string>> out;
+    if (!host_.labels) return out;
+    const TableView table = ask(host_.labels, rewards.index);
+    for (uint64_t row = 0; row < table.rows(); ++row)
+      out[std::string(table.text("domain", row))].emplace_back(table.text("label", row));
+    return out;
   }
   void emit(const TableView &rows) const {
     hone_error err{};

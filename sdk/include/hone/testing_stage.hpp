@@ -23,6 +23,7 @@ class StageHost {
   std::function<std::string(int64_t model, std::string_view prompt, uint32_t i)> respond;   // i: of the responses to this prompt
   std::function<bool(std::string_view response)> cut_off;                                   // whether it is truncated; null: never
   std::function<double(std::string_view prompt, std::string_view response)> judge;          // of every reward; NaN: no score
+  std::map<std::string, std::vector<std::string>> reward_labels = {{"", {"reward"}}};       // of every reward handle, by domain
   std::function<bool(const TableView &rows, uint64_t row)> keep;                            // of every function
   std::function<void(int64_t trained, const TableView &rows)> learn;                        // sees each train_step
 
@@ -40,7 +41,7 @@ class StageHost {
   uint32_t rollouts = 0;
 
   StageHost() {
-    host_ = {sizeof host_, this, data, rollout, score, call, emit, result, model_name, progress, logprobs, trainer, train_step, restart};
+    host_ = {sizeof host_, this, data, rollout, score, call, emit, result, model_name, progress, logprobs, trainer, train_step, restart, labels};
     metrics_ = {sizeof metrics_, this, [](void *ctx, hone_str name, double value) { self(ctx).metrics[std::string(detail::view(name))] = value; }};
     random_ = {sizeof random_, this, random};
   }
@@ -115,6 +116,16 @@ class StageHost {
       Table table;
       table.append(TableView(*one_row), 0);
       self(ctx).results.emplace_back(std::string(detail::view(name)), std::move(table));
+    });
+  }
+  static int32_t labels(void *ctx, int64_t, hone_table *out, hone_error *err) {
+    return detail::guard(err, [&] {
+      std::vector<std::string> label, domain;
+      for (const auto &[of, names] : self(ctx).reward_labels)
+        for (const std::string &name : names) label.push_back(name), domain.push_back(of);
+      Table table;
+      table.texts("label", label).texts("domain", domain);
+      *out = self(ctx).give("labels", std::move(table));
     });
   }
   static hone_str model_name(void *, int64_t) { return detail::str("model"); }

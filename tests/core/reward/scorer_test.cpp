@@ -78,14 +78,16 @@ void expect_only_these_lost(const PartScores &scores, const std::vector<ScoreRow
   }
 }
 
-struct Case { const char *what, *why; };
+struct Case { const char *what, *why; bool refused = true; };  // refused: not merely without a score
 class Misbehaving : public testing::TestWithParam<Case> {};
 
 TEST_P(Misbehaving, CostsOnlyItsRow) {
   const std::set<size_t> bad = {0, 41, 199};
   const auto rows = rows_of(200, bad);
   Scorer scorer({trouble(GetParam().what)}, settings());
-  expect_only_these_lost(scorer.score(rows).at(0), rows, bad, GetParam().why);
+  const PartScores scores = scorer.score(rows).at(0);
+  expect_only_these_lost(scores, rows, bad, GetParam().why);
+  for (size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(scores.refused[i], bad.count(i) && GetParam().refused) << i;
   // And the next call is served as if nothing had been.
   const auto good = rows_of(30, {});
   expect_only_these_lost(scorer.score(good).at(0), good, {}, "");
@@ -93,12 +95,26 @@ TEST_P(Misbehaving, CostsOnlyItsRow) {
 
 INSTANTIATE_TEST_SUITE_P(Reward, Misbehaving,
                          testing::Values(Case{"segfault", "signal 11"}, Case{"abort", "signal 6"}, Case{"exit", "exit status"},
-                                         Case{"throw_out", "exception"}, Case{"nan", "no score and no reason"}, Case{"inf", "inf"},
+                                         Case{"throw_out", "exception"}, Case{"nan", "no score and no reason", false}, Case{"inf", "inf", false},
                                          Case{"fail_call", "the whole call failed"}, Case{"fail_silently", "code 77"},
                                          Case{"overflow", "outside the buffers"}, Case{"underflow", "outside the buffers"},
-                                         Case{"why_overflow", "outside the buffers"}, Case{"why_unterminated", "\xEF\xBF\xBD"},
+                                         Case{"why_overflow", "outside the buffers"}, Case{"why_unterminated", "\xEF\xBF\xBD", false},
                                          Case{"fork_stay", "signal 9"}, Case{"close_all", "exit status"}, Case{"garbage", "cannot be read"}),
                          [](const auto &info) { return std::string(info.param.what); });
+
+TEST(Scorer, AsksOnlyThePartThatIsWanted) {
+  const auto rows = rows_of(20, {3});
+  for (bool in_process : {false, true}) {
+    ScorerSettings how = settings(1);
+    how.in_process = in_process;
+    Scorer scorer({trouble(in_process ? "nan" : "abort", "first"), trouble("none", "second")}, how);
+    const std::vector<PartScores> scores = scorer.score(rows, 1);
+    ASSERT_EQ(scores.size(), 2u);
+    expect_only_these_lost(scores[1], rows, {}, "");
+    for (size_t i = 0; i < rows.size(); ++i) EXPECT_TRUE(std::isnan(scores[0].score[i]) && scores[0].why[i].empty());
+    EXPECT_EQ(scorer.restarts(), 0u);
+  }
+}
 
 TEST(Scorer, AHangCostsItsRowAndIsKilledAtTheDeadline) {
   for (const char *what : {"hang", "stop_self"}) {

@@ -32,12 +32,13 @@ class FakeHost {
   std::function<std::map<std::string, double>(const std::string &prompt, const std::string &response)>
       judge;  // "reward" is their sum
   std::function<bool(const json &)> keep;
+  std::map<std::string, std::vector<std::string>> labels;  // of the rewards, by domain; empty: nothing is told
   std::vector<json> emitted, results;
   int rollouts = 0;
 
   FakeHost() : pool_(1), host_(pool_, 1) {
     services_ = {sizeof services_, this, data, rollout, score, call, emit, result, model_name, progress, nullptr,
-                 nullptr, nullptr, nullptr};
+                 nullptr, nullptr, nullptr, labels_of};
     host_.offer(HONE_HOST_STAGE, &services_);
   }
   const Host &host() const { return host_; }
@@ -47,6 +48,14 @@ class FakeHost {
   int32_t give(const char *service, OwnedTable table, hone_table *out) {
     *out = (given_[service] = std::move(table)).abi();
     return HONE_OK;
+  }
+  static int32_t labels_of(void *ctx, int64_t, hone_table *out, hone_error *) {
+    std::vector<std::string> label, domain;
+    for (const auto &[of, names] : self(ctx).labels)
+      for (const std::string &name : names) label.push_back(name), domain.push_back(of);
+    OwnedTable table(label.size());
+    table.texts("label", label), table.texts("domain", domain);
+    return self(ctx).give("labels", std::move(table), out);
   }
   static int32_t data(void *ctx, int64_t, hone_table *out, hone_error *) {
     FakeHost &host = self(ctx);

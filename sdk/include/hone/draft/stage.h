@@ -41,6 +41,8 @@ typedef struct hone_sampling {
   uint32_t max_completion_length, top_k;   // top_k 0: all
   float temperature, top_p, min_p;         // temperature 0: greedy; top_p 1 and min_p 0: off
   uint32_t step;                           // random numbers are keyed by (seed, stage, this step, row, token)
+  const hone_str *stop;                    // [n_stop] a response ends with the token that completes one of these texts
+  uint32_t n_stop, reserved;
 } hone_sampling;
 
 // How trainer() trains, beside the settings of its objective. 0 stands for the usual value.
@@ -103,6 +105,10 @@ typedef struct hone_stage_host {
   int32_t (*train_step)(void *ctx, int64_t trained, const hone_table *rows, hone_table *out, hone_error *err);
   // The model and its optimizer are as they began: the next train_step() is the first. [main]
   int32_t (*restart)(void *ctx, int64_t trained, hone_error *err);
+
+  // The labels of a reward handle's rewards: a row for each, "label" and "domain" (TEXT; empty: of every domain). Works while
+  // the stage is created, too, so that one which needs a certain label can refuse before anything runs. [main]
+  int32_t (*labels)(void *ctx, int64_t rewards, hone_table *out, hone_error *err);
 } hone_stage_host;
 
 typedef struct hone_stage {

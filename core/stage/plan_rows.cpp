@@ -1,0 +1,168 @@
+// plan_rows.cpp -- see plan_rows.h.
+#include "core/stage/plan_rows.h"
+
+#include <algorithm>
+
+#include "core/base/failure.h"
+#include "core/stage/context.h"
+#include "core/stage/data.h"
+#include "core/stage/models.h"
+#include "core/text/rows.h"
+
+namespace hone {
+using nlohmann::json;
+
+namespace {
+
+constexpr uint64_t kSome = 16;            // rows that a function is asked for, and that are kept
+constexpr uint64_t kMostAsked = 1000;     // rows that a mapping function may leave out before it has kept kSome
+constexpr uint64_t kMostGenerated = 64;   // likewise, when they are made first
+
+// Place k of kSome among n, evenly from the first to the last.
+uint64_t spread(uint64_t k, uint64_t n) { return n <= kSome ? k : k * (n - 1) / (kSome - 1); }
+
+void check_columns(const json &row, const std::vector<std::string> &columns, const std::string &where) {
+  if (!row.is_object()) throw UsageError(where + ": is not a table with named columns");
+  if (row.contains("text") && columns == std::vector<std::string>{"prompt", "response"}) return;
+  try {
+    for (const std::string &column : columns) column_text(row, column, where);
+  } catch (const Failure &failure) {
+    throw UsageError(failure.what());
+  }
+}
+
+uint64_t count_tokens(const Tokenizer &tokenizer, const json &row, size_t columns, const std::string &where) {
+  try {
+    const DataRow data{row, "", where};
+    const uint32_t no_limit = UINT32_MAX;
+    if (columns == 2) return row_to_train(tokenizer, data, 0, no_limit).ids.size();
+    if (columns != 3) return prompt_ids(tokenizer, data).size();
+    const auto [chosen, rejected] = pair_to_train(tokenizer, data, 0, no_limit);
+    return chosen.ids.size() + rejected.ids.size();
+  } catch (const Failure &failure) {
+    throw UsageError(failure.what());
+  }
+}
+
+}  // namespace
+
+RowCheck::RowCheck(const Pipeline &pipeline, Script &script, MustBeEarlier must_be_earlier)
+    : pipeline_(pipeline), script_(script), must_be_earlier_(std::move(must_be_earlier)) {}
+
+SeenRows RowCheck::look(const json &setting, const std::vector<std::string> &columns, const Tokenizer *tokenizer) {
+  tokenizer_ = tokenizer;
+  columns_ = columns;
+  seen_ = {};
+  encoded_ = tokens_ = 0;
+  seen_.rows = look_at(setting, "");
+  if (encoded_ > 0) seen_.mean_tokens = static_cast<double>(tokens_) / static_cast<double>(encoded_);
+  return std::move(seen_);
+}
+
+void RowCheck::say(const std::string &part) { seen_.text += (seen_.text.empty() ? "" : " + ") + part; }
+
+void RowCheck::take(const json &row, const std::string &where, const std::string &domain, bool keep) {
+  if (only_a_source_) return;
+  check_columns(row, columns_, where);
+  if (tokenizer_) {
+    tokens_ += count_tokens(*tokenizer_, row, columns_.size(), where);
+    ++encoded_;
+  }
+  std::vector<SomeRow> &some = seen_.some[domain];
+  if (keep && some.size() < kSome) some.push_back({row, where});
+}
+
+json RowCheck::made(const DataNode &node, const json &argument, uint64_t row) {
+  return script_.call(node.function, argument, {pipeline_.seed * 1000003 + node.seed, row});
+}
+
+uint64_t RowCheck::look_at(const json &setting, const std::string &domain) {
+  if (const int one = handle_index(setting, "$data"); one >= 0) return data(one, domain);
+  uint64_t all = 0;
+  bool known = true;
+  for (const auto &[name, part] : setting.items()) {
+    if (setting.is_object()) seen_.domains.push_back(name);
+    const uint64_t n = look_at(part, setting.is_object() ? name : domain);
+    known = known && n > 0;
+    all += n;
+  }
+  return known ? all : 0;
+}
+
+uint64_t RowCheck::data(int index, const std::string &domain) {
+  const DataNode &node = pipeline_.data.at(index);
+  switch (node.source) {
+    case DataNode::stage_output:
+      must_be_earlier_(node.stage, node.place);
+      say("from stage " + stage_label(pipeline_, node.stage));
+      return 0;
+    case DataNode::list: {
+      uint64_t all = 0;
+      bool known = true;
+      for (int part : node.parts) {
+        const uint64_t n = data(part, domain);
+        known = known && n > 0;
+        all += n;
+      }
+      return known ? all : 0;
+    }
+    case DataNode::file: {
+      std::vector<std::pair<size_t, json>> rows;
+      try {
+        rows = read_numbered_rows(node.path);
+      } catch (const Failure &failure) {
+        throw UsageError(node.place.text() + ": " + failure.what());
+      }
+      uint64_t kept = 0;
+      for (size_t i = 0; i < rows.size(); ++i) {
+        const bool keep = kept < kSome && i == spread(kept, rows.size());
+        take(rows[i].second, node.path + ":" + std::to_string(rows[i].first), domain, keep);
+        kept += keep;
+      }
+      say(node.path + " (" + std::to_string(rows.size()) + " rows)");
+      return rows.size();
+    }
+    case DataNode::mapped: return mapped(node, domain);
+    case DataNode::generated: break;
+  }
+  for (uint64_t k = 0; k < std::min(kSome, node.count) && !only_a_source_; ++k) {
+    const uint64_t row = spread(k, node.count) + 1;
+    take(made(node, json(row), row), node.place.text() + " row " + std::to_string(row), domain, true);
+  }
+  say(std::to_string(node.count) + " generated rows" + (node.label.empty() ? "" : " of " + node.label));
+  return node.count;
+}
+
+// Rows that the function keeps tell whether it works; of a source that no file and no function makes there are none yet.
+uint64_t RowCheck::mapped(const DataNode &node, const std::string &domain) {
+  const bool outer = std::exchange(only_a_source_, true);
+  const size_t said = seen_.text.size();
+  const uint64_t all = data(node.parts.at(0), domain);
+  only_a_source_ = outer;
+  if (all > 0 && all <= node.skip)
+    throw UsageError(node.place.text() + ": skip leaves out all " + std::to_string(all) + " rows of " +
+                     seen_.text.substr(said > 0 ? said + 3 : 0));
+  const DataNode &source = pipeline_.data.at(node.parts.at(0));
+  const uint64_t end = node.take ? std::min(all, node.skip + node.take) : all;
+  uint64_t kept = 0;
+  const auto map = [&](const json &from, uint64_t i, const std::string &where) {
+    const json row = made(node, from, i + 1);
+    if (row.is_null()) return;
+    take(row, node.place.text() + " row " + std::to_string(i + 1) + " (" + where + ")", domain, true);
+    ++kept;
+  };
+  if (only_a_source_) {
+    // Rows of rows: the outer function would have to be asked with them; only a run does that.
+  } else if (source.source == DataNode::file) {
+    const auto rows = read_numbered_rows(source.path);
+    for (uint64_t i = node.skip; i < std::min(end, node.skip + kMostAsked) && kept < kSome; ++i)
+      map(rows[i].second, i, source.path + ":" + std::to_string(rows[i].first));
+  } else if (source.source == DataNode::generated) {
+    for (uint64_t i = node.skip; i < std::min(end, node.skip + kMostGenerated) && kept < kSome; ++i)
+      map(made(source, json(i + 1), i + 1), i, source.place.text() + " row " + std::to_string(i + 1));
+  }
+  seen_.text += ", mapped" + (node.label.empty() || node.label == "rows" ? "" : " to " + node.label);
+  return 0;  // how many the function keeps, only a run tells
+}
+
+}  // namespace hone

@@ -1,0 +1,135 @@
+// plan_test.cpp -- what `hone plan` finds before anything trains: rewards that cannot work, settings without a meaning, and
+// what it says of the rest.
+#include "tests/pipeline/program.h"
+
+namespace hone_pipeline {
+namespace {
+
+class Plan : public Program {
+ protected:
+  void SetUp() override {
+    Program::SetUp();
+    spit(folder / "prompts.jsonl", "{\"prompt\": \"1 2\", \"answer\": \"3\"}\n{\"prompt\": \"2 2\", \"answer\": \"4\"}\n");
+    spit(folder / "rows.jsonl", "{\"prompt\": \"1 2\", \"response\": \"3\"}\n{\"prompt\": \"2 2 2\", \"response\": \"3 4\"}\n");
+  }
+  // A script of one stage over a new model; `rest` is beside `model` and `optimizer` and begins on line 5.
+  std::string one(const std::string &stage, const std::string &rest) {
+    return script("local hone = require \"hone\"\n"
+                  "local m = hone.model \"llama\" { words = { \"<bos>\", \"<eos>\", \"1\", \"2\", \"3\", \"4\" }, hidden_size = 16,\n"
+                  "  intermediate_size = 16, num_hidden_layers = 1, num_attention_heads = 2, max_position_embeddings = 32 }\n"
+                  "return hone.pipeline { hone.stage \"" + stage + "\" { model = m, optimizer = hone.optimizer \"sgd\" { learning_rate = 0.5 },\n" +
+                  rest + " } }\n");
+  }
+  // A stage of grpo with this list of rewards.
+  std::string with_rewards(const std::string &rewards, const std::string &more = "") {
+    return one("grpo", "  prompts = \"prompts.jsonl\", steps = 2, num_generations = 2, batch_size = 2, max_completion_length = 4" + more +
+                           ",\n  rewards = { " + rewards + " }");
+  }
+  void expect_refused(const std::string &path, const std::vector<std::string> &words) {
+    for (const char *verb : {"plan", "run"}) {
+      std::vector<std::string> line = {verb, path};
+      if (line[0] == "run") line.insert(line.end(), {"--out", (folder / "run").string()});
+      const Ended ended = hone(line);
+      EXPECT_EQ(ended.code, 2) << ended.out << ended.err;
+      for (const std::string &word : words) EXPECT_NE(ended.err.find(word), std::string::npos) << "no \"" << word << "\" in: " << ended.err;
+      EXPECT_EQ(std::count(ended.err.begin(), ended.err.end(), '\n'), 1) << ended.err;
+      EXPECT_FALSE(fs::exists(folder / "run"));
+    }
+  }
+  // What plan prints of a script that it accepts.
+  std::string accepted(const std::string &path) {
+    const Ended ended = hone({"plan", path});
+    EXPECT_EQ(ended.code, 0) << ended.err;
+    return ended.out;
+  }
+};
+
+TEST_F(Plan, FindsAFunctionThatRaisesForEveryResponse) {
+  expect_refused(with_rewards("function(row) return #row.anser end"), {"script.lua:6: reward function_1", "prompts.jsonl:1", "anser"});
+  expect_refused(with_rewards("function(row) return {} end"), {"script.lua:6: reward function_1", "a reward is a number"});
+}
+
+TEST_F(Plan, FindsAColumnThatARewardNeedsInEveryRow) {
+  spit(folder / "prompts.jsonl", "{\"prompt\": \"1 2\", \"solution\": \"3\"}\n{\"prompt\": \"2 2\", \"solution\": \"4\"}\n");
+  expect_refused(with_rewards("hone.reward \"math\" {}"), {"script.lua:6: reward math", "prompts.jsonl:1 and 1 more rows", "no answer"});
+  // Each domain has rows of its own.
+  spit(folder / "good.jsonl", "{\"prompt\": \"1 2\", \"answer\": \"3\"}\n");
+  const std::string math = "hone.reward \"math\" {}";
+  expect_refused(one("grpo", "  steps = 1, prompts = { a = \"good.jsonl\", b = \"prompts.jsonl\" },\n  rewards = { a = { " + math + " }, b = { " + math + " } }"),
+                 {"script.lua:6: reward math", "prompts.jsonl:1"});
+  // Of a stage that drives its own loop, too.
+  expect_refused(script("local hone = require \"hone\"\nlocal m = hone.model \"llama\" { words = { \"<bos>\", \"<eos>\", \"1\" }, hidden_size = 16,\n"
+                        "  intermediate_size = 16, num_hidden_layers = 1, num_attention_heads = 2 }\n"
+                        "return hone.pipeline { report = hone.stage \"eval\" { models = { m }, prompts = \"prompts.jsonl\", rewards = { hone.reward \"math\" {} } } }\n"),
+                 {"script.lua:4: reward math", "prompts.jsonl:1"});
+}
+
+TEST_F(Plan, TakesNoScoreForNoError) {
+  EXPECT_NE(accepted(with_rewards("function(row) return nil end")).find("reward function_1 has no score"), std::string::npos);
+  EXPECT_EQ(accepted(with_rewards("function(row) return 0 end")).find("note"), std::string::npos);
+  // Only some responses are judged; one of those that are made up is.
+  EXPECT_EQ(accepted(with_rewards("function(row) return #row.response:match('<answer> (.+) </answer>') end")).find("note"), std::string::npos);
+  EXPECT_EQ(accepted(with_rewards("function(row) return row.response == row.answer and 1 or error('not the answer') end")).find("note"), std::string::npos);
+  // The first row lacks its answer, the second has one.
+  spit(folder / "prompts.jsonl", "{\"prompt\": \"1 2\"}\n{\"prompt\": \"2 2\", \"answer\": \"4\"}\n");
+  EXPECT_NE(accepted(with_rewards("hone.reward \"math\" {}")).find("but not for other rows"), std::string::npos);
+  // A stage that goes on without scores is the user's own wish.
+  EXPECT_NE(accepted(with_rewards("function(row) return #row.anser end", ", max_unscored = 1")).find("reward function_1 fails"), std::string::npos);
+}
+
+TEST_F(Plan, LeavesRewardsOutWhoseRowsOrModelAreStillToCome) {
+  EXPECT_EQ(accepted(script(small_pipeline())).find("note"), std::string::npos);  // one of its rewards is a model of an earlier stage
+}
+
+TEST_F(Plan, RefusesSettingsThatMeanNothingToTheStage) {
+  const std::string sft = "  data = \"rows.jsonl\", batch_size = 2, ", grpo = "  prompts = \"prompts.jsonl\", steps = 1, rewards = { hone.reward \"format\" {} }, ";
+  for (const char *extra : {"num_generations = 8", "teacher = m", "rewards = { hone.reward \"format\" {} }", "max_completion_length = 9", "verify = false",
+                            "temperature = 0.7", "keep_reward = 1"})
+    expect_refused(one("sft", sft + extra), {"script.lua:4: stage sft trains on rows of data", "`" + std::string(extra).substr(0, std::string(extra).find(' ')) + "`",
+                                             "it takes batch_size, cache, data"});
+  for (const char *extra : {"prompt_weight = 0.5", "cache = true", "teacher = m", "keep_reward = 1"})
+    expect_refused(one("grpo", grpo + extra), {"script.lua:4: stage grpo trains on rollouts of its own", std::string(extra).substr(0, std::string(extra).find(' '))});
+  expect_refused(one("grpo", grpo + "data = \"rows.jsonl\""), {"script.lua:4: stage grpo", "`prompts`, not `data`"});
+  expect_refused(one("distill", "  prompts = \"prompts.jsonl\", teacher = m, steps = 1, max_unscored = 1"), {"script.lua:4: stage distill", "`max_unscored` means nothing without `rewards`"});
+  const std::string base = "local hone = require \"hone\"\nlocal m = hone.model \"llama\" { words = { \"<bos>\", \"<eos>\", \"1\", \"2\", \"3\", \"4\" },\n"
+                           "  hidden_size = 16, intermediate_size = 16, num_hidden_layers = 1, num_attention_heads = 2 }\n"
+                           "local o = hone.optimizer \"sgd\" { learning_rate = 0.5 }\n"
+                           "local first = hone.stage \"sft\" { model = m, optimizer = o, data = \"rows.jsonl\" }\n";
+  expect_refused(script(base + "return hone.pipeline { first, hone.stage \"sample\" { model = first.model, prompts = \"prompts.jsonl\", isolation = \"none\" } }\n"),
+                 {"script.lua:6: stage sample", "`isolation` means nothing without `rewards`"});
+  expect_refused(script(base + "return hone.pipeline { first, hone.stage \"sft\" { model = first.model, optimizer = o, data = \"rows.jsonl\", cache = true } }\n"),
+                 {"script.lua:6: stage sft", "`cache` is for a new model"});
+}
+
+TEST_F(Plan, DescribesOnlyWhatAStageTakes) {
+  const std::string sft = hone({"describe", "stage/sft"}).out, grpo = hone({"describe", "grpo"}).out;
+  for (const char *name : {"\n  data ", "\n  prompt_weight ", "\n  batch_size ", "\n  cache "}) EXPECT_NE(sft.find(name), std::string::npos) << name << sft;
+  for (const char *name : {"\n  num_generations ", "\n  rewards ", "\n  teacher ", "\n  verify ", "\n  temperature "}) EXPECT_EQ(sft.find(name), std::string::npos) << name;
+  for (const char *name : {"\n  prompts ", "\n  rewards ", "\n  batch_size ", "\n  verify "}) EXPECT_NE(grpo.find(name), std::string::npos) << name << grpo;
+  for (const char *name : {"\n  data ", "\n  keep_reward ", "\n  prompt_weight "}) EXPECT_EQ(grpo.find(name), std::string::npos) << name;
+}
+
+TEST_F(Plan, PrintsWhatSettingsStandFor) {
+  const std::string out = accepted(script(small_pipeline()));
+  EXPECT_EQ(out.find('$'), std::string::npos) << out;
+  for (const char *text : {"a new deepseek_moe \"tiny\" (script.lua:", "adamw { ", "learning_rate = 0.003", "the model of stage 01-warm", "\"right\": a function (script.lua:",
+                           "format { ", " times 0.5", "40 rows", "sums: "})
+    EXPECT_NE(out.find(text), std::string::npos) << text << " is not in:\n" << out;
+  EXPECT_EQ(out.find("teacher"), std::string::npos) << out;
+}
+
+TEST_F(Plan, CountsTheWorkOfRows) {
+  // 7 steps of 2 rows, which have 1 + 2 + 1 + 1 and 1 + 3 + 2 + 1 tokens with the beginning and the end; 6 flops for a parameter.
+  const std::string out = accepted(one("sft", "  data = \"rows.jsonl\", batch_size = 2, steps = 7"));
+  double active = 0, work = 0;
+  const size_t at = out.find(" parameters, "), then = out.find("work      about ");
+  ASSERT_TRUE(at != std::string::npos && then != std::string::npos) << out;
+  ASSERT_EQ(std::sscanf(out.c_str() + at, " parameters, %lf k active", &active), 1) << out;
+  ASSERT_EQ(std::sscanf(out.c_str() + then, "work      about %lf GFLOP", &work), 1) << out;
+  EXPECT_NEAR(work * 1e9, 7 * (5 + 7) * 6 * active * 1e3, 0.02 * work * 1e9);
+  EXPECT_NE(out.find("work in all: about"), std::string::npos);
+  EXPECT_EQ(out.find("without 0"), std::string::npos) << out;
+}
+
+}  // namespace
+}  // namespace hone_pipeline
