@@ -187,7 +187,6 @@ void RewardBench::Part::call(std::span<const ScoreRow> rows, size_t first, size_
   for (size_t i = 0; i < n; ++i) {
     out.score[first + i] = score[i];
     out.why[first + i] = error_text(why[i]);
-    out.refused[first + i] = why[i].code == HONE_INVALID;
   }
 }
 

@@ -33,7 +33,7 @@ struct RewardPart {
 struct PartScores {
   std::vector<float> score;        // NaN: no score
   std::vector<std::string> why;    // "" when scored
-  // 1: no score because the reward raised, crashed, or said that the row itself is wrong for it. Not journalled: empty then.
+  // 1: no score because a function raised, a plugin's whole call failed, or its worker was lost. Not journalled: empty then.
   std::vector<uint8_t> refused;
 };
 

@@ -78,9 +78,11 @@ class Planner {
         try {
           config = json::parse(read_file(file));
         } catch (const json::exception &error) {
-          throw UsageError(node.place.text() + ": " + file.string() + ": not JSON: " + error.what());
+          throw UsageError(node.place.text() + ": " + file.string() + ": not JSON: " + json_reason(error.what()));
         }
-        const std::string type = config.value("model_type", "");
+        if (!config.is_object() || !config.contains("model_type") || !config["model_type"].is_string())
+          throw UsageError(node.place.text() + ": " + file.string() + ": has no \"model_type\"; it is not a config.json of a model");
+        const std::string type = config["model_type"];
         const ComponentInfo *info = registry_.model_for_type(type);
         if (!info) throw UsageError(node.place.text() + ": " + file.string() + ": no model plugin serves model_type \"" + type + "\"");
         component = info->name;
@@ -104,6 +106,16 @@ class Planner {
       }
     }
     return sizes_[index] = size;
+  }
+
+  std::shared_ptr<const Tokenizer> tokenizer_for(int stage, int model) const {
+    try {
+      return tokenizer_of(pipeline_, model);
+    } catch (const UsageError &) {
+      throw;
+    } catch (const Failure &failure) {
+      throw UsageError(where(stage) + ": " + failure.what());
+    }
   }
 
   void rewards(const json &setting, int stage, const std::vector<std::string> &domain_names) {
@@ -238,7 +250,7 @@ class Planner {
     const std::vector<std::string> columns = source == HONE_PAIRS  ? std::vector<std::string>{"prompt", "chosen", "rejected"}
                                              : source == HONE_ROWS ? std::vector<std::string>{"prompt", "response"}
                                                                    : std::vector<std::string>{"prompt"};
-    const auto tokenizer = tokenizer_of(pipeline_, handle_index(node.settings.at("model"), "$model"));
+    const auto tokenizer = tokenizer_for(index, handle_index(node.settings.at("model"), "$model"));
     const SeenRows seen = rows_.look(node.settings[wanted], columns, tokenizer.get());
     plan.data = seen.text;
     if (tokenizer->eos() < 0 && source != HONE_PAIRS)

@@ -1,6 +1,7 @@
 // reward_trial.cpp -- see reward_trial.h.
 #include "core/stage/reward_trial.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/base/failure.h"
@@ -117,19 +118,34 @@ std::vector<int> indices_of(const json &rewards) {
   return all;
 }
 
+bool has_answer(const SomeRow &row) {
+  const auto found = row.columns.find("answer");
+  return found != row.columns.end() && !found->is_null() && *found != "";
+}
+
 // One reward on one domain's rows; "" when it scores the first.
 std::string try_one(Trial &trial, const RewardNode &node, int index, const RewardsToTry &stage, const std::vector<SomeRow> &rows) {
   const Trial::Answer first = trial.ask(index, rows[0]);
   if (first.scored) return "";
-  const std::string name = node.place.text() + ": reward " + node.label;
-  if (!first.refused) return "reward " + node.label + " has no score for any response made up for " + rows[0].where + ": " + first.why;
-  size_t others = 1;
-  while (others < rows.size() && trial.ask(index, rows[others]).refused) ++others;
-  const std::string what = " fails for every response made up for " + rows[0].where;
-  if (others < rows.size()) return "reward " + node.label + what + ", but not for other rows: " + first.why;
-  const std::string all = what + (rows.size() > 1 ? " and " + std::to_string(rows.size() - 1) + " more rows" : "") + ": " + first.why;
-  if (stage.max_unscored >= 1) return "reward " + node.label + all;
-  throw UsageError(name + all + (node.function.empty() ? "" : "; let it return nil for a response that it cannot judge"));
+  bool refused = first.refused, scored = false, answers = has_answer(rows[0]);
+  for (size_t i = 1; i < rows.size() && !scored && (refused || !answers); ++i) {
+    const Trial::Answer other = trial.ask(index, rows[i]);
+    refused = refused && other.refused, scored = other.scored, answers = answers || has_answer(rows[i]);
+  }
+  const std::string name = "reward " + node.label, row = rows[0].where;
+  const std::string all = row + (rows.size() > 1 ? " and " + std::to_string(rows.size() - 1) + " more rows" : "");
+  std::string wrong;
+  if (refused) {
+    wrong = name + " fails for every response made up for " + all + ": " + first.why +
+            (node.function.empty() ? "" : "; let it return nil for a response that it cannot judge");
+  } else if (!scored && !answers) {
+    SomeRow with_answer = rows[0];
+    with_answer.columns["answer"] = "1";
+    if (trial.ask(index, with_answer).scored) wrong = name + " has no score without an `answer`, which " + all + " do not have: " + first.why;
+  }
+  if (wrong.empty()) return name + " has no score for any response made up for " + row + (scored ? ", but for other rows" : "") + ": " + first.why;
+  if (stage.max_unscored >= 1) return wrong;
+  throw UsageError(node.place.text() + ": " + wrong);
 }
 
 }  // namespace
@@ -143,7 +159,10 @@ std::vector<std::string> made_up_responses(const json &columns) {
   const std::string own = text("response"), answer = text("answer");
   if (!own.empty()) all.push_back(own);
   all.push_back("<think> " + text("prompt") + " </think> <answer> " + answer + " </answer>");
-  if (!answer.empty()) all.push_back(answer);
+  if (!answer.empty()) {
+    all.push_back("\\boxed{" + answer + "}\n#### " + answer);
+    all.push_back(answer);
+  }
   all.push_back("");
   return all;
 }

@@ -15,15 +15,16 @@ struct RewardsToTry {
   double deadline = 10, max_unscored = 0.5;
 };
 
-// Responses that a model might give to a row, likely ones first: the row's own, its answer in the usual tags, its answer
-// alone, and nothing.
+// Responses that a model might give to a row: the row's own, its answer in the usual tags, boxed and after hashes, alone, and
+// nothing.
 std::vector<std::string> made_up_responses(const nlohmann::json &columns);
 
 // Opens all plugins among `used`, rewards of the pipeline, in one worker, but for those that need a model; Lua functions are
-// called here. Then each reward has to judge the first row of each of its domains. It is asked about one made-up response
-// after another until it gives a score; when it refuses all of them (it raises, it crashes, or says that the row is wrong for
-// it), it is asked about the other rows, too. UsageError for a plugin that cannot be opened, and for a reward that refuses
-// everything in a stage that would stop for it (max_unscored below 1). What is no error is told, by stage.
+// called here. Then each reward judges the first row of each of its domains: one made-up response after another until it gives
+// a score, which most give for the first. UsageError for a plugin that cannot be opened, and where a stage would stop for the
+// want of scores (max_unscored below 1): when a reward refuses all responses to all rows (a function raises; a plugin's call
+// fails, or takes its worker along), or has no score for any row, all without an answer, but has one for the same row with an
+// answer. Anything else may be as it should be, for a model says other things than these: it is told, by stage.
 std::map<int, std::vector<std::string>> try_rewards(const Pipeline &, const Registry &, Script &, const std::set<int> &used,
                                                     const std::vector<RewardsToTry> &);
 

@@ -51,7 +51,7 @@ TEST_F(Plan, FindsAFunctionThatRaisesForEveryResponse) {
 
 TEST_F(Plan, FindsAColumnThatARewardNeedsInEveryRow) {
   spit(folder / "prompts.jsonl", "{\"prompt\": \"1 2\", \"solution\": \"3\"}\n{\"prompt\": \"2 2\", \"solution\": \"4\"}\n");
-  expect_refused(with_rewards("hone.reward \"math\" {}"), {"script.lua:6: reward math", "prompts.jsonl:1 and 1 more rows", "no answer"});
+  expect_refused(with_rewards("hone.reward \"math\" {}"), {"script.lua:6: reward math has no score without an `answer`", "prompts.jsonl:1 and 1 more rows", "no answer"});
   // Each domain has rows of its own.
   spit(folder / "good.jsonl", "{\"prompt\": \"1 2\", \"answer\": \"3\"}\n");
   const std::string math = "hone.reward \"math\" {}";
@@ -72,13 +72,48 @@ TEST_F(Plan, TakesNoScoreForNoError) {
   EXPECT_EQ(accepted(with_rewards("function(row) return row.response == row.answer and 1 or error('not the answer') end")).find("note"), std::string::npos);
   // The first row lacks its answer, the second has one.
   spit(folder / "prompts.jsonl", "{\"prompt\": \"1 2\"}\n{\"prompt\": \"2 2\", \"answer\": \"4\"}\n");
-  EXPECT_NE(accepted(with_rewards("hone.reward \"math\" {}")).find("but not for other rows"), std::string::npos);
+  EXPECT_NE(accepted(with_rewards("hone.reward \"math\" {}")).find("but for other rows"), std::string::npos);
+  // Rows without answers, and a reward that would not know what to do with one.
+  spit(folder / "prompts.jsonl", "{\"prompt\": \"1 2\"}\n");
+  EXPECT_NE(accepted(with_rewards("function(row) return row.response:find('1 2 3') and 1 or nil end")).find("reward function_1 has no score"), std::string::npos);
   // A stage that goes on without scores is the user's own wish.
   EXPECT_NE(accepted(with_rewards("function(row) return #row.anser end", ", max_unscored = 1")).find("reward function_1 fails"), std::string::npos);
 }
 
 TEST_F(Plan, LeavesRewardsOutWhoseRowsOrModelAreStillToCome) {
   EXPECT_EQ(accepted(script(small_pipeline())).find("note"), std::string::npos);  // one of its rewards is a model of an earlier stage
+}
+
+TEST_F(Plan, FindsAnEvalWhoseMetricIsNoRewards) {
+  const auto eval = [&](const std::string &settings) {
+    return script("local hone = require \"hone\"\nlocal m = hone.model \"llama\" { words = { \"<bos>\", \"<eos>\", \"1\" }, hidden_size = 16,\n"
+                  "  intermediate_size = 16, num_hidden_layers = 1, num_attention_heads = 2 }\n"
+                  "local math, format = hone.reward \"math\" {}, hone.reward \"format\" {}\n"
+                  "return hone.pipeline { report = hone.stage \"eval\" { models = { m }, " + settings + " } }\n");
+  };
+  const std::string both = "prompts = \"prompts.jsonl\", rewards = { math, format }";
+  expect_refused(eval(both), {"script.lua:5: stage eval: no reward is labelled \"accuracy\" (there are: math, format)", "set metric"});
+  expect_refused(eval(both + ", metric = \"maths\""), {"script.lua:5: stage eval: no reward is labelled \"maths\""});
+  expect_refused(eval("prompts = { a = \"prompts.jsonl\", b = \"prompts.jsonl\" }, rewards = { a = { math }, b = { format, math } }"),
+                 {"script.lua:5: stage eval: no reward of domain \"b\" is labelled \"accuracy\""});
+  accepted(eval(both + ", metric = \"math\""));
+  accepted(eval("prompts = \"prompts.jsonl\", rewards = { format }"));
+  expect_refused(eval("prompts = \"prompts.jsonl\", rewards = { format }, compare = true"), {"script.lua:5: stage eval: compare", "only one"});
+  expect_refused(eval("prompts = \"prompts.jsonl\", rewards = { format }, top_p = 0"), {"script.lua:5: stage \"eval\"", "top_p"});
+}
+
+TEST_F(Plan, RefusesAModelWhoseFilesAreNone) {
+  const auto of = [&](const std::string &config) {
+    spit(folder / "model" / "config.json", config);
+    return script("local hone = require \"hone\"\nreturn hone.pipeline { hone.stage \"sft\" { model = hone.model \"model\", data = \"rows.jsonl\",\n"
+                  "  optimizer = hone.optimizer \"sgd\" { learning_rate = 0.5 } } }\n");
+  };
+  expect_refused(of("{"), {"script.lua:2", "config.json", "JSON"});
+  expect_refused(of("[]"), {"script.lua:2", "config.json"});
+  expect_refused(of("{\"model_type\": 3}"), {"script.lua:2", "config.json", "model_type"});
+  expect_refused(of("{\"model_type\": \"llama\", \"vocab_size\": 5, \"hidden_size\": 8, \"intermediate_size\": 8, \"num_hidden_layers\": 1, "
+                    "\"num_attention_heads\": 1, \"num_key_value_heads\": 1}"),
+                 {"script.lua:2", "tokenizer.json"});
 }
 
 TEST_F(Plan, RefusesSettingsThatMeanNothingToTheStage) {

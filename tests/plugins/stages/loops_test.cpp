@@ -641,6 +641,13 @@ TEST_F(EvalStage, SaysWhichRewardIsMissing) {
   run_stage(*this, "eval", settings({{"metric", "correct"}}));
   EXPECT_EQ(results[0].at("calc/pass@1"), 1);
   EXPECT_EQ(results[0].at("calc/polite"), 0);
+  // A host that tells the labels beforehand spares the work.
+  rollouts = 0;
+  labels = {{"", {"correct", "polite"}}};
+  EXPECT_NE(failure_of([&] { run_stage(*this, "eval", settings()); }).find("(there are: correct, polite)"), sentence.npos);
+  labels = {{"calc", {"accuracy"}}, {"talk", {"correct", "polite"}}};
+  EXPECT_NE(failure_of([&] { run_stage(*this, "eval", settings()); }).find("of domain \"talk\" is labelled"), sentence.npos);
+  EXPECT_EQ(rollouts, 0);
 }
 
 TEST_F(EvalStage, RefusesWhatItCannotMeasure) {
@@ -651,6 +658,10 @@ TEST_F(EvalStage, RefusesWhatItCannotMeasure) {
   EXPECT_NE(failure_of([&] {
               run_stage(*this, "eval", settings({{"models", {"base"}}}));
             }).find("list of models"),
+            std::string::npos);
+  EXPECT_NE(failure_of([&] {
+              run_stage(*this, "eval", settings({{"models", {handle("$model", 0)}}, {"compare", true}}));
+            }).find("only one"),
             std::string::npos);
   questions.clear();
   EXPECT_NE(failure_of([&] { run_stage(*this, "eval", settings()); }).find("no rows"), std::string::npos);
