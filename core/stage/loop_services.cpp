@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/base/failure.h"
+#include "core/stage/loop_handles.h"
 #include "core/stage/train_rows.h"
 
 namespace hone {
