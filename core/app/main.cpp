@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 
 #include "core/app/verbs.h"
@@ -32,6 +33,9 @@ int main(int argc, char **argv) {
     return 2;
   } catch (const std::bad_alloc &) {
     std::cerr << "hone: out of memory\n";
+    return 1;
+  } catch (const std::filesystem::filesystem_error &error) {
+    std::cerr << "hone: " << error.path1().string() << ": " << error.code().message() << "\n";
     return 1;
   } catch (const std::exception &error) {
     std::cerr << "hone: " << error.what() << "\n";

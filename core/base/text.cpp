@@ -134,4 +134,11 @@ std::string json_reason(const std::string &what) {
   return text.starts_with("at line 1, ") ? "at " + text.substr(std::string_view("at line 1, ").size()) : text;
 }
 
+std::string after_place(const std::string &place, const std::string &what) {
+  const size_t last = place.rfind(": "), end = what.find(": ");
+  const std::string_view own = std::string_view(place).substr(last == std::string::npos ? 0 : last + 2);
+  const bool twice = end != std::string::npos && !own.empty() && own == std::string_view(what).substr(0, end);
+  return place + ": " + (twice ? what.substr(end + 2) : what);
+}
+
 }  // namespace hone

@@ -93,6 +93,14 @@ Place LuaHost::place(lua_State *L) const {
   return {};
 }
 
+Place LuaHost::function_place(lua_State *L, int index) const {
+  lua_Debug facts;
+  lua_pushvalue(L, index);
+  lua_getinfo(L, ">S", &facts);
+  if (facts.linedefined <= 0) return place(L);
+  return {facts.source[0] == '@' ? facts.source + 1 : facts.short_src, facts.linedefined};
+}
+
 bool LuaHost::names_a_place(const std::string &message) const {
   if (message.compare(0, 6, "--set ") == 0) return true;
   for (const std::string &name : chunk_names_)

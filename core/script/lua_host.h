@@ -48,6 +48,7 @@ class LuaHost {
 
   // Where the innermost Lua function of this stack is now; line 0 when there is none.
   Place place(lua_State *) const;
+  Place function_place(lua_State *, int index) const;  // where the function at that index of the stack is written
   std::string with_place(lua_State *, const std::string &message) const;
 
   // Sentences that begin with this name have a place already.

@@ -202,7 +202,7 @@ int Builder::make_reward(lua_State *L, const Maker &maker, int settings) {
 int Builder::make_lua_reward(lua_State *L, int function, std::optional<std::string> label, double weight) {
   RewardNode node;
   node.component = "lua";
-  node.place = LuaHost::of(L).place(L);
+  node.place = LuaHost::of(L).function_place(L, function);
   node.settings = json::object();
   node.function = add_function(L, function);
   node.label = label ? *label : "function_" + node.function.substr(node.function.find('#') + 1);

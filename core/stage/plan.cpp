@@ -214,7 +214,7 @@ class Planner {
     } catch (const UsageError &) {
       throw;
     } catch (const Failure &failure) {
-      throw UsageError(where(stage) + ": " + failure.what());
+      throw UsageError(after_place(where(stage), failure.what()));
     }
   }
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "core/base/failure.h"
+#include "core/base/text.h"
 #include "core/stage/loop_handles.h"
 #include "hone/draft/stage.h"
 
@@ -78,7 +79,7 @@ std::vector<TrainerRequest> PlanningServices::trainers_of(const StageNode &node,
   } catch (const UsageError &) {
     if (!wrong_) throw;
   } catch (const Failure &failure) {
-    if (!wrong_) throw UsageError(where + ": " + failure.what());
+    if (!wrong_) throw UsageError(after_place(where, failure.what()));
   }
   node_ = nullptr;
   if (wrong_) std::rethrow_exception(wrong_);

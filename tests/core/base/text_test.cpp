@@ -59,5 +59,11 @@ TEST(Text, TellsWhyJsonIsWrongWithoutTheNamesOfExceptions) {
   EXPECT_EQ(json_reason("anything else"), "anything else");
 }
 
+TEST(Text, TellsAPlaceOnce) {
+  EXPECT_EQ(after_place("s.lua:3: stage eval", "stage eval: no x: y"), "s.lua:3: stage eval: no x: y");
+  EXPECT_EQ(after_place("s.lua:3: stage eval", "stage evaluate: no x"), "s.lua:3: stage eval: stage evaluate: no x");
+  EXPECT_EQ(after_place("s.lua:3", "no x"), "s.lua:3: no x");
+}
+
 }  // namespace
 }  // namespace hone
