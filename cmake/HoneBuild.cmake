@@ -35,13 +35,33 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
 # hone_room(NAME DEPENDS other_rooms_and_libraries...): a static library hone_NAME of every .cpp in the current folder.
-# A room sees only the rooms that it names, which is how the one-way includes of docs/architecture.md are kept.
+# It includes itself, the rooms that it names and what those see: an include of another room is an error of configuring, which
+# is how the one-way includes of docs/architecture.md are kept.
 function(hone_room name)
   cmake_parse_arguments(room "" "" "DEPENDS;PRIVATE_DEPENDS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   add_library(hone_${name} STATIC ${sources})
   target_include_directories(hone_${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_link_libraries(hone_${name} PUBLIC hone_sdk ${room_DEPENDS} PRIVATE ${room_PRIVATE_DEPENDS})
+
+  set(sees ${name})
+  foreach(target ${room_DEPENDS} ${room_PRIVATE_DEPENDS})
+    string(REGEX REPLACE "^hone_" "" room "${target}")
+    get_property(seen GLOBAL PROPERTY hone_room_sees_${room})
+    list(APPEND sees ${seen})
+  endforeach()
+  list(REMOVE_DUPLICATES sees)
+  set_property(GLOBAL PROPERTY hone_room_sees_${name} "${sees}")
+  file(GLOB_RECURSE files ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+  foreach(file ${files})
+    file(STRINGS ${file} includes REGEX "^#include \"core/[a-z]+/")
+    foreach(include ${includes})
+      string(REGEX REPLACE ".*\"core/([a-z]+)/.*" "\\1" room "${include}")
+      if(NOT room IN_LIST sees)
+        message(FATAL_ERROR "${file}: ${include}: room ${name} sees only ${sees}; see docs/architecture.md")
+      endif()
+    endforeach()
+  endforeach()
 endfunction()
 
 # hone_tests(NAME DEPENDS targets...): one program of every *_test.cpp in the current folder, one ctest case per TEST.

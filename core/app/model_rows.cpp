@@ -44,7 +44,7 @@ int generate_verb(const Arguments &a) {
   for (size_t i = 0; i < rows.size(); ++i) {
     if (rows[i].contains("messages") && !rows[i].contains("prompt"))
       throw Failure(row_name(a, i) + ": messages: this model has no chat template; give \"prompt\"");
-    requests.push_back({prompt_ids(tokenizer, {rows[i], "", row_name(a, i)}), 1, static_cast<uint32_t>(i)});
+    requests.push_back({prompt_ids(tokenizer, {rows[i], "", row_name(a, i)}, open.model.architecture->info().max_positions), 1, static_cast<uint32_t>(i)});
   }
   SampleSettings settings;
   settings.temperature = static_cast<float>(a.temperature);

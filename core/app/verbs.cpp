@@ -1,6 +1,9 @@
 // verbs.cpp -- from a verb's name to its function.
 #include "core/app/verbs.h"
 
+#include <cerrno>
+#include <cstring>
+#include <iostream>
 #include <map>
 
 #include "core/base/failure.h"
@@ -16,7 +19,10 @@ int run_verb(const Arguments &arguments) {
       {"plugins", list_plugins_verb},  {"describe", describe_component_verb},
       {"check", check_plugin_verb},    {"new-plugin", new_plugin_verb}, {"doctor", doctor_verb},
   };
-  return verbs.at(arguments.verb)(arguments);
+  const int code = verbs.at(arguments.verb)(arguments);
+  std::cout.flush();
+  if (!std::cout) throw Failure("cannot write the results to stdout (" + std::string(std::strerror(errno)) + "); they are not complete");
+  return code;
 }
 
 }  // namespace hone

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "core/base/failure.h"
+
 namespace hone {
 namespace {
 
@@ -132,6 +134,26 @@ std::string json_reason(const std::string &what) {
   if (!text.starts_with("parse error at line ")) return text;
   text.erase(0, std::string_view("parse error ").size());
   return text.starts_with("at line 1, ") ? "at " + text.substr(std::string_view("at line 1, ").size()) : text;
+}
+
+void refuse_deep_json(std::string_view json, const std::string &where) {
+  constexpr int most = 64;
+  int level = 0;
+  bool text = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (text) {
+      if (c == '\\') ++i;
+      else if (c == '"') text = false;
+    } else if (c == '"') {
+      text = true;
+    } else if (c == '[' || c == '{') {
+      if (++level > most)
+        throw Failure(where + ": nested more than " + std::to_string(most) + " levels deep at byte " + std::to_string(i + 1) + "; make it flatter");
+    } else if (c == ']' || c == '}') {
+      --level;
+    }
+  }
 }
 
 std::string after_place(const std::string &place, const std::string &what) {

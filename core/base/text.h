@@ -21,6 +21,8 @@ std::string human_seconds(double);       // "1 h 02 m", "3 m 20 s", "0.4 s"
 std::string number_text(double);         // shortest text that reads back as the same double
 // What a JSON library's exception says, without the exception's own name: "at line 2, column 1: syntax error ...".
 std::string json_reason(const std::string &what);
+// Failure "WHERE: nested more than 64 levels deep ..." for such a JSON text: what walks over it would need as deep a stack.
+void refuse_deep_json(std::string_view json, const std::string &where);
 // "PLACE: what", with what both say told once: ("s.lua:3: stage eval", "stage eval: no x") is "s.lua:3: stage eval: no x".
 std::string after_place(const std::string &place, const std::string &what);
 

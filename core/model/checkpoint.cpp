@@ -117,7 +117,9 @@ bool is_bookkeeping(const std::string &key) {
 }
 
 nlohmann::json read_config(const std::filesystem::path &path) {
-  const nlohmann::json config = nlohmann::json::parse(read_file(path), nullptr, false);
+  const std::string text = read_file(path);
+  refuse_deep_json(text, path.string());
+  const nlohmann::json config = nlohmann::json::parse(text, nullptr, false);
   if (!config.is_object()) throw Failure(path.string() + ": not a JSON object; is the file damaged?");
   const auto type = config.find("model_type");
   if (type == config.end() || !type->is_string())

@@ -48,7 +48,10 @@ ScoreRow row_from(const std::string &line, const std::string &where) {
     throw UsageError(where + ": invalid UTF-8 at byte " + std::to_string(bad + 1));
   json object;
   try {
+    refuse_deep_json(line, where);
     object = json::parse(line);
+  } catch (const Failure &deep) {
+    throw UsageError(deep.what());
   } catch (const json::exception &error) {
     throw UsageError(where + ": not JSON: " + json_reason(error.what()));
   }

@@ -88,7 +88,7 @@ class Builder {
  private:
   nlohmann::json one_reward(lua_State *, int index, const std::string &name);
   nlohmann::json reward_list(lua_State *, int index, const std::string &name);
-  int one_data(lua_State *, int index, const std::string &name);
+  int one_data(lua_State *, int index, const std::string &name, int level = 0);
   std::vector<Setting> merged(const ComponentInfo &, std::vector<Setting> own) const;
 };
 

@@ -84,12 +84,35 @@ void make_globals_strict(lua_State *L) {
   lua_pop(L, 1);
 }
 
+// The functions of utf8 that walk over a text, each charged for its length.
+static int charged_utf8(lua_State *L) {
+  size_t size = 0;
+  if (lua_type(L, 1) == LUA_TSTRING) lua_tolstring(L, 1, &size);
+  LuaHost::of(L).spend(L, size / 4);
+  const int given = lua_gettop(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, given, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+static void charge_utf8(lua_State *L) {
+  lua_getglobal(L, LUA_UTF8LIBNAME);
+  for (const char *name : {"len", "offset", "codepoint"}) {
+    lua_getfield(L, -1, name);
+    lua_pushcclosure(L, charged_utf8, 1);
+    lua_setfield(L, -2, name);
+  }
+  lua_pop(L, 1);
+}
+
 void install_sandbox(lua_State *L, bool trust) {
   luaL_requiref(L, LUA_GNAME, luaopen_base, 1);
   luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 1);
   luaL_requiref(L, LUA_TABLIBNAME, luaopen_table, 1);
   luaL_requiref(L, LUA_MATHLIBNAME, luaopen_math, 1);
   luaL_requiref(L, LUA_UTF8LIBNAME, luaopen_utf8, 1);
+  charge_utf8(L);
   luaL_requiref(L, LUA_COLIBNAME, luaopen_coroutine, 1);
   if (trust) {
     luaL_requiref(L, LUA_IOLIBNAME, luaopen_io, 1);

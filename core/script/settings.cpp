@@ -118,7 +118,13 @@ json Builder::reward_value(lua_State *L, int index, const std::string &name) {
   return domains;
 }
 
-int Builder::one_data(lua_State *L, int index, const std::string &name) {
+// A list of lists of data is no mistake, but one that holds itself is.
+constexpr int kMostLevels = 64;
+
+int Builder::one_data(lua_State *L, int index, const std::string &name, int level) {
+  if (level >= kMostLevels)
+    throw UsageError(name.substr(0, name.find('[')) + " is nested more than " + std::to_string(kMostLevels) + " levels deep, or holds itself");
+  luaL_checkstack(L, 8, "data that is nested deeply");
   const Handle *handle = handle_at(L, index);
   if (handle && handle->kind == Handle::data) return handle->index;
   if (lua_type(L, index) == LUA_TSTRING) {
@@ -137,7 +143,7 @@ int Builder::one_data(lua_State *L, int index, const std::string &name) {
       const std::string here = name + "[" + std::to_string(i) + "]";
       lua_rawgeti(L, index, i);
       if (lua_isnil(L, -1)) throw UsageError(here + " is nil; is a name misspelt?");
-      list.parts.push_back(one_data(L, lua_gettop(L), here));
+      list.parts.push_back(one_data(L, lua_gettop(L), here, level + 1));
       lua_pop(L, 1);
     }
     pipeline.data.push_back(std::move(list));

@@ -108,7 +108,7 @@ std::string row_text_or(const DataRow &row, const std::string &column, const std
   return row.columns.contains(column) && !row.columns[column].is_null() ? column_text(row.columns, column, row.where) : fallback;
 }
 
-std::vector<int32_t> prompt_ids(const Tokenizer &tokenizer, const DataRow &row) {
+std::vector<int32_t> prompt_ids(const Tokenizer &tokenizer, const DataRow &row, uint32_t max_positions) {
   std::vector<int32_t> ids;
   if (tokenizer.bos() >= 0) ids.push_back(tokenizer.bos());
   const std::string text = row_text(row, "prompt");
@@ -118,6 +118,9 @@ std::vector<int32_t> prompt_ids(const Tokenizer &tokenizer, const DataRow &row) 
     throw Failure(row.where + ": prompt: " + failure.what());
   }
   if (ids.empty()) throw Failure(row.where + ": the prompt is empty and the tokenizer has no beginning-of-sequence token");
+  if (ids.size() >= max_positions)
+    throw Failure(row.where + ": the prompt has " + std::to_string(ids.size()) + " tokens, and the model's " + std::to_string(max_positions) +
+                  " positions leave none for a response; shorten or leave out the row");
   return ids;
 }
 
@@ -146,7 +149,7 @@ TrainRow row_to_train(const Tokenizer &tokenizer, const DataRow &row, double pro
     if (out.ids.size() < 2) throw Failure(row.where + ": text: has no token to learn");
     return out;
   }
-  out.ids = prompt_ids(tokenizer, row);
+  out.ids = prompt_ids(tokenizer, row, max_positions);
   out.response_begin = static_cast<uint32_t>(out.ids.size());
   append_encoded(tokenizer, row, "response", out.ids);
   check_length(row, out.ids.size(), max_positions);
@@ -161,7 +164,7 @@ TrainRow row_to_train(const Tokenizer &tokenizer, const DataRow &row, double pro
 
 std::pair<TrainRow, TrainRow> pair_to_train(const Tokenizer &tokenizer, const DataRow &row, uint32_t group, uint32_t max_positions) {
   TrainRow chosen;
-  chosen.ids = prompt_ids(tokenizer, row);
+  chosen.ids = prompt_ids(tokenizer, row, max_positions);
   chosen.begin = chosen.response_begin = static_cast<uint32_t>(chosen.ids.size());
   chosen.group = group;
   if (const auto margin = row.columns.find("margin"); margin != row.columns.end() && !margin->is_null()) {

@@ -25,8 +25,8 @@ std::vector<Domain> load_domains(const RunContext &, const nlohmann::json &setti
 std::string row_text(const DataRow &, const std::string &column);               // Failure naming row and column
 std::string row_text_or(const DataRow &, const std::string &column, const std::string &fallback);
 
-// Token sequences. A prompt is <bos> (when the tokenizer has one) and its text; a response ends with <eos>.
-std::vector<int32_t> prompt_ids(const Tokenizer &, const DataRow &);
+// Token sequences, each of at most max_positions tokens, a prompt of fewer. A prompt is <bos> (when the tokenizer has one) and its text; a response ends with <eos>.
+std::vector<int32_t> prompt_ids(const Tokenizer &, const DataRow &, uint32_t max_positions);
 // {prompt, response} or {text}: trained from the response on, or from the first token with prompt_weight > 0.
 TrainRow row_to_train(const Tokenizer &, const DataRow &, double prompt_weight, uint32_t max_positions);
 // {prompt, chosen, rejected}: two rows of one group, chosen first; only the last token of each counts for a reward model.

@@ -86,7 +86,7 @@ struct LoopServices {
       std::vector<SampleRequest> requests;
       for (uint64_t i = 0; i < reader.rows(); ++i) {
         const DataRow row{{{"prompt", reader.text("prompt", i)}}, "", stage.where_ + ": prompt " + std::to_string(i)};
-        requests.push_back({prompt_ids(*loaded.tokenizer, row), n, static_cast<uint32_t>(i) * n});
+        requests.push_back({prompt_ids(*loaded.tokenizer, row, loaded.weights->architecture().info().max_positions), n, static_cast<uint32_t>(i) * n});
       }
       SampleSettings settings;
       settings.temperature = sampling.temperature;

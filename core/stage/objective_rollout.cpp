@@ -28,7 +28,7 @@ std::vector<StepPrompt> ObjectiveStage::step_prompts(uint32_t step) {
     const auto d = static_cast<uint32_t>(drawn % D);
     const std::vector<DataRow> &rows = domains_[d].rows;
     prompts[j].row = &rows[place_in_pass(static_cast<uint32_t>(rows.size()), drawn / D, d)];
-    prompts[j].ids = prompt_ids(tokenizer(), *prompts[j].row);
+    prompts[j].ids = prompt_ids(tokenizer(), *prompts[j].row, training_->max_positions());
   }
   return prompts;
 }
@@ -68,7 +68,7 @@ static RowToScore row_to_score(const Tokenizer &tokenizer, const DataRow &row, c
 
 namespace {
 
-// Mean and population deviation of what is not NaN.
+// Mean and population deviation of what is not NaN; NaN when nothing is.
 struct Spread {
   double mean = 0, deviation = 0;
   uint64_t n = 0;
@@ -77,7 +77,10 @@ Spread spread(const float *values, size_t n) {
   Spread s;
   for (size_t i = 0; i < n; ++i)
     if (!std::isnan(values[i])) s.mean += values[i], ++s.n;
-  if (s.n == 0) return s;
+  if (s.n == 0) {  // no score is not a score of 0
+    s.mean = s.deviation = std::numeric_limits<double>::quiet_NaN();
+    return s;
+  }
   s.mean /= static_cast<double>(s.n);
   bool equal = true;
   float first = std::numeric_limits<float>::quiet_NaN();
@@ -240,7 +243,7 @@ void ObjectiveStage::sample_teacher() {
       const uint32_t n = std::min<uint32_t>(chunk, static_cast<uint32_t>(prompts.size()) - at);
       std::vector<SampleRequest> wanted;
       for (uint32_t i = 0; i < n; ++i)
-        wanted.push_back({prompt_ids(*teacher_tokenizer_, *prompts[at + i]), num_generations_, (at + i) * num_generations_});
+        wanted.push_back({prompt_ids(*teacher_tokenizer_, *prompts[at + i], teacher_->architecture().info().max_positions), num_generations_, (at + i) * num_generations_});
       SampleSettings settings = sampling(0);
       settings.stop_ids.clear();
       if (teacher_tokenizer_->eos() >= 0) settings.stop_ids = {teacher_tokenizer_->eos()};

@@ -169,7 +169,7 @@ void ObjectiveStage::run() {
     append_metrics(context_, folder_name_, step, metrics);
     std::string note;
     for (const char *name : {"reward", "completions/mean_length", "loss"})
-      if (const auto at = metrics.find(name); at != metrics.end())
+      if (const auto at = metrics.find(name); at != metrics.end() && !std::isnan(at->second))
         note += (note.empty() ? "" : "  ") + std::string(name) + " " + number_text(std::round(at->second * 1e4) / 1e4);
     progress.update(step, note);
     if (step == steps_ || step % setting<uint32_t>("save_every") == 0) {

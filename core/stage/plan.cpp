@@ -76,7 +76,9 @@ class Planner {
         const fs::path file = fs::path(node.path) / "config.json";
         if (!fs::exists(file)) throw UsageError(node.place.text() + ": model \"" + node.path + "\": there is no " + file.string());
         try {
-          config = json::parse(read_file(file));
+          const std::string text = read_file(file);
+          refuse_deep_json(text, node.place.text() + ": " + file.string());
+          config = json::parse(text);
         } catch (const json::exception &error) {
           throw UsageError(node.place.text() + ": " + file.string() + ": not JSON: " + json_reason(error.what()));
         }
@@ -246,12 +248,14 @@ class Planner {
     if (given(node.settings, "teacher")) teacher = model(handle_index(node.settings["teacher"], "$model"));
     refuse_ignored(index, node, component, training, plan);
     stop_texts(node.settings.at("stop"), where(index));
+    if (const auto temperature = node.settings.at("temperature").get<double>(); temperature != 0 && temperature < 1e-3)
+      throw UsageError(where(index) + ": temperature is " + number_text(temperature) + "; it must be 0 (greedy), or 0.001 or more");
     const bool reference = training.columns & (HONE_LOGP_REF | HONE_KL);
     const std::vector<std::string> columns = source == HONE_PAIRS  ? std::vector<std::string>{"prompt", "chosen", "rejected"}
                                              : source == HONE_ROWS ? std::vector<std::string>{"prompt", "response"}
                                                                    : std::vector<std::string>{"prompt"};
     const auto tokenizer = tokenizer_for(index, handle_index(node.settings.at("model"), "$model"));
-    const SeenRows seen = rows_.look(node.settings[wanted], columns, tokenizer.get());
+    const SeenRows seen = rows_.look(node.settings[wanted], columns, tokenizer.get(), size.info.max_positions);
     plan.data = seen.text;
     if (tokenizer->eos() < 0 && source != HONE_PAIRS)
       log_warning(where(index) + ": the model's vocabulary has no <eos>, so no response will ever end; add that word to `words`");
@@ -294,7 +298,7 @@ class Planner {
       if (!given(node.settings, setting.name.c_str())) continue;
       judges = judges || setting.type == HONE_REWARD_HANDLE;
       if (setting.type != HONE_DATA_HANDLE) continue;
-      SeenRows one = rows_.look(node.settings[setting.name], {"prompt"}, nullptr);
+      SeenRows one = rows_.look(node.settings[setting.name], {"prompt"}, nullptr, 0);
       seen.text += (seen.text.empty() ? "" : " + ") + one.text;
       seen.domains.insert(seen.domains.end(), one.domains.begin(), one.domains.end());
       for (auto &[domain, rows] : one.some) seen.some[domain].insert(seen.some[domain].end(), rows.begin(), rows.end());

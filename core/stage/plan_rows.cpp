@@ -31,13 +31,12 @@ void check_columns(const json &row, const std::vector<std::string> &columns, con
   }
 }
 
-uint64_t count_tokens(const Tokenizer &tokenizer, const json &row, size_t columns, const std::string &where) {
+uint64_t count_tokens(const Tokenizer &tokenizer, uint32_t max_positions, const json &row, size_t columns, const std::string &where) {
   try {
     const DataRow data{row, "", where};
-    const uint32_t no_limit = UINT32_MAX;
-    if (columns == 2) return row_to_train(tokenizer, data, 0, no_limit).ids.size();
-    if (columns != 3) return prompt_ids(tokenizer, data).size();
-    const auto [chosen, rejected] = pair_to_train(tokenizer, data, 0, no_limit);
+    if (columns == 2) return row_to_train(tokenizer, data, 0, max_positions).ids.size();
+    if (columns != 3) return prompt_ids(tokenizer, data, max_positions).size();
+    const auto [chosen, rejected] = pair_to_train(tokenizer, data, 0, max_positions);
     return chosen.ids.size() + rejected.ids.size();
   } catch (const Failure &failure) {
     throw UsageError(failure.what());
@@ -49,8 +48,9 @@ uint64_t count_tokens(const Tokenizer &tokenizer, const json &row, size_t column
 RowCheck::RowCheck(const Pipeline &pipeline, Script &script, MustBeEarlier must_be_earlier)
     : pipeline_(pipeline), script_(script), must_be_earlier_(std::move(must_be_earlier)) {}
 
-SeenRows RowCheck::look(const json &setting, const std::vector<std::string> &columns, const Tokenizer *tokenizer) {
+SeenRows RowCheck::look(const json &setting, const std::vector<std::string> &columns, const Tokenizer *tokenizer, uint32_t max_positions) {
   tokenizer_ = tokenizer;
+  max_positions_ = max_positions;
   columns_ = columns;
   seen_ = {};
   encoded_ = tokens_ = 0;
@@ -65,7 +65,7 @@ void RowCheck::take(const json &row, const std::string &where, const std::string
   if (only_a_source_) return;
   check_columns(row, columns_, where);
   if (tokenizer_) {
-    tokens_ += count_tokens(*tokenizer_, row, columns_.size(), where);
+    tokens_ += count_tokens(*tokenizer_, max_positions_, row, columns_.size(), where);
     ++encoded_;
   }
   std::vector<SomeRow> &some = seen_.some[domain];

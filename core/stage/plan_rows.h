@@ -29,9 +29,9 @@ class RowCheck {
   using MustBeEarlier = std::function<void(int stage, const Place &)>;
   RowCheck(const Pipeline &, Script &, MustBeEarlier);
 
-  // setting: {"$data": i}, or {domain: {"$data": i}}. Every row must have the columns, and all of its text words of the
-  // tokenizer's, when there is one. UsageError naming the row.
-  SeenRows look(const nlohmann::json &setting, const std::vector<std::string> &columns, const Tokenizer *);
+  // setting: {"$data": i}, or {domain: {"$data": i}}. Every row must have the columns, and when there is a tokenizer all of its
+  // text words of that, and no more tokens than the model has positions. UsageError naming the row.
+  SeenRows look(const nlohmann::json &setting, const std::vector<std::string> &columns, const Tokenizer *, uint32_t max_positions);
 
  private:
   uint64_t look_at(const nlohmann::json &setting, const std::string &domain);
@@ -46,6 +46,7 @@ class RowCheck {
   MustBeEarlier must_be_earlier_;
   // Of the look() under way.
   const Tokenizer *tokenizer_ = nullptr;
+  uint32_t max_positions_ = 0;
   std::vector<std::string> columns_;
   SeenRows seen_;
   bool only_a_source_ = false;  // of rows that a function maps: nothing is asked of them

@@ -87,6 +87,7 @@ ScoredRows RewardSets::score(ScoreJournal &journal, const std::string &key, cons
   ScoredRows out;
   out.reward.assign(rows.size(), none);
   std::vector<bool> covered(rows.size(), false);
+  std::vector<double> sum(rows.size(), 0);  // rounded once: the order of the parts must not tell equal rewards apart
   for (const Set &set : sets_) {
     std::vector<ScoreRow> own;
     std::vector<size_t> at;
@@ -107,19 +108,19 @@ ScoredRows RewardSets::score(ScoreJournal &journal, const std::string &key, cons
       throw Failure(where_ + ": scores.journal has scores of " + record + " by " + std::to_string(scores.size()) + " rewards, and the stage has " +
                     std::to_string(set.scorer->parts().size()) + "; the script changed since; start a new run");
     }
-    for (size_t i : at) out.reward[i] = 0;
     for (size_t p = 0; p < scores.size(); ++p) {
       const RewardPart &part = set.scorer->parts()[p];
       std::vector<float> &column = out.parts.try_emplace(part.label, rows.size(), none).first->second;
       for (size_t k = 0; k < at.size(); ++k) {
         const float score = scores[p].score[k];
         column[at[k]] = score;
-        out.reward[at[k]] += static_cast<float>(part.weight) * score;  // NaN stays NaN
+        sum[at[k]] += part.weight * score;  // NaN stays NaN
         if (!std::isnan(score)) continue;
         ++out.unscored[part.label];
         if (out.first_reason.empty()) out.first_reason = part.label + ": " + scores[p].why[k];
       }
     }
+    for (size_t i : at) out.reward[i] = static_cast<float>(sum[i]);
   }
   for (size_t i = 0; i < rows.size(); ++i) {
     if (!covered[i])

@@ -34,8 +34,13 @@ std::set<fs::path> data_files(const Pipeline &pipeline) {
   std::set<fs::path> files;
   for (const DataNode &node : pipeline.data)
     if (node.source == DataNode::file) files.insert(node.path);
-  for (const ModelNode &node : pipeline.models)
-    if (node.source == ModelNode::directory) files.insert(fs::path(node.path) / "config.json");
+  for (const ModelNode &node : pipeline.models) {
+    if (node.source == ModelNode::fresh && !node.tokenizer.empty()) files.insert(node.tokenizer);
+    if (node.source != ModelNode::directory) continue;
+    for (const fs::directory_entry &file : fs::directory_iterator(node.path))
+      if (const fs::path kind = file.path().extension(); file.is_regular_file() && (kind == ".json" || kind == ".safetensors" || kind == ".jinja"))
+        files.insert(file.path());
+  }
   return files;
 }
 

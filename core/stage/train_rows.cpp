@@ -108,7 +108,7 @@ class Rows {
 std::vector<int32_t> response_sequence(const Tokenizer &tokenizer, const Weights &weights, const std::string &prompt,
                                        const std::vector<int32_t> &ids, const std::string &where, uint32_t &begin) {
   const hone_model_info &info = weights.architecture().info();
-  std::vector<int32_t> sequence = prompt_ids(tokenizer, {{{"prompt", prompt}}, "", where});
+  std::vector<int32_t> sequence = prompt_ids(tokenizer, {{{"prompt", prompt}}, "", where}, info.max_positions);
   begin = static_cast<uint32_t>(sequence.size());
   for (int32_t id : ids) {
     if (id < 0 || static_cast<uint32_t>(id) >= info.vocab_size)

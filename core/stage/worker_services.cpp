@@ -39,7 +39,7 @@ struct RewardModels {
     std::vector<uint32_t> begin;
     for (uint32_t i = 0; i < n; ++i) {
       const DataRow row{{{"prompt", std::string(prompts[i].data, prompts[i].size)}}, "", "row " + std::to_string(i)};
-      std::vector<int32_t> ids = prompt_ids(*model.tokenizer, row);
+      std::vector<int32_t> ids = prompt_ids(*model.tokenizer, row, positions);
       for (int32_t id : model.tokenizer->encode({responses[i].data, responses[i].size})) ids.push_back(id);
       if (model.tokenizer->eos() >= 0) ids.push_back(model.tokenizer->eos());
       if (ids.size() > positions) throw Failure("a response of " + std::to_string(ids.size()) + " tokens is longer than the reward model's " + std::to_string(positions) + " positions");

@@ -35,6 +35,7 @@ std::vector<std::pair<size_t, nlohmann::json>> read_numbered_rows(const std::str
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     if (const size_t bad = invalid_utf8(line); bad != std::string_view::npos)
       throw Failure(where + "invalid UTF-8 at byte " + std::to_string(bad) + "; save the file as UTF-8");
+    refuse_deep_json(line, name + ":" + std::to_string(line_number));
     nlohmann::json row;
     try {
       row = nlohmann::json::parse(line);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/failure.h"
+#include "core/base/text.h"
 #include "core/base/file.h"
 #include "core/text/word_level.h"
 
@@ -11,6 +12,7 @@ namespace hone {
 namespace {
 
 nlohmann::json parse_object(const std::filesystem::path &path, const std::string &bytes) {
+  refuse_deep_json(bytes, path);
   nlohmann::json parsed = nlohmann::json::parse(bytes, nullptr, false);
   if (parsed.is_discarded()) throw Failure(path.string() + ": not JSON; is the file damaged or cut short?");
   if (!parsed.is_object()) throw Failure(path.string() + ": must be a JSON object, but it is " + parsed.type_name());

@@ -32,6 +32,7 @@ class Columns {
   Columns(std::string where, const std::string &text) : where_(std::move(where)) {
     if (const size_t bad = invalid_utf8(text); bad != std::string::npos)
       throw Failure(where_ + ": invalid UTF-8 at byte " + std::to_string(bad));
+    refuse_deep_json(text, where_);
     try {
       columns_ = json::parse(text);
     } catch (const json::parse_error &e) {

@@ -2,6 +2,7 @@
 #include "core/train/parameter_update.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 #include "core/model/safetensors.h"
@@ -86,13 +87,13 @@ ParameterUpdate::ParameterUpdate(const hone_kernels &kernels, const Weights &wei
   for (uint32_t i = 0; i < n_states_; ++i) states_.emplace_back(kernels, weights.trained_size());
 }
 
-void ParameterUpdate::apply(Pool &pool, Weights &weights, const float *gradient, uint64_t number, double factor,
+void ParameterUpdate::apply(Pool &pool, Weights &weights, const float *gradient, double factor,
                             double gradient_scale) {
   const Spans spans(weights, gradient, states_, whole_matrices_);
   hone_update update{};
   update.struct_size = sizeof update;
   update.span_size = sizeof(hone_span);
-  update.step = number;
+  update.step = ++updates_;
   update.learning_rate_factor = factor;
   update.gradient_scale = gradient_scale;
   pool.loop(spans.calls().size(), 1, [&](uint64_t begin, uint64_t end) {
@@ -121,7 +122,7 @@ void ParameterUpdate::save(const std::filesystem::path &path, const Weights &wei
                            parameter.size * sizeof(float)});
   }
   if (kernels_.synchronize(&stream) != 0) throw Failure("the device failed while the optimizer's state was read");
-  write_safetensors(path, tensors, {{"format", "hone.optimizer"}, {"states", std::to_string(n_states_)}});
+  write_safetensors(path, tensors, {{"format", "hone.optimizer"}, {"states", std::to_string(n_states_)}, {"updates", std::to_string(updates_)}});
 }
 
 void ParameterUpdate::load(const std::filesystem::path &path, const Weights &weights) {
@@ -131,6 +132,11 @@ void ParameterUpdate::load(const std::filesystem::path &path, const Weights &wei
     throw Failure(path.string() + " holds " + (states == file.metadata().end() ? "no count of" : states->second) +
                   " state buffers, but this optimizer keeps " + std::to_string(n_states_) +
                   "; was it written by another optimizer?");
+  const auto updates = file.metadata().find("updates");
+  uint64_t count = 0;
+  if (updates == file.metadata().end() ||
+      std::from_chars(updates->second.data(), updates->second.data() + updates->second.size(), count).ec != std::errc())
+    throw Failure(path.string() + " does not say how many updates there were (\"updates\" in its header); was it written by an older hone?");
   // Read all before any of it is used: a damaged file changes nothing.
   std::vector<std::vector<float>> host(states_.size(), std::vector<float>(weights.trained_size()));
   for (size_t i = 0; i < states_.size(); ++i)
@@ -141,6 +147,7 @@ void ParameterUpdate::load(const std::filesystem::path &path, const Weights &wei
   for (size_t i = 0; i < states_.size(); ++i)
     kernels_.copy_in(&stream, states_[i].data(), host[i].data(), host[i].size() * sizeof(float));
   if (kernels_.synchronize(&stream) != 0) throw Failure("the device failed while the optimizer's state was loaded");
+  updates_ = count;
 }
 
 }  // namespace hone

@@ -14,11 +14,11 @@ class ParameterUpdate {
  public:
   ParameterUpdate(const hone_kernels &, const Weights &, const hone_optimizer &, void *self);
 
-  // number: 1 for the first update. The learning rate is the optimizer's own times factor. Weights are left as the
+  // Counts its calls: what the optimizer hears as the update's number, from 1. The learning rate is the optimizer's own times factor. Weights are left as the
   // optimizer's failed call left them: the caller must not go on with them.
-  void apply(Pool &, Weights &, const float *gradient, uint64_t number, double factor, double gradient_scale);
+  void apply(Pool &, Weights &, const float *gradient, double factor, double gradient_scale);
 
-  // One tensor "state0.<parameter>", ... for each state buffer and trained parameter.
+  // One tensor "state0.<parameter>", ... for each state buffer and trained parameter, and how many updates there were.
   void save(const std::filesystem::path &, const Weights &) const;
   void load(const std::filesystem::path &, const Weights &);
 
@@ -28,6 +28,7 @@ class ParameterUpdate {
   void *self_;
   uint32_t n_states_;
   bool whole_matrices_;
+  uint64_t updates_ = 0;
   std::vector<FloatBuffer> states_;  // [n_states][trained_size]
 };
 

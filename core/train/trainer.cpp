@@ -350,8 +350,7 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
     const double limit = s.settings.max_grad_norm;
     const double scale = limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0;  // as clip_grad_norm_ of PyTorch
 
-    const uint64_t number = (step - 1) * s.settings.inner_epochs + epoch + 1;
-    s.update.apply(s.pool, s.weights, s.gradient.data(), number, report.learning_rate_factor, scale);
+    s.update.apply(s.pool, s.weights, s.gradient.data(), report.learning_rate_factor, scale);
     s.end_step();
     s.weights.changed();
 

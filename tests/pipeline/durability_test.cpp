@@ -169,8 +169,8 @@ TEST_F(Durability, OneAndTwoThreadsEndWithTheSameBits) {
 std::vector<std::string> instruction_sets() {
   std::vector<std::string> sets = {"plain"};
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("x86-64-v3")) sets.push_back("avx2");
-  if (__builtin_cpu_supports("x86-64-v4")) sets.push_back("avx512");
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) sets.push_back("avx2");
+  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) sets.push_back("avx512");
 #endif
   return sets;
 }

@@ -64,6 +64,17 @@ TEST_F(Plan, FindsAColumnThatARewardNeedsInEveryRow) {
                  {"script.lua:4: reward math", "prompts.jsonl:1"});
 }
 
+TEST_F(Plan, FindsRowsThatAreTooLongForTheModel) {
+  std::string longer;
+  for (int i = 0; i < 40; ++i) longer += "2 ";
+  spit(folder / "prompts.jsonl", "{\"prompt\": \"1 2\", \"answer\": \"3\"}\n{\"prompt\": \"" + longer + "\", \"answer\": \"4\"}\n");
+  expect_refused(with_rewards("hone.reward \"math\" {}"), {"prompts.jsonl:2: the prompt has 41 tokens", "32 positions"});
+}
+
+TEST_F(Plan, FindsTemperaturesThatLeaveNoNumbers) {
+  expect_refused(with_rewards("hone.reward \"math\" {}", ", temperature = 1e-5"), {"script.lua:4: stage grpo", "temperature is 1e-05", "0.001 or more"});
+}
+
 TEST_F(Plan, TakesNoScoreForNoError) {
   EXPECT_NE(accepted(with_rewards("function(row) return nil end")).find("reward function_1 has no score"), std::string::npos);
   EXPECT_EQ(accepted(with_rewards("function(row) return 0 end")).find("note"), std::string::npos);

@@ -11,10 +11,16 @@ __attribute__((weak)) int run_probe(const std::string &file);
 __attribute__((weak)) int run_check(int argc, char **argv);
 }  // namespace hone
 
+#if defined(__SANITIZE_ADDRESS__)
+#define HONE_UNDER_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#define HONE_UNDER_ADDRESS_SANITIZER __has_feature(address_sanitizer)
+#endif
+
 int main(int argc, char **argv) {
   if (argc == 3 && std::strcmp(argv[1], "--probe") == 0 && hone::run_probe) return hone::run_probe(argv[2]);
   if (argc >= 3 && std::strcmp(argv[1], "--check-part") == 0 && hone::run_check) return hone::run_check(argc, argv);
-#ifdef __SANITIZE_ADDRESS__
+#if HONE_UNDER_ADDRESS_SANITIZER
   // Children that are meant to crash shall die of their signal, as they do without the sanitizer.
   const char *options = std::getenv("ASAN_OPTIONS");
   setenv("ASAN_OPTIONS", (std::string(options ? options : "") + ":handle_segv=0:handle_sigbus=0:handle_abort=0").c_str(), 1);

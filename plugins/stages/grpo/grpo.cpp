@@ -53,11 +53,12 @@ class Grpo final : public hone::Objective {
         const double A = batch->advantage[t];
         const double ratio = std::exp(double(batch->logp[t]) - batch->logp_old[t]);
         const double clipped = std::clamp(ratio, low, high);
+        const double gain = A == 0 ? 0 : ratio * A;  // however far the policy has moved: inf * 0 is no number
         const hone::TokenKl kl = beta > 0 ? hone::k3(batch->logp[t], batch->logp_ref[t]) : hone::TokenKl{0, 0};
-        const bool moves = ratio * A <= clipped * A;  // else the clip is flat and gives no gradient
+        const bool moves = gain <= clipped * A;  // else the clip is flat and gives no gradient
         const double weight = share * batch->weight[t];
-        total += weight * (beta * kl.value - std::min(ratio * A, clipped * A));
-        out.dlogp[t] = static_cast<float>(weight * (beta * kl.slope - (moves ? ratio * A : 0)));
+        total += weight * (beta * kl.value - std::min(gain, clipped * A));
+        out.dlogp[t] = static_cast<float>(weight * (beta * kl.slope - (moves ? gain : 0)));
       }
     }
     return total;

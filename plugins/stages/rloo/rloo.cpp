@@ -50,6 +50,10 @@ class Rloo final : public hone::Objective {
       double moved = 0;
       for (uint32_t t = row.begin; t < row.end; ++t)
         moved += batch->weight[t] * (double(batch->logp[t]) - batch->logp_old[t]);
+      if (batch->advantage[row.begin] == 0) {  // nothing to learn, however far the policy has moved (and inf * 0 is no number)
+        std::fill(out.dlogp + row.begin, out.dlogp + row.end, 0.0f);
+        continue;
+      }
       const double A = batch->advantage[row.begin], share = 1.0 / double(batch->all_rows), ratio = std::exp(moved);
       const double clipped = std::clamp(ratio, 1.0 - epsilon, 1.0 + epsilon);
       const bool moves = ratio * A <= clipped * A;  // else the clip is flat and gives no gradient

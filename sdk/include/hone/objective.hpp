@@ -63,8 +63,14 @@ class Batch {
 
  private:
   static Group summarize(std::span<const Row> rows) {
-    const float first = rows.front().reward;  // rounding must not invent a spread where there is none
-    if (std::all_of(rows.begin(), rows.end(), [=](const Row &row) { return row.reward == first; })) return {rows, first, 0};
+    // Rounding must not invent a spread where there is none: rewards are floats, often sums of weighted ones.
+    const float first = rows.front().reward;
+    float least = first, most = first, largest = 0;
+    for (const Row &row : rows) {
+      least = std::min(least, row.reward), most = std::max(most, row.reward);
+      largest = std::max(largest, std::fabs(row.reward));
+    }
+    if (most - least <= 1e-6f * largest) return {rows, first, 0};
     double mean = 0, variance = 0;
     for (const Row &row : rows) mean += double(row.reward) / double(rows.size());
     for (const Row &row : rows) variance += (row.reward - mean) * (row.reward - mean) / double(rows.size());

@@ -39,7 +39,11 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"score_infinite", "infinite score"}, Case{"score_by_company", "depends on which others"},
                     Case{"objective_wrong_slope", "where finite differences give"}, Case{"objective_wrong_when_extra", "(with extra = 0.1)"}, Case{"objective_own_mean", "do not add up"},
                     Case{"objective_divides_by_zero", "not finite"}, Case{"objective_past_the_end", "writes past its buffers"},
-                    Case{"optimizer_own_state", "other bits the second time"}, Case{"statics_one", "exports unique symbols"}),
+                    Case{"optimizer_own_state", "other bits the second time"}
+#ifndef __clang__  // which makes no symbol unique
+                    , Case{"statics_one", "exports unique symbols"}
+#endif
+                    ),
     [](const auto &info) { return std::string(info.param.name); });
 
 TEST(CheckVerb, OfAMissingFileIsAUsageError) {

@@ -92,6 +92,7 @@ TEST_F(Limits, StopWorkInsideOfLibraryFunctions) {
            "table.unpack({}, 1, 1 << 40)\n",
            "while true do table.move({}, 1, 50000000, 2) end\n",
            "while true do local s = ('x'):rep(1000000) end\n",
+           "local s = ('x'):rep(1000000)\nwhile true do utf8.len(s) end\n",
        })
     EXPECT_NE(problem(body), "");
 }

@@ -219,6 +219,39 @@ TEST_F(Objectives, GroupsOfEqualRewardsGiveExactlyNoGradient) {
   }
 }
 
+// A sum of weighted scores is a float: 0.1 + 0.6 and 0.7 differ in its last bits, which is no reason to prefer one.
+TEST_F(Objectives, RewardsThatDifferByRoundingAreEqual) {
+  const BuiltInstance stage(host, "stage", "grpo");
+  const ObjectiveCalls objective(stage.methods<hone_objective>(), stage.self(), "grpo");
+  std::vector<TrainRow> rows = ragged(6);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i].reward = i % 2 ? 0.7f : std::nextafter(0.7f, 1.0f);
+  ObjectiveColumns c = columns(rows, HONE_ON_POLICY);
+  objective.advantages(c, true);
+  for (float a : c.advantage) EXPECT_EQ(a, 0.0f);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i].reward = i % 2 ? 0.7f : 0.70002f;  // small, but meant
+  c = columns(rows, HONE_ON_POLICY);
+  objective.advantages(c, true);
+  EXPECT_NE(std::count_if(c.advantage.begin(), c.advantage.end(), [](float a) { return a != 0; }), 0);
+}
+
+TEST_F(Objectives, RowsWithoutAnAdvantageMoveNothingHoweverFarThePolicyHasMoved) {
+  for (const char *name : {"grpo", "rloo"}) {
+    const BuiltInstance stage(host, "stage", name);
+    const ObjectiveCalls objective(stage.methods<hone_objective>(), stage.self(), name);
+    TrainRow row;
+    row.ids.assign(1001, 0);
+    row.reward = 1;
+    row.weight.assign(1000, 1.0f);
+    row.masked.assign(1000, false);
+    row.logp_old.assign(1000, -900.0f);
+    ObjectiveColumns c = columns_of({row, row}, HONE_ON_POLICY);
+    std::fill(c.logp.begin(), c.logp.end(), -0.1f);
+    objective.advantages(c, true);
+    EXPECT_EQ(total(objective, c), 0) << name;
+    for (float d : c.dlogp) EXPECT_EQ(d, 0.0f) << name;
+  }
+}
+
 TEST_F(Objectives, OneTokenRowsAndOneRowGroupsAreFine) {
   for (const char *name : {"grpo", "rloo"}) {
     const BuiltInstance stage(host, "stage", name);
