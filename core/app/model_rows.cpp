@@ -56,11 +56,14 @@ int generate_verb(const Arguments &a) {
   settings.seed = a.seed;
   if (tokenizer.eos() >= 0) settings.stop_ids = {tokenizer.eos()};
   Sampler sampler(kernels(), open.pool);
-  Progress progress("generate", rows.size());
-  size_t done = 0;
   std::atomic<int> &flag = interrupt_flag();
-  const auto sampled = sampler.generate(*open.model.weights, &tokenizer, requests, settings,
-                                        [&](size_t, const SampledRow &) { progress.update(++done); }, [&] { return flag.load() != 0; });
+  std::vector<SampledRow> sampled;
+  {
+    Progress progress("generate", rows.size());  // ends its line before the rows are written
+    size_t done = 0;
+    sampled = sampler.generate(*open.model.weights, &tokenizer, requests, settings,
+                               [&](size_t, const SampledRow &) { progress.update(++done); }, [&] { return flag.load() != 0; });
+  }
   if (flag != 0) return 128 + flag;
   for (const SampledRow &row : sampled) {
     nlohmann::ordered_json out;

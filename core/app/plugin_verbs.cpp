@@ -19,7 +19,7 @@ static HostSettings settings_for(const Registry &registry, const std::string &wh
   HostSettings settings = host_settings();
   const size_t slash = what.find('/');
   const ComponentInfo *component = registry.find("stage", slash == std::string::npos ? what : what.substr(slash + 1));
-  if (!component || component->kind != HONE_OBJECTIVE || (slash != std::string::npos && what.substr(0, slash) != "stage")) return settings;
+  if (!component || component->kind != HONE_OBJECTIVE || (slash != std::string::npos && what.substr(0, slash) != "stage" && what.substr(0, slash) != "objective")) return settings;
   try {
     Pool pool(1);
     const Host host(pool, 0);

@@ -98,6 +98,8 @@ void check_reward(const Instance &instance, Findings &found) {
   found.doing("scoring awkward responses (empty, cut off, not UTF-8, a megabyte)");
   const Scored first = score(methods, instance.self(), all, &found);
   if (first.code != HONE_OK) return;
+  if (std::all_of(first.score.begin(), first.score.end(), [](float score) { return std::isnan(score); }))
+    found.note("gives no score (NaN) to any of the responses that it was tried on; a run stops when more rows than max_unscored have none");
   found.doing("scoring the same responses again");
   if (!same(first.score, score(methods, instance.self(), all, &found).score)) {
     found.note("is not deterministic: scores are journalled, so a resume is exact, but a replay has to use the journal");

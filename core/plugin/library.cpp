@@ -1,6 +1,7 @@
 // library.cpp -- Boost.DLL opens, this file distrusts: every pointer, size and table is checked before it is used.
 #include "core/plugin/library.h"
 
+#include <cstring>
 #include <vector>  // Boost 1.74 uses it without including it
 
 #define BOOST_DLL_USE_STD_FS
@@ -300,7 +301,14 @@ const OpenedLibrary &open_library(const std::filesystem::path &path) {
   } catch (const Failure &) {
     throw;
   } catch (const std::exception &error) {
-    throw Failure(path.string() + ": cannot be opened: " + error.what());
+    // The loader's own words, without those of the library around it.
+    std::string what = error.what();
+    if (const size_t begin = what.find("dlerror system message: "); begin != std::string::npos) {
+      what = what.substr(begin + std::strlen("dlerror system message: "));
+      what = what.substr(0, what.rfind("): "));
+      if (what.rfind(key.string() + ": ", 0) == 0) what = what.substr(key.string().size() + 2);
+    }
+    throw Failure(path.string() + ": cannot be opened: " + what);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <deque>
 #include <limits>
+#include <numeric>
 #include <span>
 
 #include "core/base/failure.h"
@@ -62,7 +63,7 @@ struct Scorer::State {
   const std::vector<ScoreRow> *rows = nullptr;
   std::deque<Batch> queue;
   std::vector<PartScores> results;
-  std::vector<uint32_t> losses;            // per part: workers lost
+  std::vector<uint32_t> crashed, late;     // per part: rows that, alone, took their worker along; batches that came too late
   std::vector<char> slow, given_up;        // per part
   int failed_starts = 0;
 
@@ -119,13 +120,15 @@ void Scorer::State::unscored(const Batch &batch, const std::string &why) {
   }
 }
 
+// Every row of the part is without a score, those that had one too: which of them came first is chance, and the rewards of a
+// step must not depend on it.
 void Scorer::State::give_up(uint32_t part, const std::string &why) {
   given_up[part] = 1;
   log_warning("reward " + parts[part].label + " " + why);
-  std::erase_if(queue, [&](const Batch &batch) {
-    if (batch.part == part) unscored(batch, why);
-    return batch.part == part;
-  });
+  std::erase_if(queue, [&](const Batch &batch) { return batch.part == part; });
+  Batch all{part, std::vector<uint32_t>(rows->size())};
+  std::iota(all.rows.begin(), all.rows.end(), 0u);
+  unscored(all, why);
 }
 
 // The worker is gone, or must go. What it was scoring is tried again in smaller pieces, or, alone already, has no score.
@@ -145,12 +148,13 @@ void Scorer::State::lose(Worker &worker, const std::string &how, bool late) {
   Batch batch = std::move(worker.batch);
   worker.batch = {};
   const uint32_t part = batch.part;
-  ++losses[part];
-  if (late) slow[part] = 1;
+  if (given_up[part]) return;  // its rows have been told why
+  if (late) slow[part] = 1, ++this->late[part];
+  else if (batch.rows.size() == 1) ++crashed[part];
   if (batch.rows.size() == 1) {
     unscored(batch, "it " + reason);
     log_warning("reward " + parts[part].label + " " + reason + "; that response has no score");
-  } else if (!given_up[part]) {
+  } else {
     // A crash names its row at once when each row is alone. A late batch may only have been too long: halve faster than by two.
     const size_t piece = late ? std::max<size_t>(1, batch.rows.size() / 8) : 1;
     if (late) batch_limit[part] = uint32_t(std::min<size_t>(batch_limit[part], piece));
@@ -159,12 +163,13 @@ void Scorer::State::lose(Worker &worker, const std::string &how, bool late) {
       begin = (begin - 1) / piece * piece;
       queue.push_front({part, {batch.rows.begin() + long(begin), batch.rows.begin() + long(end_of_piece)}});
     }
-  } else {
-    unscored(batch, "it " + reason);
   }
-  const uint32_t allowed = 8 + uint32_t(rows->size() / 16);
-  if (losses[part] > allowed && !given_up[part])
-    give_up(part, "was given up for these responses: it lost " + std::to_string(losses[part]) + " workers, the last because it " + reason);
+  // Rows that crash are counted alone, however they were batched: for a deterministic reward the outcome is always the same.
+  const auto n = uint32_t(rows->size());
+  if (crashed[part] > 8 + n / 2)
+    give_up(part, "was given up for these responses: more than half of them ended their worker, the last because it " + reason);
+  else if (this->late[part] > 8 + n / 16)
+    give_up(part, "was given up for these responses: it was too slow " + std::to_string(this->late[part]) + " times; it " + reason);
 }
 
 void Scorer::State::hear(Worker &worker) {
@@ -193,7 +198,7 @@ void Scorer::State::hear(Worker &worker) {
         if (scores.score.size() != batch.rows.size() || scores.refused.size() != batch.rows.size())
           throw Failure("gave " + std::to_string(scores.score.size()) + " scores for " + std::to_string(batch.rows.size()) +
                         " responses");
-        for (size_t i = 0; i < batch.rows.size(); ++i) {
+        for (size_t i = 0; i < batch.rows.size() && !given_up[batch.part]; ++i) {
           results[batch.part].score[batch.rows[i]] = scores.score[i];
           results[batch.part].why[batch.rows[i]] = with_replaced_invalid_utf8(scores.why[i]);
           results[batch.part].refused[batch.rows[i]] = scores.refused[i] != 0;
@@ -316,7 +321,8 @@ std::vector<PartScores> Scorer::score(const std::vector<ScoreRow> &rows, std::op
 
   s.rows = &rows;
   s.queue.clear();
-  s.losses.assign(s.parts.size(), 0);
+  s.crashed.assign(s.parts.size(), 0);
+  s.late.assign(s.parts.size(), 0);
   s.slow.assign(s.parts.size(), 0);
   s.given_up.assign(s.parts.size(), 0);
   s.failed_starts = 0;

@@ -78,8 +78,9 @@ class Scorer {
   Scorer(const Scorer &) = delete;
   const std::vector<RewardPart> &parts() const;
   // One PartScores per part, in order. A crash, hang, exception, wrong count or NaN: those rows have no score, with why.
-  // Rows that share a batch with a crashing row are scored again, alone, so that only the guilty one is lost. A part whose
-  // workers keep failing is given up for this call: its remaining rows have no score. [main]
+  // Rows that share a batch with a crashing row are scored again, alone, so that only the guilty one is lost. A part that
+  // takes its worker along for more than half of the rows (and 8), or is too slow for a sixteenth (and 8), is given up for this
+  // call: no row has a score of it. [main]
   // only: the one part that is asked; the others' rows have no score and no reason.
   std::vector<PartScores> score(const std::vector<ScoreRow> &, std::optional<uint32_t> only = {});
   uint64_t restarts() const;  // workers lost and started again so far

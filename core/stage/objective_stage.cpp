@@ -170,7 +170,7 @@ void ObjectiveStage::run() {
     std::string note;
     for (const char *name : {"reward", "completions/mean_length", "loss"})
       if (const auto at = metrics.find(name); at != metrics.end() && !std::isnan(at->second))
-        note += (note.empty() ? "" : "  ") + std::string(name) + " " + number_text(std::round(at->second * 1e4) / 1e4);
+        note += (note.empty() ? "" : "  ") + std::string(name) + " " + number_text(std::round(at->second * 1e4) / 1e4 + 0.0);
     progress.update(step, note);
     if (step == steps_ || step % setting<uint32_t>("save_every") == 0) {
       checkpoint(step);

@@ -48,7 +48,7 @@ class Planner {
     }
     const auto told = try_rewards(pipeline_, registry_, script_, rewards_, to_try_);
     for (size_t i = 0; i < plans_.size(); ++i)
-      if (const auto found = told.find(pipeline_.order[i]); found != told.end()) plans_[i].notes = found->second;
+      if (const auto found = told.find(pipeline_.order[i]); found != told.end()) plans_[i].notes.insert(plans_[i].notes.end(), found->second.begin(), found->second.end());
     return plans_;
   }
 
@@ -259,6 +259,8 @@ class Planner {
     plan.data = seen.text;
     if (tokenizer->eos() < 0 && source != HONE_PAIRS)
       log_warning(where(index) + ": the model's vocabulary has no <eos>, so no response will ever end; add that word to `words`");
+    if (source == HONE_ON_POLICY && node.settings.at("num_generations").get<int>() == 1)
+      plan.notes.push_back("num_generations is 1: an objective that compares the responses to one prompt learns nothing from one");
     rewards(node.settings.value("rewards", json()), index, seen.domains);
     try_later(index, node.settings.value("rewards", json()), seen.some);
     plan.source = source == HONE_ON_POLICY ? "rollouts" : source == HONE_PAIRS ? "pairs" : source == HONE_TEACHER ? "teacher" : "rows";
@@ -268,6 +270,8 @@ class Planner {
     const double one_pass = static_cast<double>(seen.rows) * (source == HONE_TEACHER ? generations : 1);  // of a teacher's: at most
     plan.steps = node.settings.at("steps").get<uint64_t>();
     if (plan.steps == 0) plan.steps = static_cast<uint64_t>(std::ceil(one_pass * node.settings.at("epochs").get<double>() / batch));
+    if (plan.steps == 0 && node.settings.at("epochs").get<double>() == 0)
+      throw UsageError(where(index) + ": steps and epochs are both 0; give one of them");
     const double key_values = 4.0 * size.info.attention_layers * size.info.kv_heads * (size.info.key_size + size.info.value_size);
     plan.memory_bytes = training_bytes(size, training);
     const auto most = node.settings.at("max_completion_length").get<double>();

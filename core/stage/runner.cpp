@@ -220,7 +220,9 @@ int continue_run(const fs::path &path, const std::vector<fs::path> &plugins, uin
     log_warning(passing ? std::string("interrupted") : "interrupted; go on with: hone resume " + path.string());
     return 128 + interruption.signal;
   } catch (const std::exception &) {  // main says what it was
-    if (!passing) log_warning("the run stopped; once what follows is mended, go on with: hone resume " + path.string());
+    if (!passing)
+      log_warning("the run stopped. If what follows can be mended outside of the script and its data (a full disk, a plugin), go on with: hone resume " +
+                  path.string() + "; otherwise begin a new run");
     throw;
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();

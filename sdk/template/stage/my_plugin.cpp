@@ -1,7 +1,7 @@
 // my_plugin.cpp -- a stage: samples `num_generations` responses to each prompt, `batch_size` prompts in a step, and keeps
 // those that end by themselves.
 #include <hone/json.hpp>
-#include <hone/stage.hpp>
+#include <hone/rollouts.hpp>
 
 #include <algorithm>
 
@@ -24,32 +24,32 @@ class MyPlugin final : public hone::Stage {
   void start(const hone::Services &services) { host_ = hone::StageHost(services); }
 
   bool step() override {
-    const hone::TableView all = host_.data(prompts);
-    const uint64_t end = std::min(done_ + batch_size, all.rows());
+    if (all_.size() == 0) all_ = hone::Prompts::read(host_, prompts);  // the same rows in every process
+    const size_t end = std::min(done_ + batch_size, all_.size());
     if (done_ < end) {
-      hone::Table batch;
-      for (uint64_t row = done_; row < end; ++row) batch.append(all, row);
-      const hone::TableView responses =
-          host_.rollout(model, batch.view(),
-                        {.num_generations = num_generations, .max_completion_length = max_completion_length,
-                         .step = static_cast<uint32_t>(done_ / batch_size)});
+      const auto responses = hone::Responses::sample(host_, model, all_, done_, end,
+                                                     {.num_generations = num_generations, .max_completion_length = max_completion_length,
+                                                      .step = static_cast<uint32_t>(done_ / batch_size)});
+      // Rows {prompt, response, ...}, which another stage can train on.
+      hone::Table rows = responses.table();
       hone::Table kept;
-      for (uint64_t row = 0; row < responses.rows(); ++row)
-        if (!responses.ints("truncated")[row]) kept.append(responses, row);
+      for (size_t row = 0; row < responses.size(); ++row)
+        if (!responses.truncated[row]) kept.append(rows.view(), row);
       if (kept.rows() > 0) host_.emit(kept.view());
     }
     done_ = end;
-    host_.progress(done_, all.rows());
-    return done_ < all.rows();
+    host_.progress(done_, all_.size());
+    return done_ < all_.size();
   }
 
   // What it takes to go on in another process: nothing may hide anywhere else.
   std::string save() const override { return hone::Json(std::map<std::string, hone::Json>{{"done", done_}}).text(); }
-  void load(std::string_view saved) override { done_ = static_cast<uint64_t>(hone::Json::parse(saved)["done"].as_integer()); }
+  void load(std::string_view saved) override { done_ = static_cast<size_t>(hone::Json::parse(saved)["done"].as_integer()); }
 
  private:
   hone::StageHost host_;
-  uint64_t done_ = 0;
+  hone::Prompts all_;
+  size_t done_ = 0;  // prompts
 };
 
 }  // namespace

@@ -10,6 +10,7 @@ int main() {
   HONE_EXPECT(hone::testing::run(stage) == 3);
   HONE_EXPECT(host.emitted.rows() == 10);
   HONE_EXPECT(host.emitted.view().text("response", 9) == "e2");
+  HONE_EXPECT(host.emitted.view().text("prompt", 9) == "e");
 
   // A stage that goes on from what was saved is done at once.
   const hone::testing::Component other("my_plugin", {{"batch_size", 2}}, host.services());
