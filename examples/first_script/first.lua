@@ -2,7 +2,7 @@
 local hone = require "hone"
 
 local o = hone.options {
-  model = { "base", "a model directory (config.json, model.safetensors, tokenizer.json) or a GGUF file" },
+  model = { "base", "a model directory (config.json, model.safetensors, tokenizer.json)" },
   steps = { 20, "optimizer steps" },
 }
 
