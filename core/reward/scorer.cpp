@@ -63,7 +63,7 @@ struct Scorer::State {
   const std::vector<ScoreRow> *rows = nullptr;
   std::deque<Batch> queue;
   std::vector<PartScores> results;
-  std::vector<uint32_t> crashed, late;     // per part: rows that, alone, took their worker along; batches that came too late
+  std::vector<uint32_t> crashed, too_slow; // per part: rows that, alone, took their worker along; batches that came too late
   std::vector<char> slow, given_up;        // per part
   int failed_starts = 0;
 
@@ -149,7 +149,7 @@ void Scorer::State::lose(Worker &worker, const std::string &how, bool late) {
   worker.batch = {};
   const uint32_t part = batch.part;
   if (given_up[part]) return;  // its rows have been told why
-  if (late) slow[part] = 1, ++this->late[part];
+  if (late) slow[part] = 1, ++too_slow[part];
   else if (batch.rows.size() == 1) ++crashed[part];
   if (batch.rows.size() == 1) {
     unscored(batch, "it " + reason);
@@ -168,8 +168,8 @@ void Scorer::State::lose(Worker &worker, const std::string &how, bool late) {
   const auto n = uint32_t(rows->size());
   if (crashed[part] > 8 + n / 2)
     give_up(part, "was given up for these responses: more than half of them ended their worker, the last because it " + reason);
-  else if (this->late[part] > 8 + n / 16)
-    give_up(part, "was given up for these responses: it was too slow " + std::to_string(this->late[part]) + " times; it " + reason);
+  else if (too_slow[part] > 8 + n / 16)
+    give_up(part, "was given up for these responses: it was too slow " + std::to_string(too_slow[part]) + " times; it " + reason);
 }
 
 void Scorer::State::hear(Worker &worker) {
@@ -322,7 +322,7 @@ std::vector<PartScores> Scorer::score(const std::vector<ScoreRow> &rows, std::op
   s.rows = &rows;
   s.queue.clear();
   s.crashed.assign(s.parts.size(), 0);
-  s.late.assign(s.parts.size(), 0);
+  s.too_slow.assign(s.parts.size(), 0);
   s.slow.assign(s.parts.size(), 0);
   s.given_up.assign(s.parts.size(), 0);
   s.failed_starts = 0;

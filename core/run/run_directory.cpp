@@ -64,23 +64,22 @@ RunDirectory RunDirectory::create(const fs::path &out, const std::string &name, 
     if (!stays_inside(file)) throw Failure("a run cannot hold a file called \"" + file + "\"");
 
   const std::string shown = wanted.empty() ? "runs/" + plain_name(name) : wanted.string();
+  const auto make_folder_of_run = [&](const fs::path &folder) {
+    try {
+      make_folder(folder);
+    } catch (const Failure &failure) {
+      throw Failure("cannot make the run " + shown + ": " + failure.what());
+    }
+  };
   const fs::path parent = wanted.empty() ? fs::path("runs") : wanted.parent_path().empty() ? fs::path(".") : wanted.parent_path();
   const bool made_parent = !fs::exists(parent);
-  try {
-    make_folder(parent);
-  } catch (const Failure &failure) {
-    throw Failure("cannot make the run " + shown + ": " + failure.what());
-  }
+  make_folder_of_run(parent);
   const std::string stem = plain_name(wanted.empty() ? name : wanted.filename().string());
   const fs::path making = beside(parent / ("." + stem + "-" + std::to_string(getpid())));
   try {
     std::error_code ignored;
     fs::remove_all(making, ignored);
-    try {
-      make_folder(making);
-    } catch (const Failure &failure) {
-      throw Failure("cannot make the run " + shown + ": " + failure.what());
-    }
+    make_folder_of_run(making);
     for (const auto &[file, bytes] : files) {
       make_folder((making / file).parent_path());
       write_file_atomically(making / file, bytes);
