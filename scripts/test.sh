@@ -36,7 +36,7 @@ export LSAN_OPTIONS=suppressions=$PWD/tests/leaks.supp TSAN_OPTIONS=halt_on_erro
 case $what in
   release) build release && run release ;;
   asan) build asan && run asan ;;
-  tsan) build tsan && run tsan -R '^(base|reward|rollout|train)\.' ;;
+  tsan) build tsan hone test_base test_reward test_core_rollout test_core_train && run tsan -R '^(base|reward|core_rollout|core_train)\.' ;;
   default | all)
     build release && run release
     build asan hone test_base test_plugin test_script test_text test_model test_abi test_rewards test_run &&
