@@ -16,8 +16,7 @@ void check_settings(const SampleSettings &settings, const Tokenizer *tokenizer) 
   const auto wrong = [](const std::string &name, double value, const char *range) {
     return Failure("sampling: " + name + " is " + number_text(value) + "; it must be " + range);
   };
-  if (!(settings.temperature == 0 || settings.temperature >= 1e-3f))  // below, logits / temperature is no longer finite
-    throw wrong("temperature", settings.temperature, "0 (greedy), or 0.001 or more");
+  if (!is_temperature(settings.temperature)) throw wrong("temperature", settings.temperature, kTemperatures);
   if (!(settings.top_p > 0 && settings.top_p <= 1)) throw wrong("top_p", settings.top_p, "above 0 and at most 1");
   if (!(settings.min_p >= 0 && settings.min_p <= 1)) throw wrong("min_p", settings.min_p, "between 0 and 1");
   if (settings.max_tokens == 0) throw wrong("max_completion_length", 0, "1 or more");

@@ -21,6 +21,10 @@ struct SampleRequest {
   uint32_t first_row = 0;  // rows first_row .. + num_generations key the random numbers
 };
 
+// 0 is greedy; below the least other one, logits / temperature is no longer finite.
+inline bool is_temperature(double value) { return value == 0 || value >= 1e-3; }
+inline constexpr const char *kTemperatures = "0 (greedy), or 0.001 or more";
+
 struct SampleSettings {
   float temperature = 1, top_p = 1, min_p = 0;
   uint32_t top_k = 0, max_tokens = 256;

@@ -11,6 +11,7 @@
 #include "core/stage/host_settings.h"
 #include "core/stage/objective_stage.h"
 #include "core/text/rows.h"
+#include "hone/objective.hpp"
 
 namespace hone {
 using nlohmann::json;
@@ -82,15 +83,13 @@ Spread spread(const float *values, size_t n) {
     return s;
   }
   s.mean /= static_cast<double>(s.n);
-  bool equal = true;
-  float first = std::numeric_limits<float>::quiet_NaN();
+  float least = std::numeric_limits<float>::infinity(), most = -least;
   for (size_t i = 0; i < n; ++i) {
     if (std::isnan(values[i])) continue;
-    if (std::isnan(first)) first = values[i];
-    equal = equal && values[i] == first;
+    least = std::min(least, values[i]), most = std::max(most, values[i]);
     s.deviation += (values[i] - s.mean) * (values[i] - s.mean);
   }
-  s.deviation = equal ? 0 : std::sqrt(s.deviation / static_cast<double>(s.n));
+  s.deviation = same_rewards(least, most) ? 0 : std::sqrt(s.deviation / static_cast<double>(s.n));
   return s;
 }
 

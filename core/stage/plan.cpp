@@ -11,6 +11,7 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/plugin/settings.h"
+#include "core/rollout/sampler.h"
 #include "core/stage/context.h"
 #include "core/stage/host_settings.h"
 #include "core/stage/loop_handles.h"
@@ -248,8 +249,8 @@ class Planner {
     if (given(node.settings, "teacher")) teacher = model(handle_index(node.settings["teacher"], "$model"));
     refuse_ignored(index, node, component, training, plan);
     stop_texts(node.settings.at("stop"), where(index));
-    if (const auto temperature = node.settings.at("temperature").get<double>(); temperature != 0 && temperature < 1e-3)
-      throw UsageError(where(index) + ": temperature is " + number_text(temperature) + "; it must be 0 (greedy), or 0.001 or more");
+    if (const auto temperature = node.settings.at("temperature").get<double>(); !is_temperature(temperature))
+      throw UsageError(where(index) + ": temperature is " + number_text(temperature) + "; it must be " + kTemperatures);
     const bool reference = training.columns & (HONE_LOGP_REF | HONE_KL);
     const std::vector<std::string> columns = source == HONE_PAIRS  ? std::vector<std::string>{"prompt", "chosen", "rejected"}
                                              : source == HONE_ROWS ? std::vector<std::string>{"prompt", "response"}

@@ -31,6 +31,12 @@ struct Pair {
   const Row &chosen, &rejected;
 };
 
+// Whether the least and the most of a group's rewards differ by rounding only. Rounding must not invent a spread where there is
+// none: rewards are floats, often sums of weighted ones.
+inline bool same_rewards(float least, float most) {
+  return most - least <= 1e-6f * std::max(std::fabs(least), std::fabs(most));
+}
+
 // hone_batch with its rows and groups ready to loop over; batch->logp and the other columns are the raw ones.
 class Batch {
  public:
@@ -63,14 +69,10 @@ class Batch {
 
  private:
   static Group summarize(std::span<const Row> rows) {
-    // Rounding must not invent a spread where there is none: rewards are floats, often sums of weighted ones.
     const float first = rows.front().reward;
-    float least = first, most = first, largest = 0;
-    for (const Row &row : rows) {
-      least = std::min(least, row.reward), most = std::max(most, row.reward);
-      largest = std::max(largest, std::fabs(row.reward));
-    }
-    if (most - least <= 1e-6f * largest) return {rows, first, 0};
+    float least = first, most = first;
+    for (const Row &row : rows) least = std::min(least, row.reward), most = std::max(most, row.reward);
+    if (same_rewards(least, most)) return {rows, first, 0};
     double mean = 0, variance = 0;
     for (const Row &row : rows) mean += double(row.reward) / double(rows.size());
     for (const Row &row : rows) variance += (row.reward - mean) * (row.reward - mean) / double(rows.size());
