@@ -122,6 +122,8 @@ void print_plan(const Pipeline &pipeline, const std::vector<StagePlan> &plans, s
   for (const StagePlan &plan : plans) {
     out << "  " << plan.name << " (" << plan.component << ", " << plan.source << ")\n";
     out << "      model     " << count_text(static_cast<double>(plan.parameters)) << " parameters, " << count_text(static_cast<double>(plan.active_parameters)) << " active\n";
+    if (plan.adapter_parameters)
+      out << "      lora      trains " << count_text(static_cast<double>(plan.adapter_parameters)) << " parameters of an adapter; the model stays as it is\n";
     if (!plan.trains.empty()) out << "      trains    " << plan.trains << "\n";
     if (!plan.data.empty()) out << "      data      " << plan.data << "\n";
     if (plan.source != "loop") out << "      steps     " << (plan.steps ? std::to_string(plan.steps) : "as many as the data of an earlier stage needs") << "\n";
