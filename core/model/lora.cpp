@@ -35,11 +35,12 @@ std::vector<std::string> module_names(const json &value, const std::string &wher
       names.push_back(name);
     }
   if (!value.is_array() || names.empty() || names.size() != value.size())
-    throw UsageError(where + ": lora: target_modules must be \"" + kAllLinear + "\" or a list of names such as \"q_proj\", got " + shown(value));
+    throw UsageError(where + ": lora: target_modules must be \"" + kAllLinear +
+                     "\" or a list of names such as \"q_proj\", got " + shown(value));
   return names;
 }
 
-// Modules are given as they end: whole words between dots, and any number stands for an expert's "{}".
+// Modules are given by how they end, in whole words between dots.
 bool names_module(const std::string &wanted, const std::string &module) {
   if (wanted == module) return true;
   return module.size() > wanted.size() && module.ends_with(wanted) && module[module.size() - wanted.size() - 1] == '.';
@@ -64,30 +65,36 @@ float LoraSettings::scaling() const {
 }
 
 LoraSettings lora_settings(const json &given, const std::string &where) {
-  if (!given.is_object()) throw UsageError(where + ": lora must be a table { rank = 16, alpha = 32, target_modules = ... }, got " + shown(given));
+  if (!given.is_object())
+    throw UsageError(where + ": lora must be a table { rank = 16, alpha = 32, target_modules = ... }, got " +
+                     shown(given));
   static const std::vector<std::string> known = {"rank", "alpha", "target_modules", "rslora"};
   for (const auto &[name, value] : given.items())
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       const std::string near = nearest_name(name, known);
-      throw UsageError(where + ": lora has no setting \"" + name + "\"" + (near.empty() ? "; it has " + join(known, ", ") : "; did you mean \"" + near + "\"?"));
+      throw UsageError(where + ": lora has no setting \"" + name + "\"" +
+                       (near.empty() ? "; it has " + join(known, ", ") : "; did you mean \"" + near + "\"?"));
     }
   LoraSettings settings;
   if (!given.contains("rank")) throw UsageError(where + ": lora needs a rank, e.g. { rank = 16 }");
   const json &rank = given["rank"];
   const double number = rank.is_number() ? rank.get<double>() : 0;
   if (!(number >= 1 && number <= kMostRank && number == std::floor(number)))
-    throw UsageError(where + ": lora: rank must be an integer from 1 to " + std::to_string(kMostRank) + ", got " + shown(rank));
+    throw UsageError(where + ": lora: rank must be an integer from 1 to " + std::to_string(kMostRank) + ", got " +
+                     shown(rank));
   settings.rank = static_cast<uint32_t>(number);
   const json alpha = given.value("alpha", json(2.0 * number));
   settings.alpha = alpha.is_number() ? alpha.get<double>() : 0;
-  if (!(settings.alpha > 0 && settings.alpha <= 1e6)) throw UsageError(where + ": lora: alpha must be a number above 0 and at most 1000000, got " + shown(alpha));
+  if (!(settings.alpha > 0 && settings.alpha <= 1e6))
+    throw UsageError(where + ": lora: alpha must be a number above 0 and at most 1000000, got " + shown(alpha));
   const json rslora = given.value("rslora", json(false));
   if (!rslora.is_boolean()) throw UsageError(where + ": lora: rslora must be true or false, got " + shown(rslora));
   settings.rslora = rslora.get<bool>();
   settings.target_modules = module_names(given.value("target_modules", json(kAllLinear)), where);
-  if (settings.target_modules.size() > 1 &&
-      std::find(settings.target_modules.begin(), settings.target_modules.end(), kAllLinear) != settings.target_modules.end())
-    throw UsageError(where + ": lora: \"" + kAllLinear + "\" in target_modules stands alone; leave out the other names");
+  if (settings.target_modules.size() > 1 && std::find(settings.target_modules.begin(), settings.target_modules.end(),
+                                                      kAllLinear) != settings.target_modules.end())
+    throw UsageError(where + ": lora: \"" + kAllLinear +
+                     "\" in target_modules stands alone; leave out the other names");
   return settings;
 }
 
@@ -109,9 +116,11 @@ std::vector<uint32_t> lora_candidates(const Architecture &architecture) {
   return out;
 }
 
-std::vector<uint32_t> lora_targets(const Architecture &architecture, const LoraSettings &settings, const std::string &where) {
+std::vector<uint32_t> lora_targets(const Architecture &architecture, const LoraSettings &settings,
+                                   const std::string &where) {
   const std::vector<uint32_t> candidates = lora_candidates(architecture);
-  if (candidates.empty()) throw UsageError(where + ": lora: model " + architecture.component() + " has no matrix that could be adapted");
+  if (candidates.empty())
+    throw UsageError(where + ": lora: model " + architecture.component() + " has no matrix that could be adapted");
   if (settings.target_modules == std::vector<std::string>{kAllLinear}) return candidates;
   std::set<uint32_t> chosen;
   for (const std::string &wanted : settings.target_modules) {
@@ -121,13 +130,16 @@ std::vector<uint32_t> lora_targets(const Architecture &architecture, const LoraS
     if (found) continue;
     std::vector<std::string> there;
     for (const uint32_t i : candidates)
-      if (const std::string word = last_word(module_name(architecture.parameters()[i])); std::find(there.begin(), there.end(), word) == there.end())
+      if (const std::string word = last_word(module_name(architecture.parameters()[i]));
+          std::find(there.begin(), there.end(), word) == there.end())
         there.push_back(word);
     std::sort(there.begin(), there.end());
     if (names_module(wanted, module_name(architecture.parameters()[architecture.info().head])))
-      throw UsageError(where + ": lora: target_modules names \"" + wanted + "\", the head, which is not adapted; choose from " + join(there, ", "));
-    throw UsageError(where + ": lora: target_modules names \"" + wanted + "\", but model " + architecture.component() + " has no such matrix; it has " +
-                     join(there, ", ") + ", or \"" + kAllLinear + "\" for all of them");
+      throw UsageError(where + ": lora: target_modules names \"" + wanted +
+                       "\", the head, which is not adapted; choose from " + join(there, ", "));
+    throw UsageError(where + ": lora: target_modules names \"" + wanted + "\", but model " + architecture.component() +
+                     " has no such matrix; it has " + join(there, ", ") + ", or \"" + kAllLinear +
+                     "\" for all of them");
   }
   return {chosen.begin(), chosen.end()};
 }
@@ -144,7 +156,8 @@ void initialise_lora(Weights &adapted, uint64_t seed) {
   hone_stream stream = Pool::serial_stream();
   std::vector<float> values;
   const auto &parameters = adapted.parameters();
-  for (uint32_t index = static_cast<uint32_t>(adapted.architecture().parameters().size()); index < parameters.size(); ++index) {
+  for (uint32_t index = static_cast<uint32_t>(adapted.architecture().parameters().size()); index < parameters.size();
+       ++index) {
     const ParameterInfo &parameter = parameters[index];
     values.assign(parameter.size, 0.0f);
     if (parameter.name.ends_with(".lora_A.weight")) {
@@ -170,7 +183,8 @@ void initialise_lora(Weights &adapted, uint64_t seed) {
 
 uint64_t lora_size(const Architecture &architecture, const std::vector<uint32_t> &targets, uint32_t rank) {
   uint64_t size = 0;
-  for (const uint32_t i : targets) size += lora_a(architecture.parameters()[i], rank).size + lora_b(architecture.parameters()[i], rank).size;
+  for (const uint32_t i : targets)
+    size += lora_a(architecture.parameters()[i], rank).size + lora_b(architecture.parameters()[i], rank).size;
   return size;
 }
 

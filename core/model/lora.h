@@ -27,7 +27,8 @@ struct LoraSettings {
 // {rank, alpha, target_modules, rslora} of a script. UsageError that begins with `where` for anything else.
 LoraSettings lora_settings(const nlohmann::json &, const std::string &where);
 
-// Indices of the parameters that target_modules names, rising. UsageError that lists what there is for a name of nothing.
+// Indices of the parameters that target_modules names, rising. UsageError that lists what there is for a name of
+// nothing.
 std::vector<uint32_t> lora_targets(const Architecture &, const LoraSettings &, const std::string &where);
 
 // All that could be targeted: matrices but the head, whose product is not the model's own.
@@ -41,8 +42,8 @@ std::string last_word(const std::string &module);
 ParameterInfo lora_a(const ParameterInfo &target, uint32_t rank);
 ParameterInfo lora_b(const ParameterInfo &target, uint32_t rank);
 
-// A uniform in +-1/sqrt(K) (Kaiming's with a = sqrt(5), as PEFT's default), B zero, so that nothing changes at first; of the
-// seed alone. The value head is base's, or zero.
+// A uniform in +-1/sqrt(K) (Kaiming's with a = sqrt(5), as PEFT's default), B zero, so that nothing changes at first;
+// of the seed alone. The value head is base's, or zero.
 void initialise_lora(Weights &adapted, uint64_t seed);
 
 // How many numbers an adapter adds: what trains beside a value head.

@@ -48,14 +48,17 @@ std::unique_ptr<Weights> merge_lora(const Weights &adapted) {
     if (const Weights::LowRank *low = adapted.low_rank(i)) {
       const std::vector<float> a = numbers_of(adapted, low->a), b = numbers_of(adapted, low->b);
       const bool experts = parameter.dims.size() == 3;
-      const uint32_t count = experts ? parameter.dims[0] : 1, N = parameter.dims[experts], K = parameter.dims[experts + 1], rank = adapted.lora().rank;
+      const uint32_t count = experts ? parameter.dims[0] : 1, N = parameter.dims[experts],
+                     K = parameter.dims[experts + 1], rank = adapted.lora().rank;
       for (uint64_t e = 0; e < count; ++e)
-        add_product(values.data() + e * N * K, a.data() + e * rank * K, b.data() + e * N * rank, N, K, rank, low->scaling);
+        add_product(values.data() + e * N * K, a.data() + e * rank * K, b.data() + e * N * rank, N, K, rank,
+                    low->scaling);
     }
     write(*merged, i, values);
   }
   if (adapted.has_value_head())
-    write(*merged, static_cast<uint32_t>(merged->parameters().size()) - 1, numbers_of(adapted, static_cast<uint32_t>(adapted.parameters().size()) - 1));
+    write(*merged, static_cast<uint32_t>(merged->parameters().size()) - 1,
+          numbers_of(adapted, static_cast<uint32_t>(adapted.parameters().size()) - 1));
   merged->changed();
   return merged;
 }
@@ -66,7 +69,9 @@ std::unique_ptr<Weights> merge_lora_for_export(const Weights &adapted, const std
     const std::vector<float> before = numbers_of(adapted, i), after = numbers_of(*merged, i);
     if (before != after) return merged;  // by value: -0 + 0 is 0
   }
-  throw Failure(what + ": its adapter changes no weight of the base model (delta is zero): there is nothing to merge. Was it trained? The base is exported by its own name");
+  throw Failure(what +
+                ": its adapter changes no weight of the base model (delta is zero): there is nothing to merge. Was it "
+                "trained? The base is exported by its own name");
 }
 
 }  // namespace hone

@@ -5,11 +5,12 @@
 
 namespace hone {
 
-// Computed in double and rounded once to float; what is no target, and the value head, as they are. Weights without an adapter:
-// Failure.
+// Computed in double and rounded once to float; what is no target, and the value head, as they are. Weights without an
+// adapter: Failure.
 std::unique_ptr<Weights> merge_lora(const Weights &adapted);
 
-// For export. Failure that begins with `what` when no number differs from base's: whoever exports that believes to have trained.
+// For export. Failure that begins with `what` when no number differs from base's: whoever exports that believes to have
+// trained.
 std::unique_ptr<Weights> merge_lora_for_export(const Weights &adapted, const std::string &what);
 
 }  // namespace hone

@@ -21,7 +21,7 @@ Adaptation adaptation_of(const RunContext &context, int index, size_t k) {
   if (setting == node.settings.end() || setting->is_null()) return out;
   out.where = node.place.text() + ": stage " + stage_label(context.pipeline, index);
   out.lora = lora_settings(*setting, out.where);
-  out.base_folder = context.directory_of(index).path() / (k == 0 ? "base" : "base-" + std::to_string(k + 1));
+  out.base_folder = fs::absolute(context.directory_of(index).path() / (k == 0 ? "base" : "base-" + std::to_string(k + 1))).lexically_normal();
   out.seed = context.pipeline.seed * 1000003 + context.number_of(index) * 1009 + k;
   return out;
 }
@@ -54,7 +54,7 @@ std::unique_ptr<Weights> ModelTraining::beginning() {
     const std::vector<uint32_t> targets = lora_targets(loaded.weights->architecture(), *adaptation_.lora, adaptation_.where);
     const bool value_head = needs(HONE_VALUE) || loaded.weights->has_value_head();
     const std::shared_ptr<const Weights> base = std::move(loaded.weights);
-    base_checksum_ = base->checksum();
+    base_ = {fs::absolute(find_base()).lexically_normal(), base->checksum()};
     return Weights::adapted(base, *adaptation_.lora, targets, adaptation_.seed, value_head);
   }
   if (needs(HONE_VALUE) && !loaded.weights->has_value_head()) loaded.weights->add_value_head();
@@ -62,7 +62,7 @@ std::unique_ptr<Weights> ModelTraining::beginning() {
 }
 
 // A directory that holds the base already, or else one in the stage's own.
-fs::path ModelTraining::base_path() const {
+fs::path ModelTraining::find_base() const {
   if (fs::exists(adaptation_.base_folder)) return adaptation_.base_folder;
   if (context_.pipeline.models.at(model_).source == ModelNode::fresh) return adaptation_.base_folder;
   const fs::path directory = model_directory(context_, model_);
@@ -70,7 +70,7 @@ fs::path ModelTraining::base_path() const {
 }
 
 void ModelTraining::keep_base() const {
-  if (base_path() != adaptation_.base_folder || fs::exists(adaptation_.base_folder)) return;
+  if (base_.path != adaptation_.base_folder || fs::exists(base_.path)) return;
   const fs::path beside = adaptation_.base_folder.string() + ".part";
   std::error_code ignored;
   fs::remove_all(beside, ignored);  // of a process that was killed
@@ -124,10 +124,10 @@ void ModelTraining::save(const fs::path &folder) const {
   if (weights_->base()) {
     keep_base();
     // Within the run it is told from the checkpoint, so that a run can be moved.
-    const fs::path base = fs::absolute(base_path()).lexically_normal(), run = fs::absolute(context_.run.path()).lexically_normal();
-    const fs::path in_run = base.lexically_relative(run);
-    const bool inside = !in_run.empty() && *in_run.begin() != "..";
-    save_adapter(folder, *weights_, *tokenizer_, {inside ? base.lexically_relative(fs::absolute(folder).lexically_normal()) : base, base_checksum_});
+    const fs::path in_run = base_.path.lexically_relative(fs::absolute(context_.run.path()).lexically_normal());
+    AdapterBase base = base_;
+    if (!in_run.empty() && *in_run.begin() != "..") base.path = base.path.lexically_relative(fs::absolute(folder).lexically_normal());
+    save_adapter(folder, *weights_, *tokenizer_, base);
   } else {
     save_model(folder, *weights_, *tokenizer_);
   }
@@ -136,7 +136,7 @@ void ModelTraining::save(const fs::path &folder) const {
 
 void ModelTraining::load_weights(const fs::path &folder) {
   if (weights_->base()) {
-    const auto loaded = load_adapter(folder, weights_->base(), base_checksum_);
+    const auto loaded = load_adapter(folder, weights_->base(), base_.checksum);
     if (loaded->lora_targets() != weights_->lora_targets()) throw Failure(folder.string() + ": its adapter is of other matrices than this stage's");
     return take(*loaded, folder.string());
   }

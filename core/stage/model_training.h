@@ -48,7 +48,7 @@ class ModelTraining {
  private:
   void take(const Weights &, const std::string &from);
   std::unique_ptr<Weights> beginning();  // the model that training begins with
-  std::filesystem::path base_path() const;
+  std::filesystem::path find_base() const;
   void keep_base() const;
 
   const RunContext &context_;
@@ -57,7 +57,7 @@ class ModelTraining {
   uint32_t source_ = 0;
   uint64_t needs_ = 0;
   Adaptation adaptation_;
-  uint64_t base_checksum_ = 0;
+  AdapterBase base_;  // its path is absolute, and may come to be only with the first save
   std::unique_ptr<Weights> weights_;
   std::shared_ptr<const Weights> reference_;  // of an adapter: its base
   std::shared_ptr<const Tokenizer> tokenizer_;

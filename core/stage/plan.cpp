@@ -10,6 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/model/adapter_files.h"
 #include "core/plugin/settings.h"
 #include "core/stage/context.h"
 #include "core/stage/host_settings.h"
@@ -74,7 +75,7 @@ class Planner {
       uint32_t words = 0;
       std::string component = node.component;
       if (node.source == ModelNode::directory) {
-        const fs::path file = fs::path(node.path) / "config.json";
+        const fs::path file = description_file(node.path, "config.json");
         if (!fs::exists(file)) throw UsageError(node.place.text() + ": model \"" + node.path + "\": there is no " + file.string());
         try {
           const std::string text = read_file(file);

@@ -1,8 +1,8 @@
 // low_rank.cpp -- LoRA (arXiv 2106.09685) beside the product with a targeted matrix: y += (scaling x A^T) B^T, and its
 // gradients. Always unmerged, in every kind of pass, so that sampling and training have the same bits.
 //
-// Order of accumulation: low = scaling * (x A^T), rounded once more; a dense y goes on from W's chain over r = 0 .. rank - 1;
-// of experts, the chain over r begins at 0 and is added to y. Frozen matrices have no gradient.
+// Order of accumulation: low = scaling * (x A^T), rounded once more; a dense y goes on from W's chain over r = 0 ..
+// rank - 1; of experts, the chain over r begins at 0 and is added to y. Frozen matrices have no gradient.
 #include "core/tape/graph.h"
 
 namespace hone {
@@ -13,8 +13,10 @@ float *Tape::State::add_low_rank(hone_tensor weight, ProductRows rows, const flo
   const hone_weight *a = &weights->weight(low->a), *b = &weights->weight(low->b);
   const uint64_t n = uint64_t{rows.rows} * a->N;
   float *plain = scratch.floats(n), *scaled = scratch.floats(n);
-  if (rows.offsets) kernels.expert_matmul(&stream, rows.experts, rows.offsets, x, a, plain);
-  else kernels.matmul(&stream, rows.rows, x, a->K, a, plain, a->N, 0);
+  if (rows.offsets)
+    kernels.expert_matmul(&stream, rows.experts, rows.offsets, x, a, plain);
+  else
+    kernels.matmul(&stream, rows.rows, x, a->K, a, plain, a->N, 0);
   kernels.fill(&stream, scaled, n, 0);
   kernels.add_scaled(&stream, n, plain, low->scaling, scaled);
   if (rows.offsets) {
@@ -28,7 +30,8 @@ float *Tape::State::add_low_rank(hone_tensor weight, ProductRows rows, const flo
   return scaled;
 }
 
-void Tape::State::differentiate_low_rank(hone_tensor weight, ProductRows rows, const float *x, const float *scaled, const float *dy, float *dx) {
+void Tape::State::differentiate_low_rank(hone_tensor weight, ProductRows rows, const float *x, const float *scaled,
+                                         const float *dy, float *dx) {
   const Weights::LowRank *low = weights->low_rank(index_of(weight));
   if (!low) return;
   const hone_weight *a = &weights->weight(low->a), *b = &weights->weight(low->b);
