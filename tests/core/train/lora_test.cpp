@@ -148,9 +148,9 @@ TEST_P(LoraTraining, LearnsALittleLanguage) {
 
 TEST_P(LoraTraining, AValueHeadTrainsInFullBesideIt) {
   const auto weights = adapted(true);
-  Rig rig(*this, one, *weights, "reward_model", json::object());
-  double last = 0;
-  for (uint64_t step = 1; step <= 60; ++step) {
+  Rig rig(*this, one, *weights, "reward_model", json::object(), {}, 0.006);
+  double late = 0;  // mean loss of the last fifty steps
+  for (uint64_t step = 1; step <= 200; ++step) {
     std::mt19937 random(static_cast<uint32_t>(step));
     std::vector<TrainRow> rows(32);
     for (uint32_t i = 0; i < 32; ++i) {  // responses that end in an even token are preferred
@@ -163,9 +163,10 @@ TEST_P(LoraTraining, AValueHeadTrainsInFullBesideIt) {
     }
     const StepReport report = rig.trainer.step(rows, step);
     const auto balance = report.metrics.find("auxiliary_loss");
-    last = report.loss - (balance == report.metrics.end() ? 0 : balance->second);
+    const double loss = report.loss - (balance == report.metrics.end() ? 0 : balance->second);
+    if (step > 150) late += loss / 50;
   }
-  EXPECT_LT(last, 0.3);
+  EXPECT_LT(late, 0.4) << "chance is 0.693";
   EXPECT_NE(weights->value_head()[0], 0.0f);
 }
 
