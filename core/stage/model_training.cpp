@@ -47,7 +47,10 @@ std::unique_ptr<Weights> ModelTraining::beginning() {
     loaded = {std::move(kept.weights), std::move(kept.tokenizer)};
   } else {
     loaded = load_stage_model(context_, model_);
-    if (loaded.weights->base()) loaded.weights = merge_lora(*loaded.weights);
+    if (loaded.weights->base()) {
+      log_info("the adapter of " + model_name(context_.pipeline, model_) + " is merged into it, to train what that gives");
+      loaded.weights = merge_lora(*loaded.weights);
+    }
   }
   tokenizer_ = std::move(loaded.tokenizer);
   if (adaptation_.lora) {

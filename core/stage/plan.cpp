@@ -290,10 +290,11 @@ class Planner {
     const auto most = node.settings.at("max_completion_length").get<double>();
     if (samples) plan.memory_bytes += std::min(batch * generations, 512.0) * most * key_values;
 
-    // Work: 2 flops a parameter and token for a forward pass, 6 with the backward one; half the limit is a fair length.
+    // Work: 2 flops a parameter and token for a forward pass, 6 with the backward one (4 where the model's own matrices have no
+    // gradient); half the limit is a fair length.
     const auto active = static_cast<double>(size.info.active_parameters), prompt = samples ? seen.mean_tokens : 0;
     const double length = samples ? most / 2 : 0, tokens = samples ? prompt + length : seen.mean_tokens;  // of a row
-    const double row = tokens * (6 * node.settings.at("num_iterations").get<double>() + (reference ? 2 : 0) +
+    const double row = tokens * ((plan.adapter_parameters ? 4 : 6) * node.settings.at("num_iterations").get<double>() + (reference ? 2 : 0) +
                                  (node.settings.at("gradient_checkpointing").get<bool>() ? 2 : 0));
     const double sampling = 2 * (prompt + generations * length);  // of a prompt, which is computed once
     const auto steps = static_cast<double>(plan.steps);

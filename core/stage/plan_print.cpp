@@ -136,7 +136,7 @@ void print_plan(const Pipeline &pipeline, const std::vector<StagePlan> &plans, s
   out << "\nsettings\n";
   for (size_t i = 0; i < plans.size(); ++i) print_settings(pipeline, plans[i], pipeline.order[i], out);
   out << "\nwork in all: about " << count_text(flops / 1e9) << " GFLOP" << (unknown.empty() ? "" : ", without " + join(unknown, ", ")) << "\n"
-      << "(2 flops for each active parameter and token sampled, 6 when it is trained on; responses half as long as they may be;\n"
+      << "(2 flops for each active parameter and token sampled, 6 when it is trained on, 4 by an adapter; responses half as long as they may be;\n"
       << "attention and rewards are not counted, so this is no measure of time)\n";
 }
 

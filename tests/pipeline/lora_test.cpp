@@ -133,6 +133,48 @@ TEST_F(Lora, ARunCanBeMovedAndAChangedBaseIsRefused) {
   EXPECT_NE(resumed.err.find("base model has changed"), std::string::npos) << resumed.err;
 }
 
+// Of a stage that drives its own loop, each trained model has its adapter; of a reward model, the head trains beside it.
+TEST_F(Lora, LoopsAndRewardModelsTrainAdaptersToo) {
+  std::string text = small_pipeline();
+  text.resize(text.find("local kept"));
+  text += "local judge = hone.stage \"reward_model\" { label = \"judge\", model = sft.model, data = pairs_of, batch_size = 8, optimizer = adamw, lora = { rank = 2 } }\n"
+          "local preference = hone.reward \"preference\" { label = \"preference\", model = judge.model, part = \"response\" }\n"
+          "local two = hone.stage \"trains\" { label = \"two\", model = judge.model, prompts = prompts, rewards = { preference }, optimizer = adamw, objective = \"grpo\",\n"
+          "  objective_settings = { beta = 0.05 }, second = \"sft\", versions = true, restarts = true, steps = 6, save_every = 2, lora = { rank = 2 } }\n"
+          "return hone.pipeline { sft, judge, two, seed = 7 }\n";
+  How how;
+  how.environment["HONE_PLUGIN_PATH"] = std::string(HONE_BUILD_DIR) + "/tests/strangers";
+  const fs::path whole = folder / "whole", run = folder / "run";
+  const Ended ended = hone({"run", script(text), "--out", whole.string()}, how);
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  EXPECT_TRUE(fs::exists(newest(whole / "03-two") / "adapter_model.safetensors"));
+  EXPECT_TRUE(fs::exists(newest(whole / "03-two") / "trainer-2" / "adapter_model.safetensors"));
+  EXPECT_NE(slurp(newest(whole / "02-judge") / "adapter_model.safetensors").find("base_model.model.score.weight"), std::string::npos);
+  How kill = how;
+  kill.watched = run / "metrics.jsonl";
+  kill.after_lines = 3;
+  kill.delay = 0.004;
+  int kills = 0;
+  for (int round = 0; round < 20; ++round) {
+    const Ended next = fs::exists(run / "run.json") ? hone({"resume", run.string()}, kill) : hone({"run", script(text), "--out", run.string()}, kill);
+    if (next.code == 0) break;
+    ASSERT_EQ(next.code, 128 + SIGKILL) << next.err;
+    ++kills;
+  }
+  EXPECT_GT(kills, 2);
+  ASSERT_EQ(hone({"resume", run.string()}, how).code, 0);
+  expect_same(run, whole);
+}
+
+// The base's products are rounded to bf16, the adapter's are not; in every pass alike.
+TEST_F(Lora, SamplerAndTrainerAgreeInBf16) {
+  const fs::path run = run_of("run", {"--dtype", "bf16"});
+  int steps = 0;
+  for (const json &line : lasting_metrics(run))
+    if (line["stage"] == "03-rl") EXPECT_EQ(line["sampling/sampling_logp_difference/max"], 0), ++steps;
+  EXPECT_EQ(steps, 5);
+}
+
 TEST_F(Lora, ThePlanTellsWhatTrains) {
   const Ended plan = hone({"plan", script(pipeline())});
   EXPECT_EQ(plan.code, 0) << plan.err;
