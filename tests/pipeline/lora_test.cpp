@@ -136,10 +136,10 @@ TEST_F(Lora, ARunCanBeMovedAndAChangedBaseIsRefused) {
 // Of a stage that drives its own loop, each trained model has its adapter; of a reward model, the head trains beside it.
 TEST_F(Lora, LoopsAndRewardModelsTrainAdaptersToo) {
   std::string text = small_pipeline();
-  text.resize(text.find("local kept"));
-  text += "local judge = hone.stage \"reward_model\" { label = \"judge\", model = sft.model, data = pairs_of, batch_size = 8, optimizer = adamw, lora = { rank = 2 } }\n"
+  text.resize(text.find("local rl ="));
+  text += "local steady = hone.optimizer \"adamw\" { learning_rate = 3e-3 }\nlocal judge = hone.stage \"reward_model\" { label = \"judge\", model = sft.model, data = pairs_of, batch_size = 8, optimizer = adamw, lora = { rank = 2 } }\n"
           "local preference = hone.reward \"preference\" { label = \"preference\", model = judge.model, part = \"response\" }\n"
-          "local two = hone.stage \"trains\" { label = \"two\", model = judge.model, prompts = prompts, rewards = { preference }, optimizer = adamw, objective = \"grpo\",\n"
+          "local two = hone.stage \"trains\" { label = \"two\", model = judge.model, prompts = prompts, rewards = { preference }, optimizer = steady, objective = \"grpo\",\n"
           "  objective_settings = { beta = 0.05 }, second = \"sft\", versions = true, restarts = true, steps = 6, save_every = 2, lora = { rank = 2 } }\n"
           "return hone.pipeline { sft, judge, two, seed = 7 }\n";
   How how;
@@ -170,8 +170,11 @@ TEST_F(Lora, LoopsAndRewardModelsTrainAdaptersToo) {
 TEST_F(Lora, SamplerAndTrainerAgreeInBf16) {
   const fs::path run = run_of("run", {"--dtype", "bf16"});
   int steps = 0;
-  for (const json &line : lasting_metrics(run))
-    if (line["stage"] == "03-rl") EXPECT_EQ(line["sampling/sampling_logp_difference/max"], 0), ++steps;
+  for (const json &line : lasting_metrics(run)) {
+    if (line["stage"] != "03-rl") continue;
+    EXPECT_EQ(line["sampling/sampling_logp_difference/max"], 0);
+    ++steps;
+  }
   EXPECT_EQ(steps, 5);
 }
 
