@@ -210,7 +210,9 @@ LoadedModel load_model(const std::filesystem::path &directory, const Registry &r
 }
 
 void save_model(const std::filesystem::path &directory, const Weights &weights, const Tokenizer &tokenizer) {
-  if (weights.base()) throw Failure("model " + weights.architecture().component() + " has an adapter, which must be merged before it is saved as a model");
+  if (weights.base())
+    throw Failure("model " + weights.architecture().component() +
+                  " has an adapter, which must be merged before it is saved as a model");
   std::vector<float> values(weights.total_size());
   hone_stream stream = Pool::serial_stream();
   kernels().copy_out(&stream, values.data(), weights.data(), values.size() * sizeof(float));
@@ -222,7 +224,8 @@ void save_model(const std::filesystem::path &directory, const Weights &weights, 
   save_description(directory, weights.architecture(), tokenizer);
 }
 
-void save_description(const std::filesystem::path &directory, const Architecture &architecture, const Tokenizer &tokenizer) {
+void save_description(const std::filesystem::path &directory, const Architecture &architecture,
+                      const Tokenizer &tokenizer) {
   nlohmann::json config = architecture.config_json();
   config["torch_dtype"] = "float32";
   if (tokenizer.bos() >= 0) config["bos_token_id"] = tokenizer.bos();

@@ -59,9 +59,10 @@ class Architecture {
 // One copy of the numbers. The value head (hidden_size weights and no bias; "score.weight" in files), when present, is
 // the last trained parameter.
 //
-// Adapted weights (LoRA, lora.h) have a base, shared and never changed, and hold only what trains beside it: A and B of each
-// target, and the value head. Their parameters() are the architecture's (base's numbers, not trained; parameter(i) and
-// weight(i) give them), then A and B of each target, then the value head. data() and the two sizes are of their own numbers.
+// Adapted weights (LoRA, lora.h) have a base, shared and never changed, and hold only what trains beside it: A and B of
+// each target, and the value head. Their parameters() are the architecture's (base's numbers, not trained; parameter(i)
+// and weight(i) give them), then A and B of each target, then the value head. data() and the two sizes are of their own
+// numbers.
 class Weights {
  public:
   Weights(std::shared_ptr<const Architecture>, bool value_head, uint32_t dtype = HONE_F32);
@@ -80,9 +81,9 @@ class Weights {
   const float *data() const;
   uint64_t trained_size() const;  // with the value head
   uint64_t total_size() const;
-  uint64_t model_size() const;  // of all numbers, with base's
+  uint64_t model_size() const;                           // of all numbers, with base's
   const std::vector<ParameterInfo> &parameters() const;  // the architecture's, and the value head's
-  float *parameter(uint32_t index);  // Failure for a parameter of base
+  float *parameter(uint32_t index);                      // Failure for a parameter of base
   const float *parameter(uint32_t index) const;
   const float *value_head() const;  // null without
   void add_value_head();            // zero-initialised
@@ -113,8 +114,8 @@ class Weights {
   std::unique_ptr<State> state_;
 };
 
-// A model directory in Hugging Face's layout: config.json, model.safetensors, tokenizer.json, tokenizer_config.json. One with
-// an adapter (adapter_files.h) gives adapted weights over the base that it names.
+// A model directory in Hugging Face's layout: config.json, model.safetensors, tokenizer.json, tokenizer_config.json.
+// One with an adapter (adapter_files.h) gives adapted weights over the base that it names.
 struct LoadedModel {
   std::shared_ptr<const Architecture> architecture;
   std::unique_ptr<Weights> weights;

@@ -174,16 +174,19 @@ Weights::Weights(std::shared_ptr<const Architecture> architecture, bool value_he
 Weights::Weights(std::shared_ptr<const Architecture> architecture, std::unique_ptr<State> state)
     : architecture_(std::move(architecture)), state_(std::move(state)) {
   state_->lay_out(*architecture_);
-  state_->data = DeviceMemory(*state_->table, state_->total * sizeof(float),
-                              "the adapter of model " + architecture_->component());
+  state_->data =
+      DeviceMemory(*state_->table, state_->total * sizeof(float), "the adapter of model " + architecture_->component());
   state_->lay_out_packed(*architecture_);
 }
 
 std::unique_ptr<Weights> Weights::adapted(std::shared_ptr<const Weights> base, const LoraSettings &lora,
                                           const std::vector<uint32_t> &targets, uint64_t seed, bool value_head) {
-  if (base->base()) throw Failure("model " + base->architecture().component() + " has an adapter already; merge it before another is laid over it");
+  if (base->base())
+    throw Failure("model " + base->architecture().component() +
+                  " has an adapter already; merge it before another is laid over it");
   auto state = std::make_unique<State>();
-  state->value_head = value_head;  // A and B are f32 whatever base's type: they are small, and small changes must not be lost
+  state->value_head =
+      value_head;  // A and B are f32 whatever base's type: they are small, and small changes must not be lost
   state->lora = lora;
   state->targets = targets;
   state->base = std::move(base);
@@ -244,7 +247,8 @@ const std::vector<ParameterInfo> &Weights::parameters() const { return state_->p
 uint64_t Weights::model_size() const { return state_->total + (state_->base ? state_->base->model_size() : 0); }
 float *Weights::parameter(uint32_t index) {
   if (state_->base && index < architecture_->parameters().size())
-    throw Failure("\"" + state_->parameters[index].name + "\" is of the base that an adapter lies over, which is not changed");
+    throw Failure("\"" + state_->parameters[index].name +
+                  "\" is of the base that an adapter lies over, which is not changed");
   return state_->numbers() + state_->parameters[index].offset;
 }
 const float *Weights::parameter(uint32_t index) const {
@@ -259,7 +263,8 @@ void Weights::add_value_head() {
   if (state_->value_head) return;
   const std::unique_ptr<Weights> with_head = another(true);
   hone_stream stream = Pool::serial_stream();
-  for (uint32_t i = state_->base ? static_cast<uint32_t>(architecture_->parameters().size()) : 0; i < state_->parameters.size(); ++i)
+  for (uint32_t i = state_->base ? static_cast<uint32_t>(architecture_->parameters().size()) : 0;
+       i < state_->parameters.size(); ++i)
     state_->table->copy(&stream, with_head->parameter(i), parameter(i), state_->parameters[i].size);
   state_->table->synchronize(&stream);
   std::swap(state_, with_head->state_);

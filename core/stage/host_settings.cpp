@@ -47,8 +47,10 @@ Setting list(const char *name, const char *help) {
 Setting lora() {
   Setting s;
   s.name = "lora", s.type = HONE_TABLE, s.fallback = "null";
-  s.help = "train a low-rank adapter and not the model: { rank = 16, alpha = 32, target_modules = { \"q_proj\", \"v_proj\" } } (or \"all-linear\"), "
-           "rslora = true divides by sqrt(rank)";
+  s.help =
+      "train a low-rank adapter and not the model: { rank = 16, alpha = 32, target_modules = { \"q_proj\", \"v_proj\" "
+      "} } (or \"all-linear\"), "
+      "rslora = true divides by sqrt(rank)";
   return s;
 }
 Setting label() {
@@ -71,7 +73,8 @@ std::vector<Setting> rewards_settings() {
 std::vector<Setting> training_settings() {
   return {
       integer("keep_checkpoints", "2", 1, 1e6, "newest checkpoints that stay on disk"),
-      flag("verify", "true", "compare each sampled log-probability with the trainer's, bit for bit, and stop when one differs"),
+      flag("verify", "true",
+           "compare each sampled log-probability with the trainer's, bit for bit, and stop when one differs"),
       flag("gradient_checkpointing", "false", "recompute activations in the backward pass instead of keeping them"),
       integer("unit_tokens", "2048", 1, 1e9, "about how many tokens one partial gradient is summed over"),
       lora(),

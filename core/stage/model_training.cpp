@@ -21,13 +21,15 @@ Adaptation adaptation_of(const RunContext &context, int index, size_t k) {
   if (setting == node.settings.end() || setting->is_null()) return out;
   out.where = node.place.text() + ": stage " + stage_label(context.pipeline, index);
   out.lora = lora_settings(*setting, out.where);
-  out.base_folder = fs::absolute(context.directory_of(index).path() / (k == 0 ? "base" : "base-" + std::to_string(k + 1))).lexically_normal();
+  out.base_folder =
+      fs::absolute(context.directory_of(index).path() / (k == 0 ? "base" : "base-" + std::to_string(k + 1)))
+          .lexically_normal();
   out.seed = context.pipeline.seed * 1000003 + context.number_of(index) * 1009 + k;
   return out;
 }
 
-ModelTraining::ModelTraining(const RunContext &context, const ComponentInfo &objective, const nlohmann::json &settings, int model, int optimizer,
-                             Adaptation adaptation)
+ModelTraining::ModelTraining(const RunContext &context, const ComponentInfo &objective, const nlohmann::json &settings,
+                             int model, int optimizer, Adaptation adaptation)
     : context_(context), model_(model), optimizer_index_(optimizer), adaptation_(std::move(adaptation)) {
   objective_ = std::make_unique<Instance>(objective, context.host.abi(), settings);
   const hone_objective methods = known_methods<hone_objective>(objective_->component());
@@ -36,10 +38,12 @@ ModelTraining::ModelTraining(const RunContext &context, const ComponentInfo &obj
   const OptimizerNode &chosen = context.pipeline.optimizers.at(optimizer);
   optimizer_ = std::make_unique<Instance>(context.registry.require("optimizer", chosen.component), context.host.abi(), chosen.settings);
   weights_ = beginning();
-  if (needs(HONE_LOGP_REF | HONE_KL)) reference_ = weights_->base() ? weights_->base() : std::shared_ptr<const Weights>(weights_->clone());
+  if (needs(HONE_LOGP_REF | HONE_KL))
+    reference_ = weights_->base() ? weights_->base() : std::shared_ptr<const Weights>(weights_->clone());
 }
 
-// An adapter that the model came with is merged first: this stage trains what it finds, in full or by an adapter of its own.
+// An adapter that the model came with is merged first: this stage trains what it finds, in full or by an adapter of its
+// own.
 std::unique_ptr<Weights> ModelTraining::beginning() {
   StageModel loaded;
   if (adaptation_.lora && fs::exists(adaptation_.base_folder)) {
@@ -48,13 +52,15 @@ std::unique_ptr<Weights> ModelTraining::beginning() {
   } else {
     loaded = load_stage_model(context_, model_);
     if (loaded.weights->base()) {
-      log_info("the adapter of " + model_name(context_.pipeline, model_) + " is merged into it, to train what that gives");
+      log_info("the adapter of " + model_name(context_.pipeline, model_) +
+               " is merged into it, to train what that gives");
       loaded.weights = merge_lora(*loaded.weights);
     }
   }
   tokenizer_ = std::move(loaded.tokenizer);
   if (adaptation_.lora) {
-    const std::vector<uint32_t> targets = lora_targets(loaded.weights->architecture(), *adaptation_.lora, adaptation_.where);
+    const std::vector<uint32_t> targets =
+        lora_targets(loaded.weights->architecture(), *adaptation_.lora, adaptation_.where);
     const bool value_head = needs(HONE_VALUE) || loaded.weights->has_value_head();
     const std::shared_ptr<const Weights> base = std::move(loaded.weights);
     base_ = {fs::absolute(find_base()).lexically_normal(), base->checksum()};
@@ -129,7 +135,8 @@ void ModelTraining::save(const fs::path &folder) const {
     // Within the run it is told from the checkpoint, so that a run can be moved.
     const fs::path in_run = base_.path.lexically_relative(fs::absolute(context_.run.path()).lexically_normal());
     AdapterBase base = base_;
-    if (!in_run.empty() && *in_run.begin() != "..") base.path = base.path.lexically_relative(fs::absolute(folder).lexically_normal());
+    if (!in_run.empty() && *in_run.begin() != "..")
+      base.path = base.path.lexically_relative(fs::absolute(folder).lexically_normal());
     save_adapter(folder, *weights_, *tokenizer_, base);
   } else {
     save_model(folder, *weights_, *tokenizer_);
@@ -140,7 +147,8 @@ void ModelTraining::save(const fs::path &folder) const {
 void ModelTraining::load_weights(const fs::path &folder) {
   if (weights_->base()) {
     const auto loaded = load_adapter(folder, weights_->base(), base_.checksum);
-    if (loaded->lora_targets() != weights_->lora_targets()) throw Failure(folder.string() + ": its adapter is of other matrices than this stage's");
+    if (loaded->lora_targets() != weights_->lora_targets())
+      throw Failure(folder.string() + ": its adapter is of other matrices than this stage's");
     return take(*loaded, folder.string());
   }
   take(*load_model(folder, context_.registry, context_.host, context_.dtype).weights, folder.string());

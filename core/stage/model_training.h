@@ -22,9 +22,10 @@ Adaptation adaptation_of(const RunContext &, int stage_index, size_t k);
 
 class ModelTraining {
  public:
-  // A copy of the pipeline's `model`, or an adapter over it. settings: the objective's own, checked. model and optimizer are
-  // indices of the pipeline.
-  ModelTraining(const RunContext &, const ComponentInfo &objective, const nlohmann::json &settings, int model, int optimizer, Adaptation = {});
+  // A copy of the pipeline's `model`, or an adapter over it. settings: the objective's own, checked. model and
+  // optimizer are indices of the pipeline.
+  ModelTraining(const RunContext &, const ComponentInfo &objective, const nlohmann::json &settings, int model,
+                int optimizer, Adaptation = {});
   ~ModelTraining();
 
   uint32_t source() const { return source_; }
@@ -39,8 +40,8 @@ class ModelTraining {
   StepReport step(std::vector<TrainRow> &, uint64_t step, bool verify);  // see Trainer::step
   void restart();  // weights and optimizer as they were when this was made
 
-  // A model directory with the optimizer's state beside it; of an adapter, what adapter_files.h says. The first save of one
-  // writes its base too, when that is in no directory.
+  // A model directory with the optimizer's state beside it; of an adapter, what adapter_files.h says. The first save of
+  // one writes its base too, when that is in no directory.
   void save(const std::filesystem::path &folder) const;
   void load_weights(const std::filesystem::path &folder);
   void load_optimizer(const std::filesystem::path &folder);

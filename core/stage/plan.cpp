@@ -222,8 +222,8 @@ class Planner {
     }
   }
 
-  // Numbers and their packing, gradient slots, the gradient, the optimizer's state, and a reference model; of an adapter, whose
-  // reference is its base, the model's numbers and packing beside all of that for itself.
+  // Numbers and their packing, gradient slots, the gradient, the optimizer's state, and a reference model; of an
+  // adapter, whose reference is its base, the model's numbers and packing beside all of that for itself.
   static double training_bytes(const ModelSize &size, const TrainingNeeds &training, uint64_t adapter) {
     const uint32_t slots = 4;
     const double weights = 4.0 * static_cast<double>(size.parameters), each = 2 + slots + 1 + training.n_states;
@@ -235,7 +235,8 @@ class Planner {
   uint64_t adapter_size(int index, const StageNode &node, const ModelSize &size) const {
     if (!given(node.settings, "lora")) return 0;
     const LoraSettings lora = lora_settings(node.settings["lora"], where(index));
-    if (node.settings.value("cache", false)) throw UsageError(where(index) + ": `cache` keeps models that are trained in full; leave it out beside `lora`");
+    if (node.settings.value("cache", false))
+      throw UsageError(where(index) + ": `cache` keeps models that are trained in full; leave it out beside `lora`");
     return lora_size(*size.architecture, lora_targets(*size.architecture, lora, where(index)), lora.rank);
   }
 
@@ -290,12 +291,13 @@ class Planner {
     const auto most = node.settings.at("max_completion_length").get<double>();
     if (samples) plan.memory_bytes += std::min(batch * generations, 512.0) * most * key_values;
 
-    // Work: 2 flops a parameter and token for a forward pass, 6 with the backward one (4 where the model's own matrices have no
-    // gradient); half the limit is a fair length.
+    // Work: 2 flops a parameter and token for a forward pass, 6 with the backward one (4 where the model's own matrices
+    // have no gradient); half the limit is a fair length.
     const auto active = static_cast<double>(size.info.active_parameters), prompt = samples ? seen.mean_tokens : 0;
     const double length = samples ? most / 2 : 0, tokens = samples ? prompt + length : seen.mean_tokens;  // of a row
-    const double row = tokens * ((plan.adapter_parameters ? 4 : 6) * node.settings.at("num_iterations").get<double>() + (reference ? 2 : 0) +
-                                 (node.settings.at("gradient_checkpointing").get<bool>() ? 2 : 0));
+    const double row =
+        tokens * ((plan.adapter_parameters ? 4 : 6) * node.settings.at("num_iterations").get<double>() +
+                  (reference ? 2 : 0) + (node.settings.at("gradient_checkpointing").get<bool>() ? 2 : 0));
     const double sampling = 2 * (prompt + generations * length);  // of a prompt, which is computed once
     const auto steps = static_cast<double>(plan.steps);
     if (tokens == 0) return;  // rows that no one has seen yet
@@ -335,7 +337,9 @@ class Planner {
     for (const TrainerRequest &trainer : trainers) {  // beside one model at a time that is only sampled from
       const uint64_t adapter = adapter_size(index, node, model(trainer.model));
       plan.adapter_parameters += adapter;
-      plan.memory_bytes += training_bytes(model(trainer.model), training_needs(index, *trainer.objective, trainer.settings, trainer.optimizer), adapter);
+      plan.memory_bytes +=
+          training_bytes(model(trainer.model),
+                         training_needs(index, *trainer.objective, trainer.settings, trainer.optimizer), adapter);
       plan.objectives.push_back(trainer.objective->library);
       plan.trains += (plan.trains.empty() ? "" : ", ") + trainer.objective->name + " with " + pipeline_.optimizers[trainer.optimizer].component;
     }

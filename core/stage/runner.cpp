@@ -33,7 +33,8 @@ json file_checksums(const std::set<fs::path> &files) {
 
 void add_model_files(const fs::path &directory, std::set<fs::path> &files) {
   for (const fs::directory_entry &file : fs::directory_iterator(directory))
-    if (const fs::path kind = file.path().extension(); file.is_regular_file() && (kind == ".json" || kind == ".safetensors" || kind == ".jinja"))
+    if (const fs::path kind = file.path().extension();
+        file.is_regular_file() && (kind == ".json" || kind == ".safetensors" || kind == ".jinja"))
       files.insert(file.path());
   if (is_adapter_directory(directory)) {
     const fs::path base = adapter_base_path(directory);

@@ -90,8 +90,9 @@ void Trainers::resume(const fs::path &checkpoint, const json &saved) {
 
 int64_t Trainers::add(const TrainerRequest &request) {
   Trained trained;
-  trained.training = std::make_unique<ModelTraining>(context_, *request.objective, request.settings, request.model, request.optimizer,
-                                                     adaptation_of(context_, index_, trained_.size()));
+  trained.training =
+      std::make_unique<ModelTraining>(context_, *request.objective, request.settings, request.model, request.optimizer,
+                                      adaptation_of(context_, index_, trained_.size()));
   trained.training->begin(request.how);
   trained.identity = request.identity();
   const size_t k = trained_.size();

@@ -89,7 +89,8 @@ struct Node {
   explicit Node(Operator made_by) : op(made_by), custom{} {}
 };
 
-// The rows of a product: all with one matrix, or by expert: expert e has rows offsets[e] .. offsets[e + 1] (offsets not null).
+// The rows of a product: all with one matrix, or by expert: expert e has rows offsets[e] .. offsets[e + 1] (offsets not
+// null).
 struct ProductRows {
   uint32_t rows, experts;
   const uint32_t *offsets;
@@ -150,7 +151,8 @@ struct Tape::State {
   void run_custom(Node &);
   // low_rank.cpp: LoRA, beside each product with a targeted matrix. add gives scaling x A^T, [rows, rank], or null.
   float *add_low_rank(hone_tensor weight, ProductRows, const float *x, float *y);
-  void differentiate_low_rank(hone_tensor weight, ProductRows, const float *x, const float *low, const float *dy, float *dx);
+  void differentiate_low_rank(hone_tensor weight, ProductRows, const float *x, const float *low, const float *dy,
+                              float *dx);
   // differentiate.cpp: from a node's gradient to those of its inputs.
   void differentiate(Node &);
   void differentiate_linear(Node &);

@@ -55,7 +55,9 @@ class Recorder {
   // Where an operator reads a matrix itself, no adapter could be added to the product.
   void unadapted(hone_tensor tensor) const {
     if (State::is_parameter(tensor) && state_.weights->low_rank(State::index_of(tensor)))
-      refuse("\"" + state_.info_of(tensor).name + "\" is a target of lora, but this model uses it other than in linear() and experts(); leave it out of target_modules");
+      refuse("\"" + state_.info_of(tensor).name +
+             "\" is a target of lora, but this model uses it other than in linear() and experts(); leave it out of "
+             "target_modules");
   }
 
   hone_tensor finish(Node &&node) {

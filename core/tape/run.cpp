@@ -106,8 +106,14 @@ void Tape::State::run_experts(Node &n) {
   const uint64_t rows = uint64_t{T} * k;
   auto &saved = n.experts;
   n.data = scratch.floats(size_of(n));
-  saved = {scratch.floats(rows * C), scratch.floats(rows * F), scratch.floats(rows * F), scratch.floats(rows * F),
-           scratch.floats(rows * C), nullptr, nullptr, nullptr};
+  saved = {scratch.floats(rows * C),
+           scratch.floats(rows * F),
+           scratch.floats(rows * F),
+           scratch.floats(rows * F),
+           scratch.floats(rows * C),
+           nullptr,
+           nullptr,
+           nullptr};
   const uint32_t *offsets = route.route.offsets;
   const ProductRows by_expert{static_cast<uint32_t>(rows), E, offsets};
   kernels.gather_rows(&stream, static_cast<uint32_t>(rows), C, k, route.route.order, x.data, saved.x);

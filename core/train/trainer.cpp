@@ -237,8 +237,8 @@ void Trainer::State::verify(const ObjectiveColumns &columns, const std::vector<T
                      "other weights, or is a kernel broken?");
 }
 
-// Tells the model how often each expert was chosen, so that it can move what balances them: its buffers, which in adapted
-// weights are base's and stay as they are.
+// Tells the model how often each expert was chosen, so that it can move what balances them: its buffers, which in
+// adapted weights are base's and stay as they are.
 void Trainer::State::end_step() {
   if (weights.base()) return;
   const Architecture &architecture = weights.architecture();

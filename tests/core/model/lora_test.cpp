@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <random>
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
@@ -384,6 +385,44 @@ TEST(AdapterFiles, RefuseWhatTheyCannotMean) {
   expect_refusal([&] { saved.load(); }, {q + "B.weight", "no place"});
   saved.rewrite([&](auto &all) { all.clear(), all["x"] = {{1}, {1.0f}}; });
   expect_refusal([&] { saved.load(); }, {"no matrix of an adapter"});
+}
+
+// Whatever byte is damaged: a sentence, or an adapter of another value; never another kind of exception or a crash.
+TEST(AdapterFiles, AnyDamageIsASentence) {
+  const Saved saved;
+  std::mt19937 random(3);
+  int refused = 0;
+  for (const char *file : {"adapter_config.json", "adapter_base.json", "adapter_model.safetensors"}) {
+    const fs::path path = saved.path / "adapter" / file;
+    const std::string good = read_file(path);
+    const size_t most = std::min<size_t>(good.size(), 900);  // the header of the tensors
+    for (int round = 0; round < 150; ++round) {
+      std::string bad = good;
+      const size_t at = random() % most;
+      switch (round % 4) {
+        case 0:
+          bad[at] = static_cast<char>(random());
+          break;
+        case 1:
+          bad.erase(at, 1 + random() % 8);
+          break;
+        case 2:
+          bad.insert(at, std::string(1 + random() % 3, "[{\"-9"[random() % 5]));
+          break;
+        default:
+          bad.resize(at);
+          break;
+      }
+      std::ofstream(path, std::ios::binary) << bad;
+      const std::string sentence = refusal([&] { saved.load(); });
+      refused += !sentence.empty();
+      if (!sentence.empty()) {
+        EXPECT_NE(sentence.find(saved.path.string()), std::string::npos) << sentence;
+      }
+    }
+    std::ofstream(path, std::ios::binary) << good;
+  }
+  EXPECT_GT(refused, 300);
 }
 
 }  // namespace

@@ -57,7 +57,9 @@ TEST(ModelFaults, ATargetOfLoraThatIsNotMultipliedWithIsRefused) {
     tape.forward(*weights, random_rows({4}, 16, 1).packed(), false);
     FAIL() << "the adapter was left out without a word";
   } catch (const Failure &failure) {
-    EXPECT_NE(std::string(failure.what()).find("model odd: embedding: \"table\" is a target of lora"), std::string::npos) << failure.what();
+    EXPECT_NE(std::string(failure.what()).find("model odd: embedding: \"table\" is a target of lora"),
+              std::string::npos)
+        << failure.what();
   }
 }
 
