@@ -10,7 +10,16 @@ namespace hone {
 std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
 // Uses of random numbers keep apart by `purpose`, part of the key.
-enum class Purpose : uint32_t { sampling = 1, initialise = 2, shuffle = 3, script = 4, plugin = 5, retry = 6, bootstrap = 7 };
+enum class Purpose : uint32_t {
+  sampling = 1,
+  initialise = 2,
+  shuffle = 3,
+  script = 4,
+  plugin = 5,
+  retry = 6,
+  bootstrap = 7,
+  adapter = 8
+};
 
 struct RandomKey {
   uint64_t seed = 0;

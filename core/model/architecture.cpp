@@ -36,6 +36,7 @@ ParameterInfo read_parameter(const hone_parameter &raw, const std::string &compo
     throw Failure(what + " must have three dimensions and \"{}\" in its name exactly when it holds experts");
   if (raw.init > HONE_INIT_NORMAL) throw Failure(what + " has the unknown initialiser " + std::to_string(raw.init));
   out.flags = raw.flags;
+  out.trained = !(raw.flags & HONE_PARAMETER_BUFFER);
   out.init = raw.init;
   out.init_scale = raw.init_scale;
   return out;
@@ -50,6 +51,13 @@ std::string shape_text(const std::vector<uint32_t> &dims) {
 }
 
 uint64_t align_floats(uint64_t n) { return (n + 15) / 16 * 16; }
+
+bool is_matrix(const ParameterInfo &parameter, const hone_model_info &info, uint32_t index) {
+  if (parameter.dims.size() == 1) return false;
+  if (parameter.flags & HONE_PARAMETER_EXPERTS) return true;
+  if (parameter.dims.size() == 3) return false;
+  return index == info.head || !(parameter.flags & HONE_PARAMETER_LOOKUP);
+}
 
 Architecture::Architecture(const ComponentInfo &component, const Host &host, const nlohmann::json &config)
     : config_(config), component_(component.name) {

@@ -6,6 +6,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/model/adapter_files.h"
 #include "core/model/model.h"
 #include "core/model/safetensors.h"
 
@@ -183,6 +184,7 @@ void read_weights(Weights &weights, const TensorFiles &files, const std::string 
 
 LoadedModel load_model(const std::filesystem::path &directory, const Registry &registry, const Host &host,
                        uint32_t dtype) {
+  if (is_adapter_directory(directory)) return load_adapted_model(directory, registry, host, dtype);
   const auto path = directory / "config.json";
   if (!std::filesystem::exists(path))
     throw Failure(directory.string() + " is not a model directory: it has no config.json");
@@ -208,6 +210,9 @@ LoadedModel load_model(const std::filesystem::path &directory, const Registry &r
 }
 
 void save_model(const std::filesystem::path &directory, const Weights &weights, const Tokenizer &tokenizer) {
+  if (weights.base())
+    throw Failure("model " + weights.architecture().component() +
+                  " has an adapter, which must be merged before it is saved as a model");
   std::vector<float> values(weights.total_size());
   hone_stream stream = Pool::serial_stream();
   kernels().copy_out(&stream, values.data(), weights.data(), values.size() * sizeof(float));
@@ -216,7 +221,12 @@ void save_model(const std::filesystem::path &directory, const Weights &weights, 
   for (const Piece &piece : pieces_of(weights))
     tensors.push_back({piece.name, "F32", piece.shape, values.data() + piece.offset, piece.size * sizeof(float)});
   write_safetensors(directory / "model.safetensors", tensors, {{"format", "pt"}});
-  nlohmann::json config = weights.architecture().config_json();
+  save_description(directory, weights.architecture(), tokenizer);
+}
+
+void save_description(const std::filesystem::path &directory, const Architecture &architecture,
+                      const Tokenizer &tokenizer) {
+  nlohmann::json config = architecture.config_json();
   config["torch_dtype"] = "float32";
   if (tokenizer.bos() >= 0) config["bos_token_id"] = tokenizer.bos();
   if (tokenizer.eos() >= 0) config["eos_token_id"] = tokenizer.eos();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/pool.h"
+#include "core/model/lora.h"
 #include "core/plugin/host.h"
 #include "core/plugin/registry.h"
 #include "core/text/tokenizer.h"
@@ -25,6 +26,7 @@ struct ParameterInfo {
   std::string name;
   std::vector<uint32_t> dims;
   uint64_t offset = 0, size = 0;  // in floats, within Weights::data; trained ones first, buffers after
+  bool trained = true;            // by gradients: no buffer, and in adapted weights none of base's
   uint32_t flags = 0, init = 0;
   float init_scale = 0;
 };
@@ -56,9 +58,17 @@ class Architecture {
 
 // One copy of the numbers. The value head (hidden_size weights and no bias; "score.weight" in files), when present, is
 // the last trained parameter.
+//
+// Adapted weights (LoRA, lora.h) have a base, shared and never changed, and hold only what trains beside it: A and B of
+// each target, and the value head. Their parameters() are the architecture's (base's numbers, not trained; parameter(i)
+// and weight(i) give them), then A and B of each target, then the value head. data() and the two sizes are of their own
+// numbers.
 class Weights {
  public:
   Weights(std::shared_ptr<const Architecture>, bool value_head, uint32_t dtype = HONE_F32);
+  // targets: as lora_targets gave. The numbers are as initialise_lora makes them of the seed.
+  static std::unique_ptr<Weights> adapted(std::shared_ptr<const Weights> base, const LoraSettings &,
+                                          const std::vector<uint32_t> &targets, uint64_t seed, bool value_head = false);
   static std::unique_ptr<Weights> initialised(std::shared_ptr<const Architecture>, uint64_t seed,
                                               bool value_head = false, uint32_t dtype = HONE_F32);
   std::unique_ptr<Weights> clone() const;
@@ -71,11 +81,21 @@ class Weights {
   const float *data() const;
   uint64_t trained_size() const;  // with the value head
   uint64_t total_size() const;
+  uint64_t model_size() const;                           // of all numbers, with base's
   const std::vector<ParameterInfo> &parameters() const;  // the architecture's, and the value head's
-  float *parameter(uint32_t index);
+  float *parameter(uint32_t index);                      // Failure for a parameter of base
   const float *parameter(uint32_t index) const;
   const float *value_head() const;  // null without
   void add_value_head();            // zero-initialised
+
+  const std::shared_ptr<const Weights> &base() const;  // null: these are no adapted weights
+  struct LowRank {
+    uint32_t a, b;  // parameters, scaled by `scaling` when multiplied
+    float scaling;
+  };
+  const LowRank *low_rank(uint32_t index) const;  // of the architecture's parameter `index`; null: it is not a target
+  const LoraSettings &lora() const;               // of adapted weights
+  const std::vector<uint32_t> &lora_targets() const;
 
   // The prepared weight of matrix parameter `index` (expert: of expert e; those of one parameter stand one after
   // another), packed again after changed(). Its N is 0 when the parameter is no matrix. [many] after prepare().
@@ -88,11 +108,14 @@ class Weights {
 
  private:
   struct State;
+  Weights(std::shared_ptr<const Architecture>, std::unique_ptr<State>);
+  std::unique_ptr<Weights> another(bool value_head) const;  // of the same kind; its numbers are not set
   std::shared_ptr<const Architecture> architecture_;
   std::unique_ptr<State> state_;
 };
 
 // A model directory in Hugging Face's layout: config.json, model.safetensors, tokenizer.json, tokenizer_config.json.
+// One with an adapter (adapter_files.h) gives adapted weights over the base that it names.
 struct LoadedModel {
   std::shared_ptr<const Architecture> architecture;
   std::unique_ptr<Weights> weights;
@@ -102,5 +125,7 @@ LoadedModel load_model(const std::filesystem::path &directory, const Registry &,
                        uint32_t dtype = HONE_F32);
 // Writes into an existing folder; files are fsynced. Expert parameters become one tensor per expert.
 void save_model(const std::filesystem::path &directory, const Weights &, const Tokenizer &);
+// config.json and the tokenizer's files alone.
+void save_description(const std::filesystem::path &directory, const Architecture &, const Tokenizer &);
 
 }  // namespace hone

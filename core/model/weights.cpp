@@ -51,13 +51,6 @@ void normal_pair(uint64_t seed, uint32_t index, uint64_t i, double out[2]) {
   out[1] = radius * std::sin(angle);
 }
 
-bool is_matrix(const ParameterInfo &parameter, const hone_model_info &info, uint32_t index) {
-  if (parameter.dims.size() == 1) return false;
-  if (parameter.flags & HONE_PARAMETER_EXPERTS) return true;
-  if (parameter.dims.size() == 3) return false;
-  return index == info.head || !(parameter.flags & HONE_PARAMETER_LOOKUP);
-}
-
 }  // namespace
 
 struct Weights::State {
@@ -71,22 +64,60 @@ struct Weights::State {
   std::vector<uint32_t> first_weight;  // of each parameter
   std::vector<size_t> packed_at;       // byte offset of each weight's packing
 
+  // Of adapted weights.
+  std::shared_ptr<const Weights> base;
+  LoraSettings lora;
+  std::vector<uint32_t> targets;
+  std::vector<LowRank> low_rank;
+  std::vector<int32_t> low_rank_of;  // of each of the architecture's parameters: its place in low_rank, or -1
+
   float *numbers() { return static_cast<float *>(data.data); }
 
+  // After the architecture's own, all trained.
+  void append(ParameterInfo parameter) {
+    parameter.offset = trained;
+    trained += align_floats(parameter.size);
+    total = trained;
+    parameters.push_back(std::move(parameter));
+  }
+
+  void lay_out_adapted(const Architecture &architecture) {
+    parameters = architecture.parameters();
+    for (ParameterInfo &parameter : parameters) parameter.trained = false;
+    for (uint32_t i = 0; i < parameters.size(); ++i) parameters[i].offset = base->parameters()[i].offset;
+    trained = total = 0;
+    low_rank.clear();
+    low_rank_of.assign(parameters.size(), -1);
+    for (const uint32_t target : targets) {
+      low_rank_of[target] = static_cast<int32_t>(low_rank.size());
+      const uint32_t a = static_cast<uint32_t>(parameters.size());
+      low_rank.push_back({a, a + 1, lora.scaling()});
+      append(lora_a(architecture.parameters()[target], lora.rank));
+      append(lora_b(architecture.parameters()[target], lora.rank));
+    }
+    if (value_head) append(value_head_parameter(architecture));
+  }
+
+  static ParameterInfo value_head_parameter(const Architecture &architecture) {
+    ParameterInfo head;
+    head.name = "score.weight";
+    head.dims = {1, architecture.info().hidden_size};
+    head.size = architecture.info().hidden_size;
+    head.init = HONE_INIT_ZERO;
+    return head;
+  }
+
   void lay_out(const Architecture &architecture) {
+    if (base) return lay_out_adapted(architecture);
     parameters = architecture.parameters();
     trained = architecture.trained_size();
     total = architecture.total_size();
     if (value_head) {
-      const uint64_t hidden = architecture.info().hidden_size, size = align_floats(hidden);
+      ParameterInfo head = value_head_parameter(architecture);
+      const uint64_t size = align_floats(head.size);
       for (ParameterInfo &parameter : parameters)
         if (parameter.flags & HONE_PARAMETER_BUFFER) parameter.offset += size;
-      ParameterInfo head;
-      head.name = "score.weight";
-      head.dims = {1, static_cast<uint32_t>(hidden)};
       head.offset = trained;
-      head.size = hidden;
-      head.init = HONE_INIT_ZERO;
       parameters.push_back(head);
       trained += size;
       total += size;
@@ -101,7 +132,8 @@ struct Weights::State {
     for (uint32_t i = 0; i < parameters.size(); ++i) {
       const ParameterInfo &parameter = parameters[i];
       first_weight.push_back(static_cast<uint32_t>(weights.size()));
-      if (i == architecture.parameters().size() || !is_matrix(parameter, architecture.info(), i)) {
+      const bool is_value_head = value_head && i + 1 == parameters.size(), of_base = base && !parameter.trained;
+      if (is_value_head || of_base || !is_matrix(parameter, architecture.info(), i)) {
         weights.push_back({});
         packed_at.push_back(0);
         continue;
@@ -139,6 +171,41 @@ Weights::Weights(std::shared_ptr<const Architecture> architecture, bool value_he
   state_->lay_out_packed(*architecture_);
 }
 
+Weights::Weights(std::shared_ptr<const Architecture> architecture, std::unique_ptr<State> state)
+    : architecture_(std::move(architecture)), state_(std::move(state)) {
+  state_->lay_out(*architecture_);
+  state_->data =
+      DeviceMemory(*state_->table, state_->total * sizeof(float), "the adapter of model " + architecture_->component());
+  state_->lay_out_packed(*architecture_);
+}
+
+std::unique_ptr<Weights> Weights::adapted(std::shared_ptr<const Weights> base, const LoraSettings &lora,
+                                          const std::vector<uint32_t> &targets, uint64_t seed, bool value_head) {
+  if (base->base())
+    throw Failure("model " + base->architecture().component() +
+                  " has an adapter already; merge it before another is laid over it");
+  auto state = std::make_unique<State>();
+  state->value_head =
+      value_head;  // A and B are f32 whatever base's type: they are small, and small changes must not be lost
+  state->lora = lora;
+  state->targets = targets;
+  state->base = std::move(base);
+  auto architecture = state->base->shared_architecture();
+  std::unique_ptr<Weights> weights(new Weights(std::move(architecture), std::move(state)));
+  initialise_lora(*weights, seed);
+  return weights;
+}
+
+std::unique_ptr<Weights> Weights::another(bool value_head) const {
+  if (!state_->base) return std::make_unique<Weights>(architecture_, value_head, state_->dtype);
+  auto state = std::make_unique<State>();
+  state->value_head = value_head;
+  state->lora = state_->lora;
+  state->targets = state_->targets;
+  state->base = state_->base;
+  return std::unique_ptr<Weights>(new Weights(architecture_, std::move(state)));
+}
+
 Weights::~Weights() = default;
 
 std::unique_ptr<Weights> Weights::initialised(std::shared_ptr<const Architecture> architecture, uint64_t seed,
@@ -164,7 +231,7 @@ std::unique_ptr<Weights> Weights::initialised(std::shared_ptr<const Architecture
 }
 
 std::unique_ptr<Weights> Weights::clone() const {
-  auto copy = std::make_unique<Weights>(architecture_, state_->value_head, state_->dtype);
+  auto copy = another(state_->value_head);
   hone_stream stream = Pool::serial_stream();
   state_->table->copy(&stream, copy->data(), data(), state_->total);
   state_->table->synchronize(&stream);
@@ -177,27 +244,48 @@ const float *Weights::data() const { return state_->numbers(); }
 uint64_t Weights::trained_size() const { return state_->trained; }
 uint64_t Weights::total_size() const { return state_->total; }
 const std::vector<ParameterInfo> &Weights::parameters() const { return state_->parameters; }
-float *Weights::parameter(uint32_t index) { return state_->numbers() + state_->parameters[index].offset; }
-const float *Weights::parameter(uint32_t index) const { return state_->numbers() + state_->parameters[index].offset; }
+uint64_t Weights::model_size() const { return state_->total + (state_->base ? state_->base->model_size() : 0); }
+float *Weights::parameter(uint32_t index) {
+  if (state_->base && index < architecture_->parameters().size())
+    throw Failure("\"" + state_->parameters[index].name +
+                  "\" is of the base that an adapter lies over, which is not changed");
+  return state_->numbers() + state_->parameters[index].offset;
+}
+const float *Weights::parameter(uint32_t index) const {
+  if (state_->base && index < architecture_->parameters().size()) return std::as_const(*state_->base).parameter(index);
+  return state_->numbers() + state_->parameters[index].offset;
+}
 const float *Weights::value_head() const {
   return state_->value_head ? state_->numbers() + state_->parameters.back().offset : nullptr;
 }
 
 void Weights::add_value_head() {
   if (state_->value_head) return;
-  Weights with_head(architecture_, true, state_->dtype);
+  const std::unique_ptr<Weights> with_head = another(true);
   hone_stream stream = Pool::serial_stream();
-  for (uint32_t i = 0; i < architecture_->parameters().size(); ++i)
-    state_->table->copy(&stream, with_head.parameter(i), parameter(i), state_->parameters[i].size);
+  for (uint32_t i = state_->base ? static_cast<uint32_t>(architecture_->parameters().size()) : 0;
+       i < state_->parameters.size(); ++i)
+    state_->table->copy(&stream, with_head->parameter(i), parameter(i), state_->parameters[i].size);
   state_->table->synchronize(&stream);
-  std::swap(state_, with_head.state_);
+  std::swap(state_, with_head->state_);
+}
+
+const std::shared_ptr<const Weights> &Weights::base() const { return state_->base; }
+const LoraSettings &Weights::lora() const { return state_->lora; }
+const std::vector<uint32_t> &Weights::lora_targets() const { return state_->targets; }
+
+const Weights::LowRank *Weights::low_rank(uint32_t index) const {
+  if (index >= state_->low_rank_of.size() || state_->low_rank_of[index] < 0) return nullptr;
+  return &state_->low_rank[static_cast<size_t>(state_->low_rank_of[index])];
 }
 
 const hone_weight &Weights::weight(uint32_t index, uint32_t expert) const {
+  if (state_->base && index < architecture_->parameters().size()) return state_->base->weight(index, expert);
   return state_->weights[state_->first_weight[index] + expert];
 }
 
 void Weights::prepare(Pool &pool) const {
+  if (state_->base) state_->base->prepare(pool);
   if (!state_->stale) return;
   hone_stream stream = pool.stream();
   for (const hone_weight &weight : state_->weights)
@@ -209,15 +297,18 @@ void Weights::prepare(Pool &pool) const {
 }
 
 void Weights::changed() { state_->stale = true; }
-bool Weights::prepared() const { return !state_->stale; }
-uint32_t Weights::dtype() const { return state_->dtype; }
+bool Weights::prepared() const { return !state_->stale && (!state_->base || state_->base->prepared()); }
+uint32_t Weights::dtype() const { return state_->base ? state_->base->dtype() : state_->dtype; }
 
 uint64_t Weights::checksum() const {
   std::vector<float> host(state_->total);
   hone_stream stream = Pool::serial_stream();
   state_->table->copy_out(&stream, host.data(), data(), host.size() * sizeof(float));
   state_->table->synchronize(&stream);
-  return XXH3_64bits(host.data(), host.size() * sizeof(float));
+  const uint64_t own = XXH3_64bits(host.data(), host.size() * sizeof(float));
+  if (!state_->base) return own;
+  const uint64_t both[2] = {state_->base->checksum(), own};
+  return XXH3_64bits(both, sizeof both);
 }
 
 }  // namespace hone

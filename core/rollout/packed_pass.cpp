@@ -100,13 +100,10 @@ void PackedPass::backward(const Weights &weights, const PackedRows &rows, float 
   scatter(d_predicted_, rows.predict, rows.tokens(), width, false);
 
   if (any(d.dvalue)) {
-    const ParameterInfo *head = nullptr;
-    for (const ParameterInfo &parameter : weights.parameters())
-      if (weights.data() + parameter.offset == weights.value_head()) head = &parameter;
-    if (!head) throw Failure("the model's value head is not among its parameters");
+    const uint64_t head = weights.parameters().back().offset;  // the value head is the last parameter
     kernels_.fill(&stream_, d_value_.at_least(size), size, 0.0f);
     kernels_.value_head_backward(&stream_, n, width, value_hidden_.data(), weights.value_head(), d.dvalue,
-                                 d_value_.data(), gradient + head->offset);
+                                 d_value_.data(), gradient + head);
     scatter(d_value_, rows.value_at, rows.tokens(), width, true);
   }
   tape_.backward(d_hidden_.data(), gradient, auxiliary_scale);

@@ -65,7 +65,7 @@ std::vector<SampledRow> Sampler::generate(const Weights &weights, const Tokenize
   if (total == 0) return results;
   weights.prepare(state.pool);
 
-  const bool apart = weights.total_size() < state.limits.small_model;
+  const bool apart = weights.model_size() < state.limits.small_model;
   const uint32_t decoders = apart ? static_cast<uint32_t>(std::min<size_t>(state.pool.threads(), total)) : 1;
   // A decoder takes its fair share at first and more as rows end, so that no thread is left without work at the start;
   // a request larger than a share is cut, at the price of computing its prompt once more.

@@ -65,7 +65,7 @@ std::vector<ScoredTokens> score_tokens(const hone_kernels &kernels, Pool &pool, 
   };
 
   const size_t n_units = units.size() - 1;
-  if (weights.total_size() >= small_model) {
+  if (weights.model_size() >= small_model) {
     PackedPass pass(kernels, pool.stream());
     for (size_t unit = 0; unit < n_units; ++unit) run_unit(pass, unit);
     return scored;

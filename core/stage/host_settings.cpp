@@ -44,6 +44,15 @@ Setting list(const char *name, const char *help) {
   s.name = name, s.help = help, s.type = HONE_LIST, s.fallback = "[]";
   return s;
 }
+Setting lora() {
+  Setting s;
+  s.name = "lora", s.type = HONE_TABLE, s.fallback = "null";
+  s.help =
+      "train a low-rank adapter and not the model: { rank = 16, alpha = 32, target_modules = { \"q_proj\", \"v_proj\" "
+      "} } (or \"all-linear\"), "
+      "rslora = true divides by sqrt(rank)";
+  return s;
+}
 Setting label() {
   Setting s;
   s.name = "label", s.type = HONE_STRING, s.fallback = "\"\"";
@@ -59,13 +68,16 @@ std::vector<Setting> rewards_settings() {
   };
 }
 
-// Of every stage that trains: how the host goes about it. None of them changes what is learnt but unit_tokens, by rounding.
+// Of every stage that trains: how the host goes about it. None of them changes what is learnt but unit_tokens, by
+// rounding, and lora.
 std::vector<Setting> training_settings() {
   return {
       integer("keep_checkpoints", "2", 1, 1e6, "newest checkpoints that stay on disk"),
-      flag("verify", "true", "compare each sampled log-probability with the trainer's, bit for bit, and stop when one differs"),
+      flag("verify", "true",
+           "compare each sampled log-probability with the trainer's, bit for bit, and stop when one differs"),
       flag("gradient_checkpointing", "false", "recompute activations in the backward pass instead of keeping them"),
       integer("unit_tokens", "2048", 1, 1e9, "about how many tokens one partial gradient is summed over"),
+      lora(),
   };
 }
 

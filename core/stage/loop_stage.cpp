@@ -20,7 +20,7 @@ LoopStage::LoopStage(RunContext &context, int index)
       where_(node_.place.text() + ": stage " + stage_label(context.pipeline, index)),
       directory_(context.directory_of(index)),
       signal_(context.signal),
-      trainers_(context, node_, where_) {
+      trainers_(context, index, where_) {
   if (directory_.newest_checkpoint(from_step_, from_)) {
     trainers_.resume(from_, read_state(from_).value("trainers", json::array()));
   }

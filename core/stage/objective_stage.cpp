@@ -33,8 +33,9 @@ ObjectiveStage::ObjectiveStage(RunContext &context, int index, bool replaying)
       num_generations_(setting<uint32_t>("num_generations")),
       replaying_(replaying) {
   const ComponentInfo &component = context.registry.require("stage", node_.component);
-  training_ = std::make_unique<ModelTraining>(context, component, own_settings(component, settings_),
-                                              handle_index(settings_.at("model"), "$model"), handle_index(settings_.at("optimizer"), "$optimizer"));
+  training_ = std::make_unique<ModelTraining>(
+      context, component, own_settings(component, settings_), handle_index(settings_.at("model"), "$model"),
+      handle_index(settings_.at("optimizer"), "$optimizer"), adaptation_of(context, index, 0));
   source_ = training_->source();
   if (const int teacher = handle_index(settings_.at("teacher"), "$model"); teacher >= 0) {
     StageModel loaded = load_stage_model(context, teacher);

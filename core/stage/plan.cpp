@@ -10,6 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/model/adapter_files.h"
 #include "core/plugin/settings.h"
 #include "core/rollout/sampler.h"
 #include "core/stage/context.h"
@@ -31,6 +32,7 @@ namespace {
 struct ModelSize {
   hone_model_info info{};
   uint64_t parameters = 0;
+  std::shared_ptr<const Architecture> architecture;
 };
 
 class Planner {
@@ -74,7 +76,7 @@ class Planner {
       uint32_t words = 0;
       std::string component = node.component;
       if (node.source == ModelNode::directory) {
-        const fs::path file = fs::path(node.path) / "config.json";
+        const fs::path file = description_file(node.path, "config.json");
         if (!fs::exists(file)) throw UsageError(node.place.text() + ": model \"" + node.path + "\": there is no " + file.string());
         try {
           const std::string text = read_file(file);
@@ -97,9 +99,9 @@ class Planner {
         words = tokenizer_of(pipeline_, index)->size();
       }
       try {
-        const Architecture architecture(registry_.require("model", component), host_, config);
-        size.info = architecture.info();
-        size.parameters = architecture.trained_size();
+        size.architecture = std::make_shared<const Architecture>(registry_.require("model", component), host_, config);
+        size.info = size.architecture->info();
+        size.parameters = size.architecture->trained_size();
         if (words > size.info.vocab_size)
           throw UsageError(node.place.text() + ": the vocabulary has " + std::to_string(words) + " words but vocab_size is " + std::to_string(size.info.vocab_size));
       } catch (const UsageError &) {
@@ -221,11 +223,22 @@ class Planner {
     }
   }
 
-  // Numbers and their packing, gradient slots, the gradient, the optimizer's state, and a reference model.
-  static double training_bytes(const ModelSize &size, const TrainingNeeds &training) {
+  // Numbers and their packing, gradient slots, the gradient, the optimizer's state, and a reference model; of an
+  // adapter, whose reference is its base, the model's numbers and packing beside all of that for itself.
+  static double training_bytes(const ModelSize &size, const TrainingNeeds &training, uint64_t adapter) {
     const uint32_t slots = 4;
-    const double weights = 4.0 * static_cast<double>(size.parameters);
-    return weights * (2 + slots + 1 + training.n_states + ((training.columns & (HONE_LOGP_REF | HONE_KL)) ? 2 : 0));
+    const double weights = 4.0 * static_cast<double>(size.parameters), each = 2 + slots + 1 + training.n_states;
+    if (adapter) return weights * 2 + 4.0 * static_cast<double>(adapter) * each;
+    return weights * (each + ((training.columns & (HONE_LOGP_REF | HONE_KL)) ? 2 : 0));
+  }
+
+  // How many numbers the stage's adapter of this model has, checked; 0: none is asked for.
+  uint64_t adapter_size(int index, const StageNode &node, const ModelSize &size) const {
+    if (!given(node.settings, "lora")) return 0;
+    const LoraSettings lora = lora_settings(node.settings["lora"], where(index));
+    if (node.settings.value("cache", false))
+      throw UsageError(where(index) + ": `cache` keeps models that are trained in full; leave it out beside `lora`");
+    return lora_size(*size.architecture, lora_targets(*size.architecture, lora, where(index)), lora.rank);
   }
 
   void objective(int index, const StageNode &node, const ComponentInfo &component, StagePlan &plan) {
@@ -274,15 +287,18 @@ class Planner {
     if (plan.steps == 0 && node.settings.at("epochs").get<double>() == 0)
       throw UsageError(where(index) + ": steps and epochs are both 0; give one of them");
     const double key_values = 4.0 * size.info.attention_layers * size.info.kv_heads * (size.info.key_size + size.info.value_size);
-    plan.memory_bytes = training_bytes(size, training);
+    plan.adapter_parameters = adapter_size(index, node, size);
+    plan.memory_bytes = training_bytes(size, training, plan.adapter_parameters);
     const auto most = node.settings.at("max_completion_length").get<double>();
     if (samples) plan.memory_bytes += std::min(batch * generations, 512.0) * most * key_values;
 
-    // Work: 2 flops a parameter and token for a forward pass, 6 with the backward one; half the limit is a fair length.
+    // Work: 2 flops a parameter and token for a forward pass, 6 with the backward one (4 where the model's own matrices
+    // have no gradient); half the limit is a fair length.
     const auto active = static_cast<double>(size.info.active_parameters), prompt = samples ? seen.mean_tokens : 0;
     const double length = samples ? most / 2 : 0, tokens = samples ? prompt + length : seen.mean_tokens;  // of a row
-    const double row = tokens * (6 * node.settings.at("num_iterations").get<double>() + (reference ? 2 : 0) +
-                                 (node.settings.at("gradient_checkpointing").get<bool>() ? 2 : 0));
+    const double row =
+        tokens * ((plan.adapter_parameters ? 4 : 6) * node.settings.at("num_iterations").get<double>() +
+                  (reference ? 2 : 0) + (node.settings.at("gradient_checkpointing").get<bool>() ? 2 : 0));
     const double sampling = 2 * (prompt + generations * length);  // of a prompt, which is computed once
     const auto steps = static_cast<double>(plan.steps);
     if (tokens == 0) return;  // rows that no one has seen yet
@@ -320,7 +336,11 @@ class Planner {
           if (const int used = handle_index(element, "$model"); used >= 0) plan_model(used, trainers, plan);
     }
     for (const TrainerRequest &trainer : trainers) {  // beside one model at a time that is only sampled from
-      plan.memory_bytes += training_bytes(model(trainer.model), training_needs(index, *trainer.objective, trainer.settings, trainer.optimizer));
+      const uint64_t adapter = adapter_size(index, node, model(trainer.model));
+      plan.adapter_parameters += adapter;
+      plan.memory_bytes +=
+          training_bytes(model(trainer.model),
+                         training_needs(index, *trainer.objective, trainer.settings, trainer.optimizer), adapter);
       plan.objectives.push_back(trainer.objective->library);
       plan.trains += (plan.trains.empty() ? "" : ", ") + trainer.objective->name + " with " + pipeline_.optimizers[trainer.optimizer].component;
     }

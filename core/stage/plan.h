@@ -18,6 +18,7 @@ struct StagePlan {
   std::string trains;                    // of a loop: "sft with adamw"; empty: nothing, or it does not say so beforehand
   std::vector<std::filesystem::path> objectives;  // libraries of what it trains with
   uint64_t parameters = 0, active_parameters = 0;
+  uint64_t adapter_parameters = 0;       // of lora: what is trained instead of the model; 0: all of it
   double memory_bytes = 0;               // weights, gradient slots, optimizer state, cache
   double flops = 0;                      // 0: unknown
   std::vector<std::string> notes;        // what is no error, but worth knowing: a reward that has no score for anything yet

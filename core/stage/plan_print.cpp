@@ -122,6 +122,9 @@ void print_plan(const Pipeline &pipeline, const std::vector<StagePlan> &plans, s
   for (const StagePlan &plan : plans) {
     out << "  " << plan.name << " (" << plan.component << ", " << plan.source << ")\n";
     out << "      model     " << count_text(static_cast<double>(plan.parameters)) << " parameters, " << count_text(static_cast<double>(plan.active_parameters)) << " active\n";
+    if (plan.adapter_parameters)
+      out << "      lora      trains " << count_text(static_cast<double>(plan.adapter_parameters))
+          << " parameters of an adapter; the model stays as it is\n";
     if (!plan.trains.empty()) out << "      trains    " << plan.trains << "\n";
     if (!plan.data.empty()) out << "      data      " << plan.data << "\n";
     if (plan.source != "loop") out << "      steps     " << (plan.steps ? std::to_string(plan.steps) : "as many as the data of an earlier stage needs") << "\n";
@@ -133,8 +136,10 @@ void print_plan(const Pipeline &pipeline, const std::vector<StagePlan> &plans, s
   }
   out << "\nsettings\n";
   for (size_t i = 0; i < plans.size(); ++i) print_settings(pipeline, plans[i], pipeline.order[i], out);
-  out << "\nwork in all: about " << count_text(flops / 1e9) << " GFLOP" << (unknown.empty() ? "" : ", without " + join(unknown, ", ")) << "\n"
-      << "(2 flops for each active parameter and token sampled, 6 when it is trained on; responses half as long as they may be;\n"
+  out << "\nwork in all: about " << count_text(flops / 1e9) << " GFLOP"
+      << (unknown.empty() ? "" : ", without " + join(unknown, ", ")) << "\n"
+      << "(2 flops for each active parameter and token sampled, 6 when it is trained on, 4 by an adapter; responses "
+         "half as long as they may be;\n"
       << "attention and rewards are not counted, so this is no measure of time)\n";
 }
 

@@ -9,6 +9,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/model/adapter_files.h"
 #include "core/run/report.h"
 #include "core/script/toml_values.h"
 #include "core/stage/host_settings.h"
@@ -30,16 +31,24 @@ json file_checksums(const std::set<fs::path> &files) {
   return all;
 }
 
+void add_model_files(const fs::path &directory, std::set<fs::path> &files) {
+  for (const fs::directory_entry &file : fs::directory_iterator(directory))
+    if (const fs::path kind = file.path().extension();
+        file.is_regular_file() && (kind == ".json" || kind == ".safetensors" || kind == ".jinja"))
+      files.insert(file.path());
+  if (is_adapter_directory(directory)) {
+    const fs::path base = adapter_base_path(directory);
+    if (!is_adapter_directory(base)) add_model_files(base, files);  // else loading refuses it
+  }
+}
+
 std::set<fs::path> data_files(const Pipeline &pipeline) {
   std::set<fs::path> files;
   for (const DataNode &node : pipeline.data)
     if (node.source == DataNode::file) files.insert(node.path);
   for (const ModelNode &node : pipeline.models) {
     if (node.source == ModelNode::fresh && !node.tokenizer.empty()) files.insert(node.tokenizer);
-    if (node.source != ModelNode::directory) continue;
-    for (const fs::directory_entry &file : fs::directory_iterator(node.path))
-      if (const fs::path kind = file.path().extension(); file.is_regular_file() && (kind == ".json" || kind == ".safetensors" || kind == ".jinja"))
-        files.insert(file.path());
+    if (node.source == ModelNode::directory) add_model_files(node.path, files);
   }
   return files;
 }

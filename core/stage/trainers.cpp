@@ -79,7 +79,8 @@ TrainerRequest trainer_request(const Registry &registry, const Pipeline &pipelin
   return request;
 }
 
-Trainers::Trainers(const RunContext &context, const StageNode &node, const std::string &where) : context_(context), node_(node), where_(where) {}
+Trainers::Trainers(const RunContext &context, int index, const std::string &where)
+    : context_(context), index_(index), node_(context.pipeline.stages.at(index)), where_(where) {}
 
 void Trainers::resume(const fs::path &checkpoint, const json &saved) {
   checkpoint_ = checkpoint;
@@ -89,7 +90,9 @@ void Trainers::resume(const fs::path &checkpoint, const json &saved) {
 
 int64_t Trainers::add(const TrainerRequest &request) {
   Trained trained;
-  trained.training = std::make_unique<ModelTraining>(context_, *request.objective, request.settings, request.model, request.optimizer);
+  trained.training =
+      std::make_unique<ModelTraining>(context_, *request.objective, request.settings, request.model, request.optimizer,
+                                      adaptation_of(context_, index_, trained_.size()));
   trained.training->begin(request.how);
   trained.identity = request.identity();
   const size_t k = trained_.size();

@@ -27,7 +27,7 @@ TrainerRequest trainer_request(const Registry &, const Pipeline &, const StageNo
 
 class Trainers {
  public:
-  Trainers(const RunContext &, const StageNode &, const std::string &where);
+  Trainers(const RunContext &, int stage_index, const std::string &where);
   // The models that are added go on from this checkpoint. saved: state() as it was then.
   void resume(const std::filesystem::path &checkpoint, const nlohmann::json &saved);
 
@@ -58,6 +58,7 @@ class Trainers {
   Trained &find(int64_t handle) { return const_cast<Trained &>(std::as_const(*this).find(handle)); }
 
   const RunContext &context_;
+  int index_;
   const StageNode &node_;
   std::string where_;
   std::filesystem::path checkpoint_;

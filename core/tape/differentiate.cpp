@@ -7,7 +7,7 @@ namespace hone {
 
 float *Tape::State::parameter_gradient(hone_tensor parameter) const {
   const ParameterInfo &info = info_of(parameter);
-  return info.flags & HONE_PARAMETER_BUFFER ? nullptr : gradient + info.offset;
+  return info.trained ? gradient + info.offset : nullptr;
 }
 
 float *Tape::State::borrow(uint64_t floats) {
@@ -133,6 +133,7 @@ void Tape::State::differentiate_linear(Node &n) {
     kernels.matmul_backward_weight(&stream, T, n.columns, x.columns, x.data, x.columns, dy, n.columns, dw);
   if (float *db = n.in[2] ? parameter_gradient(n.in[2]) : nullptr)
     kernels.add_bias_backward(&stream, T, n.columns, dy, db);
+  differentiate_low_rank(n.in[1], {T, 0, nullptr}, x.data, n.linear.low, dy, gradient_of(n.in[0]));
 }
 
 void Tape::State::differentiate_join(Node &n) {
@@ -178,6 +179,8 @@ void Tape::State::differentiate_experts(Node &n) {
   kernels.expert_matmul_backward_input(&stream, E, offsets, d_down, down, d_hidden);
   if (float *dw = parameter_gradient(n.in[4]))
     kernels.expert_matmul_backward_weight(&stream, E, offsets, C, F, saved.hidden, d_down, dw);
+  const ProductRows by_expert{static_cast<uint32_t>(rows), E, offsets};
+  differentiate_low_rank(n.in[4], by_expert, saved.hidden, saved.low_down, d_down, d_hidden);
   float *d_gate = borrow_zeroes(rows * F), *d_up = borrow_zeroes(rows * F);
   kernels.swiglu_backward(&stream, rows * F, saved.gate, saved.up, d_hidden, d_gate, d_up);
   float *d_x = d_down;
@@ -188,6 +191,8 @@ void Tape::State::differentiate_experts(Node &n) {
     kernels.expert_matmul_backward_weight(&stream, E, offsets, F, C, saved.x, d_gate, dw);
   if (float *dw = parameter_gradient(n.in[3]))
     kernels.expert_matmul_backward_weight(&stream, E, offsets, F, C, saved.x, d_up, dw);
+  differentiate_low_rank(n.in[2], by_expert, saved.x, saved.low_gate, d_gate, d_x);
+  differentiate_low_rank(n.in[3], by_expert, saved.x, saved.low_up, d_up, d_x);
   kernels.gather_rows_backward(&stream, T, k, C, place, d_x, gradient_of(n.in[0]));
   give_back(d_down, rows * C);
   for (float *data : {d_hidden, d_gate, d_up}) give_back(data, rows * F);

@@ -45,6 +45,9 @@ struct Node {
   float *data = nullptr, *gradient = nullptr;  // of a route: chosen weights [T, k] and their gradient
   union {
     struct {
+      float *low;  // as add_low_rank gave
+    } linear;
+    struct {
       uint32_t width;
       float epsilon;
       float *inverse;
@@ -76,6 +79,7 @@ struct Node {
     } route;
     struct {
       float *x, *gate, *up, *hidden, *down;
+      float *low_gate, *low_up, *low_down;  // as add_low_rank gave
     } experts;  // all by expert, T * k rows
     struct {
       uint32_t first_input, n_inputs;
@@ -83,6 +87,13 @@ struct Node {
     } custom;
   };
   explicit Node(Operator made_by) : op(made_by), custom{} {}
+};
+
+// The rows of a product: all with one matrix, or by expert: expert e has rows offsets[e] .. offsets[e + 1] (offsets not
+// null).
+struct ProductRows {
+  uint32_t rows, experts;
+  const uint32_t *offsets;
 };
 
 struct Tape::State {
@@ -138,6 +149,10 @@ struct Tape::State {
   void run_route(Node &);
   void run_experts(Node &);
   void run_custom(Node &);
+  // low_rank.cpp: LoRA, beside each product with a targeted matrix. add gives scaling x A^T, [rows, rank], or null.
+  float *add_low_rank(hone_tensor weight, ProductRows, const float *x, float *y);
+  void differentiate_low_rank(hone_tensor weight, ProductRows, const float *x, const float *low, const float *dy,
+                              float *dx);
   // differentiate.cpp: from a node's gradient to those of its inputs.
   void differentiate(Node &);
   void differentiate_linear(Node &);

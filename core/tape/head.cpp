@@ -113,7 +113,7 @@ void Head::backward(const Weights &weights, uint32_t n, const float *hidden, con
                                      dentropy ? dentropy + begin : nullptr);
       if (dkl) state.kernels.add_scaled(stream, numbers, from_kl, 1, logits);
       state.kernels.matmul_backward_input(stream, size, logits, V, &weight, dx, C);
-      if (!(head.flags & HONE_PARAMETER_BUFFER))
+      if (head.trained)
         state.kernels.matmul_backward_weight(stream, size, V, C, x, C, logits, V, gradient + head.offset);
     }
     if (dvalue) {

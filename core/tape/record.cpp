@@ -52,6 +52,14 @@ class Recorder {
              shape_text(parameter.dims));
   }
 
+  // Where an operator reads a matrix itself, no adapter could be added to the product.
+  void unadapted(hone_tensor tensor) const {
+    if (State::is_parameter(tensor) && state_.weights->low_rank(State::index_of(tensor)))
+      refuse("\"" + state_.info_of(tensor).name +
+             "\" is a target of lora, but this model uses it other than in linear() and experts(); leave it out of "
+             "target_modules");
+  }
+
   hone_tensor finish(Node &&node) {
     node.segment = static_cast<uint32_t>(state_.segment_start.size() - 1);
     state_.nodes.push_back(node);
@@ -97,6 +105,7 @@ hone_tensor embedding(void *ctx, hone_tensor table) {
   return guarded(ctx, "embedding", [&](State &state, Recorder &check) {
     const ParameterInfo &parameter = check.parameter(table, "table");
     check.equal(parameter.dims.size(), 2, "the table's number of dimensions");
+    check.unadapted(table);
     if (state.least_id < 0 || static_cast<uint32_t>(state.largest_id) >= parameter.dims[0])
       check.refuse("token id " + std::to_string(state.least_id < 0 ? state.least_id : state.largest_id) +
                    " is outside the table \"" + parameter.name + "\" of " + number(parameter.dims[0]) +
@@ -120,6 +129,7 @@ hone_tensor linear(void *ctx, hone_tensor x, hone_tensor weight, hone_tensor bia
                    "\" was declared as a table to look up (HONE_PARAMETER_LOOKUP) and is not the head: it cannot be multiplied with");
     if (bias) check.shape(check.parameter(bias, "bias"), {matrix.dims[0]});
     Node node(Operator::linear);
+    node.linear = {};
     node.columns = matrix.dims[0];
     node.in[0] = x, node.in[1] = weight, node.in[2] = bias;
     return check.finish(std::move(node));
@@ -301,8 +311,10 @@ hone_tensor custom(void *ctx, const hone_tensor *inputs, uint32_t n_inputs, cons
     std::memcpy(&node.custom.op, op, std::min<size_t>(op->struct_size, sizeof(hone_custom)));
     check.require(node.custom.op.forward && node.custom.op.backward && node.custom.op.columns > 0,
                   "it needs forward, backward and columns");
-    for (uint32_t i = 0; i < n_inputs; ++i)
+    for (uint32_t i = 0; i < n_inputs; ++i) {
       if (!State::is_parameter(inputs[i])) check.value(inputs[i], "an input");
+      check.unadapted(inputs[i]);
+    }
     node.columns = node.custom.op.columns;
     node.custom.first_input = static_cast<uint32_t>(state.custom_inputs.size());
     node.custom.n_inputs = n_inputs;

@@ -17,6 +17,7 @@ void Tape::State::run(Node &n) {
     case Operator::linear:
       kernels.matmul(s, T, x, node(n.in[0]).columns, &weights->weight(index_of(n.in[1])), y, n.columns, 0);
       if (n.in[2]) kernels.add_bias(s, T, n.columns, parameter_data(n.in[2]), y);
+      n.linear.low = add_low_rank(n.in[1], {T, 0, nullptr}, x, y);
       break;
     case Operator::rms_norm: {
       const uint64_t groups = size_of(n) / n.norm.width;
@@ -105,14 +106,24 @@ void Tape::State::run_experts(Node &n) {
   const uint64_t rows = uint64_t{T} * k;
   auto &saved = n.experts;
   n.data = scratch.floats(size_of(n));
-  saved = {scratch.floats(rows * C), scratch.floats(rows * F), scratch.floats(rows * F), scratch.floats(rows * F),
-           scratch.floats(rows * C)};
+  saved = {scratch.floats(rows * C),
+           scratch.floats(rows * F),
+           scratch.floats(rows * F),
+           scratch.floats(rows * F),
+           scratch.floats(rows * C),
+           nullptr,
+           nullptr,
+           nullptr};
   const uint32_t *offsets = route.route.offsets;
+  const ProductRows by_expert{static_cast<uint32_t>(rows), E, offsets};
   kernels.gather_rows(&stream, static_cast<uint32_t>(rows), C, k, route.route.order, x.data, saved.x);
   kernels.expert_matmul(&stream, E, offsets, saved.x, &weights->weight(index_of(n.in[2])), saved.gate);
   kernels.expert_matmul(&stream, E, offsets, saved.x, &weights->weight(index_of(n.in[3])), saved.up);
+  saved.low_gate = add_low_rank(n.in[2], by_expert, saved.x, saved.gate);
+  saved.low_up = add_low_rank(n.in[3], by_expert, saved.x, saved.up);
   kernels.swiglu(&stream, rows * F, saved.gate, saved.up, saved.hidden);
   kernels.expert_matmul(&stream, E, offsets, saved.hidden, &weights->weight(index_of(n.in[4])), saved.down);
+  saved.low_down = add_low_rank(n.in[4], by_expert, saved.hidden, saved.down);
   kernels.combine(&stream, T, k, C, route.route.place, route.data, saved.down, n.data);
 }
 

@@ -13,8 +13,6 @@ namespace {
 
 constexpr uint64_t piece = 65536;
 
-bool trained(const ParameterInfo &parameter) { return !(parameter.flags & HONE_PARAMETER_BUFFER); }
-
 std::string state_name(size_t state, const ParameterInfo &parameter) {
   return "state" + std::to_string(state) + "." + parameter.name;
 }
@@ -26,7 +24,7 @@ class Spans {
     uint64_t count = 0;
     const auto cut = [&](bool counting) {
       for (const ParameterInfo &parameter : weights.parameters()) {
-        if (!trained(parameter)) continue;
+        if (!parameter.trained) continue;
         const bool experts = (parameter.flags & HONE_PARAMETER_EXPERTS) != 0;
         const size_t matrix_dims = parameter.dims.size() - experts;
         const uint64_t step = !whole_matrices ? piece : experts ? parameter.size / parameter.dims[0] : parameter.size;
@@ -114,7 +112,7 @@ void ParameterUpdate::save(const std::filesystem::path &path, const Weights &wei
     host.emplace_back(weights.trained_size());
     kernels_.copy_out(&stream, host.back().data(), states_[i].data(), host.back().size() * sizeof(float));
     for (const ParameterInfo &parameter : weights.parameters())
-      if (trained(parameter))
+      if (parameter.trained)
         tensors.push_back({state_name(i, parameter),
                            "F32",
                            {parameter.dims.begin(), parameter.dims.end()},
@@ -141,7 +139,7 @@ void ParameterUpdate::load(const std::filesystem::path &path, const Weights &wei
   std::vector<std::vector<float>> host(states_.size(), std::vector<float>(weights.trained_size()));
   for (size_t i = 0; i < states_.size(); ++i)
     for (const ParameterInfo &parameter : weights.parameters())
-      if (trained(parameter))
+      if (parameter.trained)
         file.read_floats(state_name(i, parameter), host[i].data() + parameter.offset, parameter.size);
   hone_stream stream = Pool::serial_stream();
   for (size_t i = 0; i < states_.size(); ++i)

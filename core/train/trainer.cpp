@@ -92,7 +92,7 @@ struct Trainer::State {
         objective(objective_in, objective_self, "the objective"),
         settings(std::move(settings_in)),
         update(kernels, weights, optimizer, optimizer_self),
-        apart(weights.total_size() < settings.small_model),
+        apart(weights.model_size() < settings.small_model),
         value_after(false),
         gradient(kernels, weights.trained_size()) {
     value_after = objective.source() != HONE_ON_POLICY && (objective.needs() & HONE_VALUE);
@@ -237,8 +237,10 @@ void Trainer::State::verify(const ObjectiveColumns &columns, const std::vector<T
                      "other weights, or is a kernel broken?");
 }
 
-// Tells the model how often each expert was chosen, so that it can move what balances them.
+// Tells the model how often each expert was chosen, so that it can move what balances them: its buffers, which in
+// adapted weights are base's and stay as they are.
 void Trainer::State::end_step() {
+  if (weights.base()) return;
   const Architecture &architecture = weights.architecture();
   const hone_model_info &info = architecture.info();
   if (!architecture.methods().end_step) return;
@@ -248,8 +250,8 @@ void Trainer::State::end_step() {
     for (size_t i = 0; i < std::min(seen.size(), counts.size()); ++i) counts[i] += seen[i];
   }
   std::vector<float *> buffers;
-  for (const ParameterInfo &parameter : architecture.parameters())
-    buffers.push_back(parameter.flags & HONE_PARAMETER_BUFFER ? weights.data() + parameter.offset : nullptr);
+  for (uint32_t i = 0; i < architecture.parameters().size(); ++i)
+    buffers.push_back(architecture.parameters()[i].flags & HONE_PARAMETER_BUFFER ? weights.parameter(i) : nullptr);
   const hone_step_counts step{sizeof step, info.routed_layers, info.experts, counts.data()};
   hone_error error{};
   check_call(architecture.methods().end_step(architecture.self(), &step, buffers.data(), &error), error,

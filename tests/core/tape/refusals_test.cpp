@@ -47,6 +47,22 @@ TEST(ModelFaults, AreSentencesThatNameTheModelAndBothSides) {
   EXPECT_EQ(refusal("", true), "");
 }
 
+// An operator that reads a matrix itself would leave the adapter out: then it must not be a target.
+TEST(ModelFaults, ATargetOfLoraThatIsNotMultipliedWithIsRefused) {
+  const std::shared_ptr<const Weights> base = odd("");
+  const auto weights = Weights::adapted(base, {2, 4, false, {"table"}}, {0}, 1);
+  weights->prepare(pool());
+  Tape tape(kernels(), Pool::serial_stream());
+  try {
+    tape.forward(*weights, random_rows({4}, 16, 1).packed(), false);
+    FAIL() << "the adapter was left out without a word";
+  } catch (const Failure &failure) {
+    EXPECT_NE(std::string(failure.what()).find("model odd: embedding: \"table\" is a target of lora"),
+              std::string::npos)
+        << failure.what();
+  }
+}
+
 TEST(Tape, ServesAgainAfterAFault) {
   const auto good = odd(""), bad = odd("multiplies what does not fit");
   Tape tape(kernels(), Pool::serial_stream());

@@ -1,0 +1,265 @@
+// adapter_files.cpp -- see adapter_files.h. What PEFT can say and hone cannot do is refused by its key.
+#include "core/model/adapter_files.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "core/base/failure.h"
+#include "core/base/file.h"
+#include "core/base/text.h"
+#include "core/model/layout.h"
+#include "core/model/safetensors.h"
+
+namespace hone {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+constexpr const char *kConfig = "adapter_config.json", *kTensors = "adapter_model.safetensors",
+                     *kBase = "adapter_base.json";
+constexpr const char *kPrefix = "base_model.model.", *kValueHead = "score";
+
+// A tensor of the file: a parameter, or one expert of it.
+struct Piece {
+  std::string name;
+  std::vector<uint64_t> shape;
+  uint32_t parameter;
+  uint64_t from, size;  // within the parameter
+};
+
+std::vector<Piece> pieces_of(const Weights &adapted) {
+  std::vector<Piece> pieces;
+  for (uint32_t i = 0; i < adapted.parameters().size(); ++i) {
+    const ParameterInfo &parameter = adapted.parameters()[i];
+    if (!parameter.trained) continue;
+    if (!(parameter.flags & HONE_PARAMETER_EXPERTS)) {
+      pieces.push_back(
+          {kPrefix + parameter.name, {parameter.dims.begin(), parameter.dims.end()}, i, 0, parameter.size});
+      continue;
+    }
+    const uint64_t each = parameter.size / parameter.dims[0];
+    for (uint32_t e = 0; e < parameter.dims[0]; ++e) {
+      std::string name = kPrefix + parameter.name;
+      name.replace(name.find("{}"), 2, std::to_string(e));
+      pieces.push_back({name, {parameter.dims.begin() + 1, parameter.dims.end()}, i, e * each, each});
+    }
+  }
+  return pieces;
+}
+
+json read_json(const fs::path &path) {
+  const std::string text = read_file(path);
+  refuse_deep_json(text, path.string());
+  json parsed = json::parse(text, nullptr, false);
+  if (!parsed.is_object()) throw Failure(path.string() + ": not a JSON object; is the file damaged?");
+  return parsed;
+}
+
+std::string shown(const json &value) {
+  const std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
+  return text.size() > 80 ? with_replaced_invalid_utf8(text.substr(0, 77)) + "..." : text;
+}
+
+// Modules as PEFT names them: by their last words where those mean the same targets, else in full.
+json target_modules(const Weights &adapted) {
+  const Architecture &architecture = adapted.architecture();
+  std::set<std::string> words, modules;
+  for (const uint32_t i : adapted.lora_targets()) {
+    const std::string module = module_name(architecture.parameters()[i]);
+    words.insert(last_word(module));
+    if (const size_t at = module.find("{}"); at == std::string::npos)
+      modules.insert(module);
+    else
+      for (uint32_t e = 0; e < architecture.parameters()[i].dims[0]; ++e)
+        modules.insert(module.substr(0, at) + std::to_string(e) + module.substr(at + 2));
+  }
+  LoraSettings named;
+  named.target_modules = {words.begin(), words.end()};
+  const bool same = lora_targets(architecture, named, "adapter") == adapted.lora_targets();
+  return same ? json(words) : json(modules);
+}
+
+// PEFT's settings that change what an adapter computes.
+void refuse_what_is_not_done(const json &config, const fs::path &path) {
+  const auto refuse = [&](const char *key, const char *wanted) {
+    throw Failure(path.string() + ": \"" + key + "\" is " + shown(config.at(key)) +
+                  ", which hone does not do; it must be " + wanted);
+  };
+  if (config.value("peft_type", json()) != "LORA")
+    throw Failure(path.string() + ": \"peft_type\" is " + shown(config.value("peft_type", json())) +
+                  "; only \"LORA\" is done");
+  for (const char *key : {"use_dora", "fan_in_fan_out", "lora_bias", "use_qalora"})
+    if (config.contains(key) && config[key] != false && !config[key].is_null()) refuse(key, "false");
+  for (const char *key :
+       {"rank_pattern", "alpha_pattern", "layer_replication", "target_parameters", "trainable_token_indices"})
+    if (config.contains(key) && !config[key].is_null() && !config[key].empty()) refuse(key, "empty");
+  if (config.contains("bias") && config["bias"] != "none") refuse("bias", "\"none\"");
+  if (config.contains("modules_to_save") && !config["modules_to_save"].is_null() &&
+      !config["modules_to_save"].empty() && config["modules_to_save"] != json::array({kValueHead}))
+    refuse("modules_to_save", "null or [\"score\"]");
+}
+
+LoraSettings settings_of(const json &config, const fs::path &path) {
+  refuse_what_is_not_done(config, path);
+  LoraSettings settings;
+  const json rank = config.value("r", json()), alpha = config.value("lora_alpha", json()),
+             rslora = config.value("use_rslora", json(false));
+  if (!rank.is_number_integer() || rank.get<int64_t>() < 1 || rank.get<int64_t>() > 65536)
+    throw Failure(path.string() + ": \"r\" must be an integer from 1 to 65536, but it is " + shown(rank));
+  if (!alpha.is_number() || !(std::fabs(alpha.get<double>()) <= 1e6))
+    throw Failure(path.string() + ": \"lora_alpha\" must be a number, but it is " + shown(alpha));
+  if (!rslora.is_boolean())
+    throw Failure(path.string() + ": \"use_rslora\" must be true or false, but it is " + shown(rslora));
+  settings.rank = rank.get<uint32_t>();
+  settings.alpha = alpha.get<double>();
+  settings.rslora = rslora.get<bool>();
+  return settings;
+}
+
+// What the file has matrices for; the tensors decide, since target_modules may be a pattern of Python's.
+std::vector<uint32_t> targets_in(const Safetensors &file, const Architecture &architecture, const fs::path &path) {
+  std::vector<uint32_t> targets;
+  for (const uint32_t i : lora_candidates(architecture)) {
+    std::string name = kPrefix + module_name(architecture.parameters()[i]) + ".lora_A.weight";
+    if (const size_t at = name.find("{}"); at != std::string::npos) name.replace(at, 2, "0");
+    if (file.tensors().contains(name)) targets.push_back(i);
+  }
+  if (targets.empty())
+    throw Failure(path.string() + ": has no matrix of an adapter for model " + architecture.component() +
+                  " (such as \"" + kPrefix +
+                  module_name(architecture.parameters()[lora_candidates(architecture).at(0)]) + ".lora_A.weight\")");
+  return targets;
+}
+
+void read_pieces(Weights &adapted, const Safetensors &file, const fs::path &path) {
+  std::set<std::string> wanted;
+  std::vector<float> values;
+  hone_stream stream = Pool::serial_stream();
+  for (const Piece &piece : pieces_of(adapted)) {
+    wanted.insert(piece.name);
+    if (!file.tensors().contains(piece.name))
+      throw Failure(path.string() + ": lacks the tensor \"" + piece.name + "\"");
+    if (const TensorView &view = file.require(piece.name); view.shape != piece.shape)
+      throw Failure(path.string() + ": tensor \"" + piece.name + "\" has shape " +
+                    shape_text({view.shape.begin(), view.shape.end()}) + ", but the base model and \"r\" make it " +
+                    shape_text({piece.shape.begin(), piece.shape.end()}));
+    values.resize(piece.size);
+    file.read_floats(piece.name, values.data(), piece.size);
+    const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
+    if (bad != values.end())
+      throw Failure(path.string() + ": tensor \"" + piece.name + "\" is not finite at number " +
+                    std::to_string(bad - values.begin()) + "; was its training broken off by an overflow?");
+    kernels().copy_in(&stream, adapted.parameter(piece.parameter) + piece.from, values.data(),
+                      piece.size * sizeof(float));
+  }
+  kernels().synchronize(&stream);
+  for (const auto &[name, view] : file.tensors())
+    if (!wanted.contains(name))
+      throw Failure(path.string() + ": has the tensor \"" + name + "\", for which the base model has no place");
+}
+
+}  // namespace
+
+bool is_adapter_directory(const fs::path &directory) {
+  return fs::exists(directory / kConfig) && !fs::exists(directory / "model.safetensors") &&
+         !fs::exists(directory / "model.safetensors.index.json");
+}
+
+void save_adapter(const fs::path &directory, const Weights &adapted, const Tokenizer &tokenizer,
+                  const AdapterBase &base) {
+  if (!adapted.base()) throw Failure("these weights have no adapter to save");
+  const LoraSettings &lora = adapted.lora();
+  hone_stream stream = Pool::serial_stream();
+  std::vector<float> values(adapted.total_size());
+  kernels().copy_out(&stream, values.data(), adapted.data(), values.size() * sizeof(float));
+  kernels().synchronize(&stream);
+  std::vector<TensorToWrite> tensors;
+  for (const Piece &piece : pieces_of(adapted))
+    tensors.push_back({piece.name, "F32", piece.shape,
+                       values.data() + adapted.parameters()[piece.parameter].offset + piece.from,
+                       piece.size * sizeof(float)});
+  write_safetensors(directory / kTensors, tensors, {{"format", "pt"}});
+  const fs::path where = base.path.is_absolute() ? base.path : (directory / base.path).lexically_normal();
+  json config = {
+      {"peft_type", "LORA"},
+      {"task_type", adapted.has_value_head() ? "SEQ_CLS" : "CAUSAL_LM"},
+      {"base_model_name_or_path", fs::absolute(where).string()},
+      {"r", lora.rank},
+      {"lora_alpha", lora.alpha == std::floor(lora.alpha) ? json(static_cast<int64_t>(lora.alpha)) : json(lora.alpha)},
+      {"use_rslora", lora.rslora},
+      {"target_modules", target_modules(adapted)},
+      {"modules_to_save", adapted.has_value_head() ? json::array({kValueHead}) : json()},
+      {"lora_dropout", 0.0},
+      {"bias", "none"},
+      {"fan_in_fan_out", false},
+      {"inference_mode", true},
+      {"init_lora_weights", true}};
+  write_file_atomically(directory / kConfig, config.dump(2) + "\n");
+  write_file_atomically(directory / kBase,
+                        json({{"path", base.path.string()}, {"checksum", base.checksum}}).dump(1) + "\n");
+  save_description(directory, adapted.architecture(), tokenizer);
+}
+
+std::unique_ptr<Weights> load_adapter(const fs::path &directory, std::shared_ptr<const Weights> base,
+                                      uint64_t base_checksum) {
+  LoraSettings settings = settings_of(read_json(directory / kConfig), directory / kConfig);
+  if (fs::exists(directory / kBase)) {
+    const json recorded = read_json(directory / kBase).value("checksum", json());
+    if (!recorded.is_number_unsigned())
+      throw Failure((directory / kBase).string() + ": \"checksum\" is " + shown(recorded) +
+                    ", not a number; is the file damaged?");
+    if (recorded.get<uint64_t>() != base_checksum)
+      throw Failure(directory.string() + ": its base model has changed since this adapter was trained (checksum " +
+                    std::to_string(base_checksum) + ", was " + recorded.dump() + "); bring back the model that " +
+                    kBase + " names");
+  }
+  const fs::path path = directory / kTensors;
+  const Safetensors file(path);
+  const std::vector<uint32_t> targets = targets_in(file, base->architecture(), path);
+  std::set<std::string> words;
+  for (const uint32_t i : targets) words.insert(last_word(module_name(base->architecture().parameters()[i])));
+  settings.target_modules = {words.begin(), words.end()};
+  auto adapted = Weights::adapted(std::move(base), settings, targets, 0,
+                                  file.tensors().contains(std::string(kPrefix) + kValueHead + ".weight"));
+  read_pieces(*adapted, file, path);
+  adapted->changed();
+  return adapted;
+}
+
+fs::path adapter_base_path(const fs::path &directory) {
+  const bool own = fs::exists(directory / kBase);
+  const fs::path file = directory / (own ? kBase : kConfig);
+  const char *key = own ? "path" : "base_model_name_or_path";
+  const json named = read_json(file).value(key, json());
+  if (!named.is_string() || named.get_ref<const std::string &>().empty())
+    throw Failure(file.string() + ": \"" + key + "\" is " + shown(named) +
+                  "; it must name the directory of the base model");
+  fs::path path = named.get<std::string>();
+  if (path.is_relative() && (own || fs::exists(directory / path)))
+    path = (fs::absolute(directory) / path).lexically_normal();
+  if (!fs::exists(path))
+    throw Failure(file.string() + ": the base model of this adapter, " + path.string() +
+                  ", is not there; put it there, or change \"" + key + "\"");
+  return path;
+}
+
+fs::path description_file(const fs::path &directory, const char *name) {
+  const fs::path own = directory / name;
+  return !fs::exists(own) && is_adapter_directory(directory) ? adapter_base_path(directory) / name : own;
+}
+
+LoadedModel load_adapted_model(const fs::path &directory, const Registry &registry, const Host &host, uint32_t dtype) {
+  const fs::path base = adapter_base_path(directory);
+  if (is_adapter_directory(base))
+    throw Failure(directory.string() + ": its base model, " + base.string() +
+                  ", is an adapter itself; merge that one first");
+  LoadedModel model = load_model(base, registry, host, dtype);
+  const std::shared_ptr<const Weights> weights = std::move(model.weights);
+  model.weights = load_adapter(directory, weights, weights->checksum());
+  if (fs::exists(directory / "tokenizer.json")) model.tokenizer = Tokenizer::from_file(directory / "tokenizer.json");
+  return model;
+}
+
+}  // namespace hone

@@ -1,0 +1,37 @@
+// adapter_files.h -- a trained adapter on disk, in PEFT's layout: adapter_config.json and adapter_model.safetensors
+// (tensors "base_model.model.<module>.lora_A.weight" and lora_B; a value head is "base_model.model.score.weight").
+// Beside them adapter_base.json, hone's own: where the base is, and a checksum of its numbers; config.json and the
+// tokenizer's files.
+#pragma once
+
+#include "core/model/model.h"
+
+namespace hone {
+
+bool is_adapter_directory(const std::filesystem::path &);  // it has an adapter and no model of its own
+
+struct AdapterBase {
+  std::filesystem::path path;  // absolute, or relative to the adapter's directory
+  uint64_t checksum = 0;       // Weights::checksum of the base
+};
+
+// Writes into an existing folder.
+void save_adapter(const std::filesystem::path &directory, const Weights &adapted, const Tokenizer &,
+                  const AdapterBase &);
+
+// The adapter's own numbers over `base`. Failure naming file, key and value, and when adapter_base.json is there and
+// its checksum is not base_checksum.
+std::unique_ptr<Weights> load_adapter(const std::filesystem::path &directory, std::shared_ptr<const Weights> base,
+                                      uint64_t base_checksum);
+
+// Where the base of an adapter is: a path that exists, or a Failure.
+std::filesystem::path adapter_base_path(const std::filesystem::path &directory);
+
+// The file `name` (config.json, tokenizer.json) that describes the model of a directory: of an adapter without it,
+// base's.
+std::filesystem::path description_file(const std::filesystem::path &directory, const char *name);
+
+// What load_model gives for such a directory: base and adapter, unmerged.
+LoadedModel load_adapted_model(const std::filesystem::path &directory, const Registry &, const Host &, uint32_t dtype);
+
+}  // namespace hone
