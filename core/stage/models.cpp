@@ -32,7 +32,7 @@ static std::vector<std::string> special_words(const std::vector<std::string> &wo
 std::shared_ptr<const Tokenizer> tokenizer_of(const Pipeline &pipeline, int model) {
   const ModelNode &node = pipeline.models.at(model);
   switch (node.source) {
-    case ModelNode::directory: return Tokenizer::from_file(fs::path(node.path) / "tokenizer.json");
+    case ModelNode::directory: return Tokenizer::from_directory(node.path);
     case ModelNode::stage_output: return tokenizer_of(pipeline, handle_index(pipeline.stages.at(node.stage).settings.value("model", nlohmann::json()), "$model"));
     case ModelNode::fresh: break;
   }
