@@ -10,12 +10,9 @@
 namespace hone {
 namespace {
 
-// The character of a word in the sense of Rust's \w: Oniguruma's but for the Latin-1 numerals, with the joiners.
+// The character of a word in the sense of Rust's \w: Oniguruma's within a set, and the joiners.
 bool word_character(std::string_view character) {
   static const Regex word("[\\u200C\\u200D\\w]", "added_tokens");
-  if (character == "\u00B2" || character == "\u00B3" || character == "\u00B9" || character == "\u00BC" ||
-      character == "\u00BD" || character == "\u00BE")
-    return false;
   std::vector<Span> matches;
   word.find_all(character, matches);
   return !matches.empty();

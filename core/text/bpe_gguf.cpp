@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "core/base/failure.h"
+#include "core/base/log.h"
 #include "core/text/bpe_tokenizer.h"
 #include "core/text/gguf_pre_tokenizers.h"
 #include "core/text/json_member.h"
@@ -114,8 +115,13 @@ GgufVocabulary BpeTokenizer::gguf_vocabulary() const {
     out.tokens.push_back(known ? vocabulary_.token_of(static_cast<int32_t>(id)) : "[PAD" + std::to_string(id) + "]");
     if (!known) out.types[id] = 5;
   }
-  for (const nlohmann::json &token : json_member(files_.tokenizer, "added_tokens"))
+  for (const nlohmann::json &token : json_member(files_.tokenizer, "added_tokens")) {
     out.types[token["id"].get<size_t>()] = json_flag(token, "special") ? 3 : 4;
+    for (const char *flag : {"single_word", "lstrip", "rstrip"})
+      if (json_flag(token, flag))
+        log_warning(where + ": its added token \"" + token["content"].get<std::string>() + "\" has " + flag +
+                    ", which GGUF cannot say: near it llama.cpp will give other ids");
+  }
   if (byte_level) {
     out.pre = gguf_pre_name(json_member(files_.tokenizer, "pre_tokenizer"), json_flag(model, "ignore_merges"), where);
     for (const nlohmann::json &merge : merges)

@@ -217,11 +217,9 @@ void PreTokenizer::read(const nlohmann::json &json, const std::string &where) {
     // Rust's numeric characters: those of Unicode 17, two ranges more than Oniguruma's \p{N}.
     split(R"([\p{N}\x{11DE0}-\x{11DE9}\x{16FF4}-\x{16FF6}])",
           json_bool(json, "individual_digits", false, where) ? Behavior::isolated : Behavior::contiguous);
-  } else if (type == "Punctuation") {
-    split(R"([\p{P}!-/:-@\[-`{-~])",
-          json_member(json, "behavior").is_null() ? Behavior::isolated : read_behavior(json, where));
   } else if (type == "Whitespace") {
-    split(R"(\w+|[^\w\s]+)", Behavior::removed, true);
+    // Rust's \w: Oniguruma's within a set, and the joiners.
+    split(R"([\w\u200C\u200D]+|[^\w\u200C\u200D\s]+)", Behavior::removed, true);
   } else if (type == "WhitespaceSplit") {
     split(R"(\s)", Behavior::removed);
   } else if (type == "Metaspace") {
@@ -232,7 +230,7 @@ void PreTokenizer::read(const nlohmann::json &json, const std::string &where) {
     byte_level_ = true;
   } else {
     throw Failure(where + " \"" + type +
-                  "\" is not supported; hone reads Split, Digits, Punctuation, Whitespace, WhitespaceSplit, Metaspace, "
+                  "\" is not supported; hone reads Split, Digits, Whitespace, WhitespaceSplit, Metaspace, "
                   "ByteLevel and Sequence");
   }
 }

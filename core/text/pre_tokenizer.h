@@ -18,7 +18,7 @@ struct Words {
   bool at_start;  // the text begins where the whole input does (Metaspace's "first")
 };
 
-// Split, Digits, Punctuation, Whitespace, WhitespaceSplit, ByteLevel (last only), Metaspace and sequences of them.
+// Split, Digits, Whitespace, WhitespaceSplit, ByteLevel (last only), Metaspace and sequences of them.
 // Thread-safe after construction.
 class PreTokenizer {
  public:

@@ -13,10 +13,12 @@
 namespace hone {
 namespace {
 
-// Oniguruma's \w: alphabetic, marks, decimal digits, connectors, and the Latin-1 superscripts and fractions (measured).
+// Oniguruma's \w: alphabetic characters, marks, decimal digits and connectors; outside of [...] also the superscripts
+// and fractions of Latin-1 (both measured over all code points).
 constexpr const char *kWord =
-    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}\\x{24B6}-\\x{24E9}"
-    "\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}";
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{"
+    "1F189}";
+constexpr const char *kLatin1Numerals = "\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
 
 constexpr std::array kCategories = {"L",  "Lu", "Ll", "Lt", "Lm", "Lo", "M",  "Mn", "Mc", "Me", "N", "Nd",
                                     "Nl", "No", "P",  "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "S", "Sm",
@@ -233,7 +235,7 @@ class Translation {
         return;
       case 'W':
         if (!in_set) {
-          out_ += "[^" + std::string(kWord) + "]";
+          out_ += "[^" + std::string(kLatin1Numerals) + kWord + "]";
           return;
         }
         break;

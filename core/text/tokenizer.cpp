@@ -9,15 +9,19 @@
 
 namespace hone {
 
-std::unique_ptr<Tokenizer> Tokenizer::from_file(const std::filesystem::path &path) {
-  TokenizerFiles files = read_tokenizer_files(path);
-  const std::string type = json_component(files.tokenizer["model"]);
+std::unique_ptr<Tokenizer> make_tokenizer(TokenizerFiles files) {
+  const nlohmann::json &model = files.tokenizer.at("model");
+  const std::string type = json_component(model);
   if (type == "WordLevel") return std::make_unique<WordLevel>(std::move(files));
   // Files of the library's first years leave the type out; only a BPE has merges.
-  if (type == "BPE" || (type == "(missing)" && files.tokenizer["model"].contains("merges")))
+  if (type == "BPE" || (type == "(missing)" && model.contains("merges")))
     return std::make_unique<BpeTokenizer>(std::move(files));
-  throw Failure(path.string() + ": tokenizer model type \"" + type +
+  throw Failure(files.where + ": tokenizer model type \"" + type +
                 "\" is not supported; hone reads \"BPE\" and \"WordLevel\"");
+}
+
+std::unique_ptr<Tokenizer> Tokenizer::from_file(const std::filesystem::path &path) {
+  return make_tokenizer(read_tokenizer_files(path));
 }
 
 std::unique_ptr<Tokenizer> Tokenizer::from_directory(const std::filesystem::path &directory) {

@@ -35,12 +35,18 @@ std::vector<int64_t> read_eos(const nlohmann::json &value, const std::string &wh
 
 }  // namespace
 
-TokenizerFiles read_tokenizer_files(const std::filesystem::path &path) {
+TokenizerFiles parse_tokenizer_json(std::string text, const std::string &where) {
   TokenizerFiles files;
-  files.where = path.string();
-  files.tokenizer = parse_object(path, files.text["tokenizer.json"] = read_file(path));
+  files.where = where;
+  files.tokenizer = parse_object(where, text);
+  files.text["tokenizer.json"] = std::move(text);
   if (!json_member(files.tokenizer, "model").is_object())
-    throw Failure(files.where + ": has no \"model\" object; it is not a tokenizer.json of Hugging Face tokenizers");
+    throw Failure(where + ": has no \"model\" object; it is not a tokenizer.json of Hugging Face tokenizers");
+  return files;
+}
+
+TokenizerFiles read_tokenizer_files(const std::filesystem::path &path) {
+  TokenizerFiles files = parse_tokenizer_json(read_file(path), path);
   for (const char *name :
        {"tokenizer_config.json", "generation_config.json", "special_tokens_map.json", "chat_template.jinja"}) {
     const auto beside = path.parent_path() / name;

@@ -4,11 +4,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 namespace hone {
+
+class Tokenizer;
 
 struct TokenizerFiles {
   std::string where;                                 // the path of tokenizer.json: begins every Failure
@@ -20,6 +23,12 @@ struct TokenizerFiles {
 
 // Failure with the file, for what is missing, not JSON or not an object.
 TokenizerFiles read_tokenizer_files(const std::filesystem::path &tokenizer_json);
+
+// The same of a tokenizer.json in memory, with nothing beside it. where: begins every Failure.
+TokenizerFiles parse_tokenizer_json(std::string text, const std::string &where);
+
+// The tokenizer of the model's type; Failure for a type that is not supported.
+std::unique_ptr<Tokenizer> make_tokenizer(TokenizerFiles files);
 
 // stop_ids(): eos if any, then generation_eos without repeats. Failure for an id outside 0 .. size - 1.
 std::vector<int32_t> stop_ids_of(int32_t eos, const TokenizerFiles &files, uint32_t size);

@@ -28,8 +28,8 @@ int main(int argc, char **argv) try {
   const double first = seconds([&] { ids = tokenizer->encode(text); });
   const double second = seconds([&] { ids = tokenizer->encode(text); });
   const double decoding = seconds([&] { back = tokenizer->decode(ids); });
-  std::printf("%s: loaded in %.2f s; %.2f MB, %zu ids; encode %.1f MB/s, again %.1f MB/s; decode %.1f MB/s; %s\n", argv[1], loading,
-              megabytes, ids.size(), megabytes / first, megabytes / second, megabytes / decoding,
+  std::printf("%s: loaded in %.2f s; %.2f MB, %zu ids; encode %.1f MB/s, again %.1f MB/s; decode %.1f MB/s; %s\n",
+              argv[1], loading, megabytes, ids.size(), megabytes / first, megabytes / second, megabytes / decoding,
               back == text ? "decoded text is equal" : "decoded text differs");
 } catch (const std::exception &error) {
   std::fprintf(stderr, "tokenizer_speed: %s\n", error.what());

@@ -22,6 +22,7 @@ import time
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors,
                         trainers)
 
+SIZE = 700  # tokens of a trained vocabulary
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
           r"|\s+(?!\S)|\s+")
@@ -58,7 +59,7 @@ def corpus():
 
 # ---- the styles
 
-def byte_level(style, vocab_size=700, **options):
+def byte_level(style, **options):
     """A byte-level BPE: its parts are put in before training, so that it is trained on what it will see."""
     tokenizer = Tokenizer(models.BPE(ignore_merges=options.get("ignore_merges", False)))
     if options.get("normalizer"):
@@ -66,7 +67,7 @@ def byte_level(style, vocab_size=700, **options):
     tokenizer.pre_tokenizer = options["pre_tokenizer"]
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(corpus(), trainers.BpeTrainer(
-        vocab_size=vocab_size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False,
+        vocab_size=SIZE, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False,
         special_tokens=options["special"]))
     tokenizer.add_tokens(options.get("added", []))
     if options.get("bos"):
@@ -127,20 +128,25 @@ def others():
     return byte_level("others", normalizer=normalizers.Sequence([normalizers.NFD(), normalizers.Replace("--", "—"),
                                                                  normalizers.Replace(Regex(r"[\w]{3}\u0301"), "<acute>")]),
                       pre_tokenizer=pre_tokenizers.Sequence([
-                          pre_tokenizers.Split(Regex(r"\d{,2}x|[^\W\d]{2}?"), "contiguous"),
+                          pre_tokenizers.Split(Regex(r"\d{,2}x|[^\d\s]{2}?"), "contiguous"),
                           pre_tokenizers.Split("-", "merged_with_previous"),
                           pre_tokenizers.Split(Regex(r"(?<=e)\s|q(?=u)"), "merged_with_next"),
-                          pre_tokenizers.Split(Regex(r"[^\n]+"), "removed", invert=True), pre_tokenizers.Punctuation(),
+                          pre_tokenizers.Split(Regex(r"[^\n]+"), "removed", invert=True),
                           pre_tokenizers.Digits(individual_digits=False),
                           pre_tokenizers.ByteLevel(add_prefix_space=True)]),
                       special=["[CLS]"])
+
+
+def words():
+    return byte_level("words", normalizer=normalizers.NFKC(), pre_tokenizer=pre_tokenizers.Sequence([
+        pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel(add_prefix_space=True)]), special=["[CLS]"])
 
 
 def sentencepiece_style(metaspace):
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
     tokenizer.train_from_iterator(SENTENCES[:6] * 20 + corpus()[len(SENTENCES) * 20:], trainers.BpeTrainer(
-        vocab_size=1000, show_progress=False, special_tokens=["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]))
+        vocab_size=SIZE + 300, show_progress=False, special_tokens=["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]))
     file = json.loads(tokenizer.to_str())
     file["added_tokens"] = file["added_tokens"][:3]  # the bytes are ordinary tokens
     tokenizer = Tokenizer.from_str(json.dumps(file))
@@ -158,7 +164,7 @@ def sentencepiece_style(metaspace):
 
 
 STYLES = {"gpt2": gpt2, "llama3": llama3, "qwen2": qwen2, "deepseek3": deepseek3, "smollm": smollm, "gpt4o": gpt4o,
-          "others": others, "llama2": lambda: sentencepiece_style(False), "metaspace": lambda: sentencepiece_style(True)}
+          "others": others, "words": words, "llama2": lambda: sentencepiece_style(False), "metaspace": lambda: sentencepiece_style(True)}
 
 
 def from_gguf(path):
@@ -259,7 +265,7 @@ def compare(name, tokenizer, hone, directory, strings):
 
 def write_goldens(folder, tokenizers, strings):
     folder.mkdir(parents=True, exist_ok=True)
-    chosen = [s for s in strings if len(s) <= 60][:150] + ["a" * 200 + " b", "的" * 70, " " * 100 + "x"]
+    chosen = [s for s in strings if len(s) <= 40][:130] + ["a" * 90 + " b", "的" * 40, " " * 50 + "x"]
     compact = dict(ensure_ascii=False, separators=(",", ":"))
     (folder / "strings.json").write_text(json.dumps(chosen, **compact) + "\n", encoding="utf-8")
     for name, tokenizer in tokenizers.items():
@@ -277,7 +283,7 @@ def write_sentencepiece(folder, strings):
     import sentencepiece
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(corpus()), model_writer=model, vocab_size=900, model_type="bpe", byte_fallback=True,
+        sentence_iterator=iter(corpus()), model_writer=model, vocab_size=600, model_type="bpe", byte_fallback=True,
         character_coverage=0.99, normalization_rule_name="identity", remove_extra_whitespaces=False, minloglevel=2,
         max_sentence_length=100000, split_digits=True, allow_whitespace_only_pieces=True)
     p = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
@@ -298,6 +304,9 @@ def main():
     arguments.add_argument("--work", type=pathlib.Path, help="keep the trained tokenizers here")
     arguments.add_argument("--write-goldens", action="store_true")
     a = arguments.parse_args()
+    if a.write_goldens:  # small ones: they are committed
+        global SIZE
+        SIZE = 400
     tokenizers = {name: STYLES[name]() for name in a.styles}
     strings = nasty_strings(a.count)
     if a.write_goldens:
