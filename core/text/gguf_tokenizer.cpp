@@ -195,10 +195,8 @@ nlohmann::json tokenizer_json(const GgufVocabulary &v, const std::string &where)
 
 std::unique_ptr<Tokenizer> Tokenizer::from_gguf(const GgufVocabulary &vocabulary, const std::string &where) {
   check(vocabulary, where);
-  TokenizerFiles files;
-  files.where = where;
-  files.tokenizer = tokenizer_json(vocabulary, where);
-  files.text["tokenizer.json"] = files.tokenizer.dump(1) + "\n";
+  // From the text that files() gives, so that this tokenizer and the one read back from it are the same.
+  TokenizerFiles files = parse_tokenizer_json(tokenizer_json(vocabulary, where).dump(1) + "\n", where);
   // Null names say that there is none: nothing is guessed from spellings.
   files.config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
   for (const auto &[key, id] : {std::pair<const char *, int64_t>{"bos_token", vocabulary.bos},

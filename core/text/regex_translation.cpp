@@ -231,7 +231,7 @@ class Translation {
         out_ += "\\P{Nd}";
         return;
       case 'w':
-        out_ += in_set ? kWord : "[" + std::string(kWord) + "]";
+        out_ += in_set ? kWord : "[" + std::string(kLatin1Numerals) + kWord + "]";
         return;
       case 'W':
         if (!in_set) {
