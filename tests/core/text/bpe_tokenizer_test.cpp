@@ -128,7 +128,8 @@ TEST(BpeTokenizer, GivesTheSameIdsToManyThreadsAtOnce) {
   const auto tokenizer = load(golden("deepseek3"));
   std::vector<std::string> texts;
   std::mt19937 random(3);
-  for (int i = 0; i < 300; ++i) texts.push_back("the value " + std::to_string(random() % 50) + random_text(random, 20));
+  for (int i = 0; i < 300; ++i)
+    texts.push_back("incomprehensibly unquestionable " + std::to_string(random() % 50) + random_text(random, 20));
   std::vector<std::vector<std::vector<int32_t>>> ids(4);
   std::vector<std::thread> threads;
   for (auto &mine : ids)
