@@ -3,7 +3,7 @@
 # Nothing else is fetched from anywhere. Does nothing when all is there already.
 set -euo pipefail
 build=(ca-certificates git cmake ninja-build g++ ccache pkg-config libboost-dev libboost-filesystem-dev libboost-system-dev
-  liblua5.4-dev libtomlplusplus-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev libdnnl-dev libicu-dev
+  liblua5.4-dev libtomlplusplus-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev libdnnl-dev libicu-dev libpcre2-dev
   libzstd-dev libxxhash-dev libdlpack-dev)
 test=(libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-14-dev libc++-dev libc++abi-dev)
 wanted=("${build[@]}")

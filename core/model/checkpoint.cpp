@@ -197,7 +197,7 @@ LoadedModel load_model(const std::filesystem::path &directory, const Registry &r
                                                  path.string() + ": model " + component->name);
 
   LoadedModel model;
-  model.tokenizer = Tokenizer::from_file(directory / "tokenizer.json");
+  model.tokenizer = Tokenizer::from_directory(directory);
   model.architecture = std::make_shared<const Architecture>(*component, host, settings);
   if (model.tokenizer->size() > model.architecture->info().vocab_size)
     throw Failure(directory.string() + ": its tokenizer has " + std::to_string(model.tokenizer->size()) +
@@ -231,8 +231,7 @@ void save_description(const std::filesystem::path &directory, const Architecture
   if (tokenizer.bos() >= 0) config["bos_token_id"] = tokenizer.bos();
   if (tokenizer.eos() >= 0) config["eos_token_id"] = tokenizer.eos();
   write_file_atomically(directory / "config.json", config.dump(2) + "\n");
-  write_file_atomically(directory / "tokenizer.json", tokenizer.json());
-  write_file_atomically(directory / "tokenizer_config.json", tokenizer.config_json());
+  for (const auto &[name, text] : tokenizer.files()) write_file_atomically(directory / name, text);
 }
 
 }  // namespace hone

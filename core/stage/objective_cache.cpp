@@ -28,7 +28,7 @@ std::string ObjectiveStage::cache_key() const {
   for (const char *no_effect : {"label", "save_every", "keep_checkpoints", "model", "data", "optimizer", "cache", "rewards", "prompts", "teacher"})
     made_of["settings"].erase(no_effect);
   made_of["component"] = node_.component;
-  made_of["model"] = {model.component, model.config, model.seed, tokenizer().json()};
+  made_of["model"] = {model.component, model.config, model.seed, tokenizer().files().at("tokenizer.json")};
   made_of["optimizer"] = {optimizer.component, optimizer.settings, optimizer.host_settings};
   made_of["seed"] = context_.pipeline.seed;
   made_of["dtype"] = context_.dtype;

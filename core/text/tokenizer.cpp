@@ -1,48 +1,45 @@
 // tokenizer.cpp -- reads tokenizer.json and picks the implementation by its model's type.
 #include "core/text/tokenizer.h"
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/failure.h"
-#include "core/base/text.h"
-#include "core/base/file.h"
+#include "core/text/bpe_tokenizer.h"
+#include "core/text/json_member.h"
+#include "core/text/tokenizer_files.h"
 #include "core/text/word_level.h"
 
 namespace hone {
-namespace {
 
-nlohmann::json parse_object(const std::filesystem::path &path, const std::string &bytes) {
-  refuse_deep_json(bytes, path);
-  nlohmann::json parsed = nlohmann::json::parse(bytes, nullptr, false);
-  if (parsed.is_discarded()) throw Failure(path.string() + ": not JSON; is the file damaged or cut short?");
-  if (!parsed.is_object()) throw Failure(path.string() + ": must be a JSON object, but it is " + parsed.type_name());
-  return parsed;
+std::unique_ptr<Tokenizer> make_tokenizer(TokenizerFiles files) {
+  const nlohmann::json &model = files.tokenizer.at("model");
+  const std::string type = json_component(model);
+  if (type == "WordLevel") return std::make_unique<WordLevel>(std::move(files));
+  // Files of the library's first years leave the type out; only a BPE has merges.
+  if (type == "BPE" || (type == "(missing)" && model.contains("merges")))
+    return std::make_unique<BpeTokenizer>(std::move(files));
+  throw Failure(files.where + ": tokenizer model type \"" + type +
+                "\" is not supported; hone reads \"BPE\" and \"WordLevel\"");
 }
 
-}  // namespace
-
 std::unique_ptr<Tokenizer> Tokenizer::from_file(const std::filesystem::path &path) {
-  const std::string text = read_file(path);
-  const nlohmann::json file = parse_object(path, text);
-  const auto model = file.find("model");
-  if (model == file.end() || !model->is_object())
-    throw Failure(path.string() + ": has no \"model\" object; it is not a tokenizer.json of Hugging Face tokenizers");
-  const auto type = model->find("type");
-  const std::string name = type != model->end() && type->is_string() ? type->get<std::string>() : "(missing)";
-  if (name != "WordLevel")
-    throw Failure(path.string() + ": tokenizer model type \"" + name +
-                  "\" is not supported yet; hone reads \"WordLevel\"");
+  return make_tokenizer(read_tokenizer_files(path));
+}
 
-  nlohmann::json config = nlohmann::json::object();
-  const auto config_path = path.parent_path() / "tokenizer_config.json";
-  if (std::filesystem::exists(config_path)) config = parse_object(config_path, read_file(config_path));
-  return std::make_unique<WordLevel>(file, text, config, path.string());
+std::unique_ptr<Tokenizer> Tokenizer::from_directory(const std::filesystem::path &directory) {
+  const auto path = directory / "tokenizer.json";
+  if (!std::filesystem::exists(path))
+    throw Failure(directory.string() +
+                  ": has no tokenizer.json; hone reads Hugging Face's tokenizer.json, so convert "
+                  "older files (tokenizer.model, vocab.json and merges.txt) with save_pretrained of transformers");
+  return from_file(path);
 }
 
 std::unique_ptr<Tokenizer> Tokenizer::from_words(const std::vector<std::string> &words,
                                                  const std::vector<std::string> &special, const std::string &unknown) {
-  const nlohmann::json file = WordLevel::describe(words, special, unknown);
-  return std::make_unique<WordLevel>(file, file.dump(1) + "\n", nlohmann::json::object(), "the vocabulary");
+  TokenizerFiles files;
+  files.where = "the vocabulary";
+  files.tokenizer = WordLevel::describe(words, special, unknown);
+  files.text["tokenizer.json"] = files.tokenizer.dump(1) + "\n";
+  return std::make_unique<WordLevel>(std::move(files));
 }
 
 }  // namespace hone

@@ -7,54 +7,18 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/failure.h"
+#include "core/text/json_member.h"
+#include "core/text/special_names.h"
+#include "core/text/white_space.h"
 
 namespace hone {
 namespace {
 
-constexpr int64_t kMostTokens = 1 << 24;  // a larger id is a damaged file, not a vocabulary
-
-// Bytes of the white-space character at text[at], 0 if it is none: Unicode's White_Space property.
-size_t white_space(std::string_view text, size_t at) {
-  const auto byte = [&](size_t i) { return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u; };
-  const unsigned first = byte(0);
-  if (first == ' ' || (first >= 9 && first <= 13)) return 1;
-  if (first == 0xC2 && (byte(1) == 0x85 || byte(1) == 0xA0)) return 2;
-  if (first == 0xE1 && byte(1) == 0x9A && byte(2) == 0x80) return 3;                       // U+1680
-  if (first == 0xE2 && byte(1) == 0x80 && (byte(2) >= 0x80 && byte(2) <= 0x8A)) return 3;  // U+2000 .. U+200A
-  if (first == 0xE2 && byte(1) == 0x80 && (byte(2) == 0xA8 || byte(2) == 0xA9 || byte(2) == 0xAF)) return 3;
-  if (first == 0xE2 && byte(1) == 0x81 && byte(2) == 0x9F) return 3;  // U+205F
-  if (first == 0xE3 && byte(1) == 0x80 && byte(2) == 0x80) return 3;  // U+3000
-  return 0;
-}
+constexpr int64_t kMostTokens = 1 << 22;  // a larger id is a damaged file, not a vocabulary
 
 bool word_byte(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || static_cast<unsigned char>(c) >= 0x80;
 }
-
-const nlohmann::json &member(const nlohmann::json &object, const char *key) {
-  static const nlohmann::json none;
-  const auto found = object.find(key);
-  return found == object.end() ? none : *found;
-}
-
-bool flag(const nlohmann::json &object, const char *key) {
-  return member(object, key).is_boolean() && member(object, key).get<bool>();
-}
-
-std::string type_of(const nlohmann::json &object) {
-  if (!object.is_object()) return object.type_name();
-  return member(object, "type").is_string() ? member(object, "type").get<std::string>() : "(missing)";
-}
-
-// "<|BOS|>" and "[bos]" are both "bos".
-std::string bare(const std::string &token) {
-  std::string out;
-  for (char c : token)
-    if (!std::strchr("<>|[]", c)) out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
-const std::vector<std::string> kUsualBegin = {"bos", "s", "begin_of_text", "startoftext"};
-const std::vector<std::string> kUsualEnd = {"eos", "/s", "end_of_text", "endoftext"};
 
 }  // namespace
 
@@ -85,7 +49,7 @@ nlohmann::json WordLevel::describe(const std::vector<std::string> &words, const 
                      {"rstrip", false},
                      {"normalized", false},
                      {"special", true}});
-    if (post.is_null() && std::count(kUsualBegin.begin(), kUsualBegin.end(), bare(token))) {
+    if (post.is_null() && usual_begin(token)) {
       const nlohmann::json begin = {{"SpecialToken", {{"id", token}, {"type_id", 0}}}};
       const auto sequence = [](const char *name, int type) {
         return nlohmann::json{{"Sequence", {{"id", name}, {"type_id", type}}}};
@@ -109,23 +73,27 @@ nlohmann::json WordLevel::describe(const std::vector<std::string> &words, const 
           {"model", {{"type", "WordLevel"}, {"vocab", vocabulary}, {"unk_token", unknown}}}};
 }
 
-WordLevel::WordLevel(const nlohmann::json &file, std::string text, const nlohmann::json &config,
-                     const std::string &where)
-    : text_(std::move(text)) {
-  if (const auto &pre = member(file, "pre_tokenizer"); type_of(pre) != "WhitespaceSplit")
-    throw Failure(where + ": pre_tokenizer \"" + type_of(pre) +
+WordLevel::WordLevel(TokenizerFiles files) : files_(std::move(files.text)) {
+  const nlohmann::json &file = files.tokenizer, &config = files.config;
+  const std::string &where = files.where;
+  if (const auto &pre = json_member(file, "pre_tokenizer"); json_component(pre) != "WhitespaceSplit")
+    throw Failure(where + ": pre_tokenizer \"" + json_component(pre) +
                   "\" is not supported for a word-level vocabulary; use \"WhitespaceSplit\"");
   for (const char *key : {"normalizer", "decoder"})
-    if (const auto &part = member(file, key); !part.is_null())
-      throw Failure(where + ": " + key + " \"" + type_of(part) +
+    if (const auto &part = json_member(file, key); !part.is_null())
+      throw Failure(where + ": " + key + " \"" + json_component(part) +
                     "\" is not supported for a word-level vocabulary; it must be null");
-  read_vocabulary(member(file, "model"), where);
+  read_vocabulary(json_member(file, "model"), where);
   read_added(file, where);
   read_template(file, where);
   for (size_t id = 0; id < token_.size(); ++id)
     if (used_[id] && token_[id] == unknown_token_) unknown_ = static_cast<int32_t>(id);
-  bos_ = named_token(config, "bos_token", kUsualBegin, where);
-  eos_ = named_token(config, "eos_token", kUsualEnd, where);
+  std::vector<std::pair<int32_t, std::string>> special;
+  for (size_t id = 0; id < token_.size(); ++id)
+    if (special_[id]) special.emplace_back(static_cast<int32_t>(id), token_[id]);
+  const auto id = [this](const std::string &token) { return id_of(token); };
+  bos_ = named_token(config, "bos_token", usual_begin, special, id, where);
+  eos_ = named_token(config, "eos_token", usual_end, special, id, where);
 
   nlohmann::json written = config;
   written["tokenizer_class"] = "PreTrainedTokenizerFast";
@@ -133,7 +101,8 @@ WordLevel::WordLevel(const nlohmann::json &file, std::string text, const nlohman
   if (eos_ >= 0) written["eos_token"] = token_[eos_];
   if (unknown_ >= 0) written["unk_token"] = token_[unknown_];
   if (!written.contains("clean_up_tokenization_spaces")) written["clean_up_tokenization_spaces"] = false;
-  config_text_ = written.dump(1) + "\n";
+  files_["tokenizer_config.json"] = written.dump(1) + "\n";
+  stop_ids_ = stop_ids_of(eos_, files, size());
 }
 
 void WordLevel::insert(const std::string &token, int64_t id, const std::string &what, const std::string &where) {
@@ -157,7 +126,7 @@ void WordLevel::insert(const std::string &token, int64_t id, const std::string &
 }
 
 void WordLevel::read_vocabulary(const nlohmann::json &model, const std::string &where) {
-  const auto &vocabulary = member(model, "vocab");
+  const auto &vocabulary = json_member(model, "vocab");
   if (!vocabulary.is_object() || vocabulary.empty())
     throw Failure(where + ": model.vocab must be an object of token: id, with at least one");
   for (const auto &[token, id] : vocabulary.items()) {
@@ -165,40 +134,40 @@ void WordLevel::read_vocabulary(const nlohmann::json &model, const std::string &
       throw Failure(where + ": model.vocab[\"" + token + "\"] must be a whole number, but it is " + id.dump());
     insert(token, id.get<int64_t>(), "token", where);
   }
-  const auto &unknown = member(model, "unk_token");
+  const auto &unknown = json_member(model, "unk_token");
   if (unknown.is_string()) unknown_token_ = unknown.get<std::string>();
 }
 
 void WordLevel::read_added(const nlohmann::json &file, const std::string &where) {
-  const auto &list = member(file, "added_tokens");
+  const auto &list = json_member(file, "added_tokens");
   if (list.is_null()) return;
   if (!list.is_array()) throw Failure(where + ": added_tokens must be a list, but it is " + list.type_name());
   for (const auto &token : list) {
-    const auto &content = member(token, "content");
-    const auto &id = member(token, "id");
+    const auto &content = json_member(token, "content");
+    const auto &id = json_member(token, "id");
     if (!token.is_object() || !content.is_string() || content.get_ref<const std::string &>().empty() ||
         !id.is_number_integer())
       throw Failure(
           where + ": added_tokens has an entry without a text \"content\" and a whole-number \"id\": " + token.dump());
     insert(content.get<std::string>(), id.get<int64_t>(), "added token", where);
-    special_[id.get<int64_t>()] = flag(token, "special");
-    added_.push_back(
-        {content.get<std::string>(), id.get<int32_t>(), flag(token, "single_word"), flag(token, "normalized")});
+    special_[id.get<int64_t>()] = json_flag(token, "special");
+    added_.push_back({content.get<std::string>(), id.get<int32_t>(), json_flag(token, "single_word"),
+                      json_flag(token, "normalized")});
   }
   std::stable_sort(added_.begin(), added_.end(),
                    [](const Added &a, const Added &b) { return a.content.size() > b.content.size(); });
 }
 
 void WordLevel::read_template(const nlohmann::json &file, const std::string &where) {
-  const auto &post = member(file, "post_processor");
+  const auto &post = json_member(file, "post_processor");
   if (post.is_null()) return;
-  if (type_of(post) != "TemplateProcessing" || !member(post, "single").is_array())
-    throw Failure(where + ": post_processor \"" + type_of(post) +
+  if (json_component(post) != "TemplateProcessing" || !json_member(post, "single").is_array())
+    throw Failure(where + ": post_processor \"" + json_component(post) +
                   "\" is not supported; use \"TemplateProcessing\" or null");
   bool text_seen = false;
   for (const auto &piece : post["single"]) {
-    if (const auto &special = member(piece, "SpecialToken"); special.is_object()) {
-      const std::string name = member(special, "id").is_string() ? special["id"].get<std::string>() : "";
+    if (const auto &special = json_member(piece, "SpecialToken"); special.is_object()) {
+      const std::string name = json_member(special, "id").is_string() ? special["id"].get<std::string>() : "";
       const int32_t id = id_of(name);
       if (id < 0)
         throw Failure(where + ": post_processor names the token \"" + name + "\", which the vocabulary does not have");
@@ -207,23 +176,6 @@ void WordLevel::read_template(const nlohmann::json &file, const std::string &whe
       text_seen = true;
     }
   }
-}
-
-int32_t WordLevel::named_token(const nlohmann::json &config, const char *key, const std::vector<std::string> &usual,
-                               const std::string &where) const {
-  const auto &entry = member(config, key);
-  const auto &name = entry.is_object() ? member(entry, "content") : entry;
-  if (name.is_string()) {
-    const int32_t id = id_of(name.get<std::string>());
-    if (id < 0)
-      throw Failure(where + ": tokenizer_config.json's " + key + " \"" + name.get<std::string>() +
-                    "\" is not in the vocabulary");
-    return id;
-  }
-  for (const std::string &wanted : usual)
-    for (size_t id = 0; id < token_.size(); ++id)
-      if (special_[id] && bare(token_[id]) == wanted) return static_cast<int32_t>(id);
-  return -1;
 }
 
 const WordLevel::Added *WordLevel::match(std::string_view piece, size_t at, bool normalized) const {
@@ -293,6 +245,12 @@ std::string WordLevel::decode(const std::vector<int32_t> &ids, bool skip_special
     first = false;
   }
   return text;
+}
+
+GgufVocabulary WordLevel::gguf_vocabulary() const {
+  throw Failure(
+      "a word-level vocabulary has no form in GGUF, which knows byte-level and SentencePiece BPE; export it "
+      "with --to hf instead");
 }
 
 int32_t WordLevel::id_of(std::string_view token) const {

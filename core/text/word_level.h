@@ -1,12 +1,14 @@
 // word_level.h -- tokenizer.json's "WordLevel" model with the "WhitespaceSplit" pre-tokenizer and added tokens.
 #pragma once
 
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "core/text/tokenizer.h"
+#include "core/text/tokenizer_files.h"
 
 namespace hone {
 
@@ -14,8 +16,7 @@ namespace hone {
 // at Unicode white space, and each piece is one token or the unknown one. As Hugging Face's library does it.
 class WordLevel final : public Tokenizer {
  public:
-  // file: the parsed tokenizer.json; text: the same as written; where: begins every Failure.
-  WordLevel(const nlohmann::json &file, std::string text, const nlohmann::json &config, const std::string &where);
+  explicit WordLevel(TokenizerFiles files);
   // The tokenizer.json of a plain vocabulary.
   static nlohmann::json describe(const std::vector<std::string> &words, const std::vector<std::string> &special,
                                  const std::string &unknown);
@@ -30,8 +31,9 @@ class WordLevel final : public Tokenizer {
   bool is_special(int32_t id) const override {
     return id >= 0 && static_cast<size_t>(id) < special_.size() && special_[id];
   }
-  std::string json() const override { return text_; }
-  std::string config_json() const override { return config_text_; }
+  std::vector<int32_t> stop_ids() const override { return stop_ids_; }
+  std::map<std::string, std::string> files() const override { return files_; }
+  GgufVocabulary gguf_vocabulary() const override;
 
  private:
   struct Added {
@@ -43,18 +45,18 @@ class WordLevel final : public Tokenizer {
   void read_vocabulary(const nlohmann::json &model, const std::string &where);
   void read_added(const nlohmann::json &file, const std::string &where);
   void read_template(const nlohmann::json &file, const std::string &where);
-  int32_t named_token(const nlohmann::json &config, const char *key, const std::vector<std::string> &usual,
-                      const std::string &where) const;
   void encode_piece(std::string_view piece, int pass, std::vector<int32_t> &ids) const;
   void encode_words(std::string_view piece, std::vector<int32_t> &ids) const;
   const Added *match(std::string_view piece, size_t at, bool normalized) const;
 
-  std::string text_, config_text_, unknown_token_;
+  std::map<std::string, std::string> files_;
+  std::string unknown_token_;
   std::vector<std::string> token_;
   std::vector<bool> special_, used_;
   std::unordered_map<std::string, int32_t> id_;
   std::vector<Added> added_;             // the longest first
   std::vector<int32_t> before_, after_;  // what the post-processor puts around a text
+  std::vector<int32_t> stop_ids_;
   int32_t unknown_ = -1, bos_ = -1, eos_ = -1;
 };
 

@@ -312,7 +312,7 @@ TEST(AdapterFiles, ReadBackWhatWasWritten) {
       EXPECT_EQ(loaded.weights->checksum(), saved.weights->checksum());
       EXPECT_EQ(loaded.weights->has_value_head(), value_head);
       EXPECT_EQ(loaded.weights->lora_targets(), saved.weights->lora_targets());
-      EXPECT_EQ(loaded.tokenizer->json(), tokenizer()->json());
+      EXPECT_EQ(loaded.tokenizer->files(), tokenizer()->files());
       fs::rename(saved.path / "base", saved.path / "gone");
       expect_refusal([&] { saved.load(); }, {"adapter_base.json", (saved.path / "base").string(), "not there"});
     }

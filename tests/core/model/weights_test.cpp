@@ -124,7 +124,7 @@ TEST(ModelDirectory, ReadsBackWhatItWrote) {
       EXPECT_EQ(loaded.weights->checksum(), weights->checksum());
       EXPECT_EQ(loaded.weights->has_value_head(), value_head);
       EXPECT_EQ(loaded.architecture->config(), weights->architecture().config());
-      EXPECT_EQ(loaded.tokenizer->json(), tokenizer()->json());
+      EXPECT_EQ(loaded.tokenizer->files(), tokenizer()->files());
     }
 }
 

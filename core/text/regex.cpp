@@ -1,0 +1,112 @@
+// regex.cpp -- PCRE2 behind Regex: compile once, match with what belongs to the thread.
+#include "core/text/regex.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <cctype>
+
+#include "core/base/failure.h"
+#include "core/text/regex_translation.h"
+
+namespace hone {
+namespace {
+
+constexpr uint32_t kMostSteps = 20'000'000;    // of one match
+constexpr uint32_t kMostHeapKiB = 256 * 1024;  // of one match of the interpreter
+constexpr size_t kMostJitStack = 8 * 1024 * 1024;
+
+// What a thread needs to match: reused, so that a match allocates nothing.
+struct Workspace {
+  pcre2_match_data *data = pcre2_match_data_create(1, nullptr);
+  pcre2_match_context *context = pcre2_match_context_create(nullptr);
+  pcre2_jit_stack *stack = pcre2_jit_stack_create(32 * 1024, kMostJitStack, nullptr);
+  Workspace() {
+    if (!data || !context) throw Failure("out of memory for matching a regular expression");
+    pcre2_set_match_limit(context, kMostSteps);
+    pcre2_set_heap_limit(context, kMostHeapKiB);
+    if (stack) pcre2_jit_stack_assign(context, nullptr, stack);
+  }
+  ~Workspace() {
+    pcre2_match_data_free(data);
+    pcre2_match_context_free(context);
+    pcre2_jit_stack_free(stack);
+  }
+  Workspace(const Workspace &) = delete;
+  Workspace &operator=(const Workspace &) = delete;
+};
+
+std::string message_of(int error) {
+  PCRE2_UCHAR text[256];
+  return pcre2_get_error_message(error, text, sizeof text) < 0 ? "error " + std::to_string(error)
+                                                               : std::string(reinterpret_cast<char *>(text));
+}
+
+}  // namespace
+
+struct Regex::Code {
+  std::string pattern, where;
+  pcre2_code *compiled = nullptr;
+  bool jit = false;
+  Code(std::string p, std::string w) : pattern(std::move(p)), where(std::move(w)) {}
+  ~Code() { pcre2_code_free(compiled); }
+  Code(const Code &) = delete;
+  Code &operator=(const Code &) = delete;
+};
+
+Regex::Regex(const std::string &pattern, const std::string &where) {
+  auto code = std::make_shared<Code>(pattern, where);
+  const std::string translated = translated_regex(pattern, where);
+  pcre2_compile_context *context = pcre2_compile_context_create(nullptr);
+  if (!context) throw Failure("out of memory for a regular expression");
+  pcre2_set_newline(context, PCRE2_NEWLINE_LF);
+  int error = 0;
+  PCRE2_SIZE at = 0;
+  code->compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+                                 PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &error, &at, context);
+  pcre2_compile_context_free(context);
+  if (!code->compiled)
+    throw Failure(where + ": the regular expression \"" + pattern + "\" does not compile: " + message_of(error) +
+                  " (at byte " + std::to_string(at) + " of \"" + translated + "\")");
+  code->jit = pcre2_jit_compile(code->compiled, PCRE2_JIT_COMPLETE) == 0;  // else the interpreter gives the same
+  code_ = std::move(code);
+}
+
+std::string Regex::escaped(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    if (static_cast<unsigned char>(c) < 0x80 && std::ispunct(static_cast<unsigned char>(c))) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+void Regex::find_all(std::string_view text, std::vector<Span> &matches) const {
+  thread_local Workspace workspace;
+  const auto *subject = reinterpret_cast<PCRE2_SPTR>(text.data() ? text.data() : "");
+  const PCRE2_SIZE *found = pcre2_get_ovector_pointer(workspace.data);
+  size_t from = 0, last_end = std::string_view::npos;
+  while (from <= text.size()) {
+    int count = PCRE2_ERROR_JIT_STACKLIMIT;
+    if (code_->jit)
+      count = pcre2_jit_match(code_->compiled, subject, text.size(), from, 0, workspace.data, workspace.context);
+    if (count == PCRE2_ERROR_JIT_STACKLIMIT)
+      count = pcre2_match(code_->compiled, subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+                          workspace.data, workspace.context);
+    if (count == PCRE2_ERROR_NOMATCH) return;
+    if (count < 0)
+      throw Failure(code_->where + ": matching the regular expression \"" + code_->pattern + "\" at byte " +
+                    std::to_string(from) + " of a text of " + std::to_string(text.size()) +
+                    " bytes failed: " + message_of(count));
+    const size_t begin = found[0], end = found[1];
+    if (begin == end && end == last_end) {
+      ++from;
+      while (from < text.size() && (static_cast<unsigned char>(text[from]) & 0xC0) == 0x80) ++from;
+      continue;
+    }
+    from = last_end = end;
+    matches.push_back({begin, end});
+  }
+}
+
+}  // namespace hone

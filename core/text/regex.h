@@ -1,0 +1,33 @@
+// regex.h -- a regular expression of tokenizer.json: Oniguruma's meaning, matched by PCRE2 with Unicode properties and
+// JIT.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hone {
+
+struct Span {
+  size_t begin, end;  // bytes
+};
+
+// Thread-safe after construction.
+class Regex {
+ public:
+  Regex(const std::string &oniguruma_pattern, const std::string &where);  // Failure naming the pattern
+  static std::string escaped(std::string_view text);                      // a pattern that matches just this text
+
+  // All matches from left to right, none overlapping, as Oniguruma's iterator finds them: an empty match right after
+  // another match is passed over. `text` is valid UTF-8 and is all that look-ahead and look-behind see. Failure when a
+  // match takes more steps or memory than any sound expression needs: nothing hangs.
+  void find_all(std::string_view text, std::vector<Span> &matches) const;
+
+ private:
+  struct Code;
+  std::shared_ptr<const Code> code_;
+};
+
+}  // namespace hone

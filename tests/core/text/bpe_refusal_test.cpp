@@ -1,0 +1,208 @@
+// bpe_refusal_test.cpp -- tokenizer.json and GGUF vocabularies that are damaged or that hone does not read: one
+// sentence each, naming the key and the value.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/base/failure.h"
+#include "core/base/file.h"
+#include "core/text/newer_characters.h"
+#include "core/text/regex.h"
+#include "core/text/tokenizer.h"
+#include "core/text/tokenizer_files.h"
+
+namespace hone {
+namespace {
+
+using nlohmann::json;
+
+json valid() {
+  return json::parse(read_file(std::string(HONE_SOURCE_DIR) + "/tests/core/text/goldens/llama3.json"))["tokenizer"];
+}
+
+std::string failure_of(const auto &work) {
+  try {
+    work();
+  } catch (const Failure &failure) {
+    return failure.what();
+  }
+  return "(no failure)";
+}
+
+std::string changed(const char *pointer, const json &value) {
+  json file = valid();
+  file[json::json_pointer(pointer)] = value;
+  return failure_of([&] { make_tokenizer(parse_tokenizer_json(file.dump(), "f.json")); });
+}
+
+std::string without(const char *parent, const char *key) {
+  json file = valid();
+  file[json::json_pointer(parent)].erase(key);
+  return failure_of([&] { make_tokenizer(parse_tokenizer_json(file.dump(), "f.json")); });
+}
+
+#define EXPECT_SAYS(message, part)                                     \
+  do {                                                                 \
+    const std::string said = message;                                  \
+    EXPECT_NE(said.find(part), std::string::npos) << "said: " << said; \
+  } while (false)
+
+TEST(BpeRefusal, NamesWhatIsMissingOrDamagedInTheModel) {
+  EXPECT_SAYS(without("/model", "merges"), "f.json: model.merges must be a list of merges, but it is missing");
+  EXPECT_SAYS(without("/model", "vocab"), "f.json: model.vocab must be an object");
+  EXPECT_SAYS(changed("/model/merges/3", "a b c"),
+              "model.merges[3] must be two tokens with one space between, but it is \"a b c\"");
+  EXPECT_SAYS(changed("/model/merges/3", "ab"), "model.merges[3]");
+  EXPECT_SAYS(changed("/model/merges/3", json::array({"a", 1})), "model.merges[3] must be two tokens");
+  EXPECT_SAYS(changed("/model/merges/3", "qqqq r"),
+              "model.merges[3] \"qqqq r\" needs the token \"qqqq\", which is not in model.vocab");
+  EXPECT_SAYS(changed("/model/merges/3", "Q Z"), "needs the token \"QZ\"");
+  EXPECT_SAYS(changed("/model/vocab/a", -1), "\"a\" has id -1, outside");
+  EXPECT_SAYS(changed("/model/vocab/a", 1e300), "model.vocab[\"a\"] must be a whole number");
+  EXPECT_SAYS(changed("/model/vocab/a", uint64_t(1) << 63), "model.vocab[\"a\"] must be a whole number");
+  EXPECT_SAYS(changed("/model/vocab/a", 999999999), "outside 0 ..");
+  EXPECT_SAYS(changed("/model/vocab/a", 5), "id 5 belongs to both");
+  EXPECT_SAYS(changed("/model/unk_token", "<none>"), "model.unk_token \"<none>\" is not in model.vocab");
+  EXPECT_SAYS(changed("/model/dropout", 0.1), "model.dropout 0.1 would make ids random");
+  EXPECT_SAYS(changed("/model/end_of_word_suffix", "</w>"), "model.end_of_word_suffix \"</w>\" is not supported");
+  EXPECT_SAYS(changed("/model/byte_fallback", 1), "byte_fallback must be true or false, but it is 1");
+}
+
+TEST(BpeRefusal, NamesTheComponentThatItDoesNotRead) {
+  EXPECT_SAYS(changed("/normalizer", {{"type", "Lowercase"}}), "f.json: normalizer \"Lowercase\" is not supported");
+  EXPECT_SAYS(changed("/normalizer", {{"type", "Sequence"}, {"normalizers", {{{"type", "Nmt"}}}}}),
+              "normalizer.normalizers[0] \"Nmt\"");
+  EXPECT_SAYS(changed("/normalizer", 3), "normalizer \"number\"");
+  EXPECT_SAYS(changed("/pre_tokenizer", {{"type", "BertPreTokenizer"}}),
+              "pre_tokenizer \"BertPreTokenizer\" is not supported");
+  EXPECT_SAYS(changed("/pre_tokenizer/pretokenizers/2", {{"type", "Whitespace"}}), "stands after ByteLevel");
+  EXPECT_SAYS(changed("/pre_tokenizer/pretokenizers/0/behavior", "Sideways"), "behavior \"Sideways\"");
+  EXPECT_SAYS(changed("/pre_tokenizer/pretokenizers/0/pattern", 1), "pattern must be");
+  EXPECT_SAYS(changed("/pre_tokenizer/pretokenizers/0/pattern", {{"Regex", "(a"}}),
+              "the regular expression \"(a\" has a \"(\" that is never closed");
+  EXPECT_SAYS(changed("/decoder", {{"type", "WordPiece"}}), "decoder \"WordPiece\" is not supported");
+  EXPECT_SAYS(changed("/post_processor", {{"type", "BertProcessing"}}),
+              "post_processor \"BertProcessing\" is not supported");
+  EXPECT_SAYS(changed("/post_processor/processors/1/special_tokens/<|begin_of_text|>/ids/0", 100000), "the id 100000");
+  EXPECT_SAYS(changed("/added_tokens", 1), "added_tokens must be a list");
+  EXPECT_SAYS(changed("/added_tokens/0/content", ""), "added_tokens[0] must have a \"content\"");
+  EXPECT_SAYS(changed("/added_tokens/0/id", 4), "belongs to both");
+}
+
+TEST(BpeRefusal, RefusesTextsThatAreNoTokenizer) {
+  const auto text = [](const std::string &t) {
+    return failure_of([&] { make_tokenizer(parse_tokenizer_json(t, "f.json")); });
+  };
+  EXPECT_SAYS(text("{\"model\":"), "f.json: not JSON");
+  EXPECT_SAYS(text("{}"), "f.json: has no \"model\" object");
+  EXPECT_SAYS(text(std::string(100000, '[')), "nested more than 64 levels deep");
+  EXPECT_SAYS(text(R"({"model": {"type": "Unigram"}})"), "model type \"Unigram\" is not supported");
+}
+
+// A normalizer of thirty steps, each of which doubles what it sees.
+TEST(BpeRefusal, StopsATextThatGrowsWithoutBound) {
+  json file = valid(), steps = json::array();
+  for (int i = 0; i < 30; ++i)
+    steps.push_back({{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}});
+  file["normalizer"] = {{"type", "Sequence"}, {"normalizers", steps}};
+  const auto tokenizer = make_tokenizer(parse_tokenizer_json(file.dump(), "f.json"));
+  EXPECT_SAYS(failure_of([&] { tokenizer->encode("aaaa"); }), "the tokenizer's normalizer made");
+}
+
+TEST(Regex, RefusesWhatItWouldReadOtherwiseThanOniguruma) {
+  const auto regex = [](const char *pattern) { return failure_of([&] { Regex(pattern, "f.json"); }); };
+  for (const char *pattern :
+       {"\\bword",   "(a)\\1",  "(?<name>a)", "[a[bc]]", "[a-z&&[^b]]", "[[:alpha:]]", "\\K",    "a(?i)b",
+        "(?m:.)",    "\\Qa\\E", "\\h",        "\\R",     "[^\\W]",      "\\xFF",       "a{3,1}", "a{1}{2}",
+        "(*ACCEPT)", "[]",      "[a",         "a\\",     "\\p{Nope}",   "\\pL",        ")"})
+    EXPECT_SAYS(regex(pattern), "f.json: the regular expression \"");
+}
+
+std::string marked(const char *pattern, const std::string &text) {
+  std::vector<Span> matches;
+  std::string known;
+  Regex(pattern, "test").find_all(with_stand_ins(text, known) ? known : text, matches);
+  std::string out;
+  for (const Span &match : matches) out += "(" + text.substr(match.begin, match.end - match.begin) + ")";
+  return out;
+}
+
+// As onig's Ruby syntax has it, checked against `tokenizers` (pre_tokenizers.Split).
+TEST(Regex, MeansWhatOnigurumaMeans) {
+  EXPECT_EQ(marked("a{2}+", "aaaaa"), "(aaaa)");                       // repeated, not possessive
+  EXPECT_EQ(marked("a{1,2}+a", "aaaa"), "(aaaa)");                     // so it can give one back
+  EXPECT_EQ(marked("a{2}?", "aaa"), "(aa)()");                         // optional, not lazy
+  EXPECT_EQ(marked("a{,2}b", "aaab"), "(aab)");                        // {0,2}
+  EXPECT_EQ(marked("x{a", "x{a"), "(x{a)");                            // a brace that counts nothing
+  EXPECT_EQ(marked("^.", "ab\ncd"), "(a)(c)");                         // each line
+  EXPECT_EQ(marked("\\s", "\u180E\u0085\u2028"), "(\u0085)(\u2028)");  // U+180E is no white space
+  EXPECT_EQ(marked("\\w+", "a\u0301_1\u00B2-"), "(a\u0301_1\u00B2)");
+  EXPECT_EQ(marked("[\\w]+", "a\u00B2"), "(a)");
+  EXPECT_EQ(marked("(?i:'s)", "'s'S'\u017F"), "('s)('S)('\u017F)");
+  EXPECT_EQ(marked("\\p{L}+", "\U00010D50\U000323AF"), "(\U00010D50\U000323AF)");  // of Unicode 16 and 15
+  EXPECT_EQ(marked("\\p{Han}", "\u3001\u4E00"), "(\u4E00)");                       // the script, not its extensions
+}
+
+TEST(Regex, GivesUpOnAMatchWithoutEnd) {
+  EXPECT_SAYS(failure_of([] { marked("(a|aa|a?a)+$x", std::string(200, 'a') + "yx"); }), "failed: ");
+}
+
+GgufVocabulary small() {
+  GgufVocabulary v;
+  v.model = "gpt2";
+  v.pre = "gpt-2";
+  v.tokens = {"a", "b", "ab", "<end>"};
+  v.types = {1, 1, 1, 3};
+  v.merges = {"a b"};
+  v.eos = 3;
+  return v;
+}
+
+std::string gguf_failure(const std::function<void(GgufVocabulary &)> &change) {
+  GgufVocabulary v = small();
+  change(v);
+  return failure_of([&] { Tokenizer::from_gguf(v, "m.gguf"); });
+}
+
+TEST(GgufRefusal, NamesTheKeyOfWhatIsWrong) {
+  EXPECT_EQ(gguf_failure([](auto &) {}), "(no failure)");
+  EXPECT_SAYS(gguf_failure([](auto &v) { v.pre = "smolm"; }),
+              "m.gguf: tokenizer.ggml.pre \"smolm\" is not a pre-tokenizer that hone knows; did you mean \"smollm\"?");
+  EXPECT_SAYS(gguf_failure([](auto &v) { v.model = "bert"; }), "tokenizer.ggml.model \"bert\" is not supported");
+  EXPECT_SAYS(gguf_failure([](auto &v) { v.tokens.clear(); }), "tokenizer.ggml.tokens is missing or empty");
+  EXPECT_SAYS(gguf_failure([](auto &v) { v.types.pop_back(); }),
+              "tokenizer.ggml.token_type has 3 entries, but tokenizer.ggml.tokens has 4");
+  EXPECT_SAYS(gguf_failure([](auto &v) { v.types[0] = 9; }), "tokenizer.ggml.token_type[0] is 9");
+  EXPECT_SAYS(gguf_failure([](auto &v) { v.tokens[1] = "a"; }), "has \"a\" twice, as 0 and 1");
+  EXPECT_SAYS(gguf_failure([](auto &v) { v.tokens[1] = "\xFF"; }), "tokenizer.ggml.tokens[1] is not valid UTF-8");
+  EXPECT_SAYS(gguf_failure([](auto &v) { v.merges.clear(); }), "tokenizer.ggml.merges is missing");
+  EXPECT_SAYS(gguf_failure([](auto &v) { v.merges[0] = "a c"; }), "needs the token \"c\"");
+  EXPECT_SAYS(gguf_failure([](auto &v) { v.eos = 4; }),
+              "tokenizer.ggml.eos_token_id is 4, outside the vocabulary of 4 tokens");
+  EXPECT_SAYS(gguf_failure([](auto &v) { v.bos = -7; }), "tokenizer.ggml.bos_token_id is -7");
+  EXPECT_SAYS(gguf_failure([](auto &v) { v.model = "llama", v.merges.clear(); }), "tokenizer.ggml.scores is missing");
+  EXPECT_SAYS(gguf_failure([](auto &v) {
+                v.model = "llama", v.merges.clear(), v.scores = {0, 0, NAN, 0};
+              }),
+              "tokenizer.ggml.scores[2] is not a number");
+}
+
+TEST(GgufRefusal, DoesNotExportWhatGgufCannotSay) {
+  const auto exported = [](const json &file) {
+    return failure_of([&] { make_tokenizer(parse_tokenizer_json(file.dump(), "f.json"))->gguf_vocabulary(); });
+  };
+  json file = valid();
+  EXPECT_EQ(exported(file), "(no failure)");
+  file["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "\\p{L}+|x";
+  EXPECT_SAYS(exported(file), "f.json: llama.cpp has no name for its pre-tokenizer, which does: split \\p{L}+|x");
+  file = json::parse(read_file(std::string(HONE_SOURCE_DIR) + "/tests/core/text/goldens/llama2.json"))["tokenizer"];
+  EXPECT_SAYS(exported(file), "llama.cpp merges by every way");  // trained by `tokenizers`: one way for each token
+  EXPECT_SAYS(failure_of([] {
+                Tokenizer::from_words({"a", "b"}, {}, "")->gguf_vocabulary();
+              }),
+              "a word-level vocabulary has no form in GGUF");
+}
+
+}  // namespace
+}  // namespace hone
