@@ -54,7 +54,7 @@ int generate_verb(const Arguments &a) {
   settings.max_tokens = a.max_tokens;
   settings.stop_strings = a.stop;
   settings.seed = a.seed;
-  if (tokenizer.eos() >= 0) settings.stop_ids = {tokenizer.eos()};
+  settings.stop_ids = tokenizer.stop_ids();
   Sampler sampler(kernels(), open.pool);
   std::atomic<int> &flag = interrupt_flag();
   std::vector<SampledRow> sampled;

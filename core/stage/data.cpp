@@ -184,7 +184,8 @@ std::pair<TrainRow, TrainRow> pair_to_train(const Tokenizer &tokenizer, const Da
 
 std::string response_text(const Tokenizer &tokenizer, const std::vector<int32_t> &ids) {
   std::vector<int32_t> kept = ids;
-  if (!kept.empty() && kept.back() == tokenizer.eos()) kept.pop_back();
+  const std::vector<int32_t> stops = tokenizer.stop_ids();
+  if (!kept.empty() && std::ranges::find(stops, kept.back()) != stops.end()) kept.pop_back();
   return tokenizer.decode(kept);
 }
 

@@ -95,7 +95,7 @@ struct LoopServices {
       settings.top_k = sampling.top_k;
       settings.max_tokens = sampling.max_completion_length;
       for (uint32_t i = 0; i < sampling.n_stop; ++i) settings.stop_strings.emplace_back(sampling.stop[i].data, sampling.stop[i].size);
-      if (loaded.tokenizer->eos() >= 0) settings.stop_ids = {loaded.tokenizer->eos()};
+      settings.stop_ids = loaded.tokenizer->stop_ids();
       settings.seed = stage.context_.pipeline.seed;
       settings.stage = stage.number_;
       settings.step = sampling.step;

@@ -48,7 +48,7 @@ SampleSettings ObjectiveStage::sampling(uint32_t step) const {
   s.top_k = setting<uint32_t>("top_k");
   s.max_tokens = setting<uint32_t>("max_completion_length");
   s.stop_strings = stop_texts(settings_.at("stop"), where_);
-  if (tokenizer().eos() >= 0) s.stop_ids = {tokenizer().eos()};
+  s.stop_ids = tokenizer().stop_ids();
   s.seed = context_.pipeline.seed;
   s.stage = number_;
   s.step = step;
@@ -245,7 +245,7 @@ void ObjectiveStage::sample_teacher() {
         wanted.push_back({prompt_ids(*teacher_tokenizer_, *prompts[at + i], teacher_->architecture().info().max_positions), num_generations_, (at + i) * num_generations_});
       SampleSettings settings = sampling(0);
       settings.stop_ids.clear();
-      if (teacher_tokenizer_->eos() >= 0) settings.stop_ids = {teacher_tokenizer_->eos()};
+      settings.stop_ids = teacher_tokenizer_->stop_ids();
       const auto sampled = sampler_->generate(*teacher_, teacher_tokenizer_.get(), wanted, settings, {}, [this] { return context_.interrupted(); });
       context_.stop_if_interrupted();
       std::vector<RowToScore> to_score;
