@@ -39,8 +39,8 @@ MODELS = {
     "llama3": ("Llama", rope("llama3", 1000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
                              original_max_position_embeddings=32)),
     "llama_yarn": ("Llama", rope("yarn", factor=4.0, original_max_position_embeddings=16)),
-    "llama_yarn_own": ("Llama", rope("yarn", 1000.0, factor=4.0, original_max_position_embeddings=16, attention_factor=0.8, beta_fast=4,
-                                     beta_slow=0.5, truncate=False)),
+    "llama_yarn_own": ("Llama", rope("yarn", 1000.0, factor=4.0, original_max_position_embeddings=16, attention_factor=0.8, beta_fast=2,
+                                     beta_slow=0.1, truncate=False) | dict(head_dim=16)),  # a ramp from wave 0.28 to wave 3.75
     "llama_yarn_mscale": ("Llama", rope("yarn", factor=4.0, original_max_position_embeddings=16, mscale=1.3, mscale_all_dim=0.6)),
     "llama_yarn_short": ("Llama", rope("yarn", factor=2.0)),  # original_max_position_embeddings: max_position_embeddings
     "qwen2": ("Qwen2", dict(rope("default", 1000000.0))),
