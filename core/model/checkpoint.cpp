@@ -4,9 +4,8 @@
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
-#include "core/base/log.h"
-#include "core/base/text.h"
 #include "core/model/adapter_files.h"
+#include "core/model/config_json.h"
 #include "core/model/model.h"
 #include "core/model/safetensors.h"
 
@@ -86,66 +85,6 @@ std::string shape_words(const std::vector<uint64_t> &shape) {
   return text + "]";
 }
 
-// Keys that tell of training, generation or bookkeeping, never of the forward pass.
-bool is_bookkeeping(const std::string &key) {
-  static const std::set<std::string> keys = {"architectures",
-                                             "model_type",
-                                             "torch_dtype",
-                                             "dtype",
-                                             "transformers_version",
-                                             "use_cache",
-                                             "bos_token_id",
-                                             "eos_token_id",
-                                             "pad_token_id",
-                                             "attention_dropout",
-                                             "auto_map",
-                                             "pretraining_tp",
-                                             "_name_or_path",
-                                             "initializer_range",
-                                             "output_router_logits",
-                                             "return_dict",
-                                             "output_hidden_states",
-                                             "output_attentions",
-                                             "id2label",
-                                             "label2id",
-                                             "problem_type",
-                                             "is_decoder",
-                                             "cross_attention_hidden_size",
-                                             "is_encoder_decoder",
-                                             "tokenizer_class",
-                                             "num_labels"};
-  return keys.contains(key);
-}
-
-nlohmann::json read_config(const std::filesystem::path &path) {
-  const std::string text = read_file(path);
-  refuse_deep_json(text, path.string());
-  const nlohmann::json config = nlohmann::json::parse(text, nullptr, false);
-  if (!config.is_object()) throw Failure(path.string() + ": not a JSON object; is the file damaged?");
-  const auto type = config.find("model_type");
-  if (type == config.end() || !type->is_string())
-    throw Failure(path.string() + ": has no \"model_type\"; it is not a config.json of a model");
-  return config;
-}
-
-// What the component's settings know of config.json; null means "not given". Other keys are told, unless harmless.
-nlohmann::json known_settings(const ComponentInfo &component, const nlohmann::json &config,
-                              const std::filesystem::path &path) {
-  nlohmann::json given = nlohmann::json::object();
-  std::vector<std::string> ignored;
-  for (const auto &[key, value] : config.items()) {
-    const bool known = std::any_of(component.settings.begin(), component.settings.end(),
-                                   [&, &key = key](const Setting &s) { return s.name == key; });
-    if (known && !value.is_null())
-      given[key] = value;
-    else if (!known && !value.is_null() && !is_bookkeeping(key))
-      ignored.push_back(key);
-  }
-  if (!ignored.empty())
-    log_warning(path.string() + ": model " + component.name + " does not use " + join(ignored, ", "));
-  return given;
-}
-
 void read_weights(Weights &weights, const TensorFiles &files, const std::string &where) {
   std::set<std::string> wanted;
   std::vector<std::string> missing;
@@ -188,11 +127,12 @@ LoadedModel load_model(const std::filesystem::path &directory, const Registry &r
   const auto path = directory / "config.json";
   if (!std::filesystem::exists(path))
     throw Failure(directory.string() + " is not a model directory: it has no config.json");
-  const nlohmann::json config = read_config(path);
+  nlohmann::json config = read_config(path);
   const std::string type = config["model_type"].get<std::string>();
   const ComponentInfo *component = registry.model_for_type(type);
   if (!component)
     throw Failure(path.string() + ": no model plugin serves model_type \"" + type + "\"; see `hone plugins`");
+  config = with_older_spelling(*component, std::move(config), path.string());
   const nlohmann::json settings = check_settings(component->settings, known_settings(*component, config, path),
                                                  path.string() + ": model " + component->name);
 
@@ -227,7 +167,7 @@ void save_model(const std::filesystem::path &directory, const Weights &weights, 
 void save_description(const std::filesystem::path &directory, const Architecture &architecture,
                       const Tokenizer &tokenizer) {
   nlohmann::json config = architecture.config_json();
-  config["torch_dtype"] = "float32";
+  set_dtype(config, "float32");
   if (tokenizer.bos() >= 0) config["bos_token_id"] = tokenizer.bos();
   if (tokenizer.eos() >= 0) config["eos_token_id"] = tokenizer.eos();
   write_file_atomically(directory / "config.json", config.dump(2) + "\n");

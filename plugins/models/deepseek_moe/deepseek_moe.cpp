@@ -90,7 +90,7 @@ class DeepseekMoe final : public hone::Model {
 
   void declare(hone::Parameters &parameters) override {
     check();
-    rope_ = hone::make_rope(qk_rope_head_dim, rope_theta, rope_scaling.text, true);
+    rope_ = hone::make_rope({qk_rope_head_dim, rope_theta, rope_scaling.text, max_position_embeddings});
     const uint32_t heads = num_attention_heads, q_size = heads * key_size();
     parameters.deviation = static_cast<float>(initializer_range);
     embedding_ = parameters.table("model.embed_tokens.weight", vocab_size, hidden_size);

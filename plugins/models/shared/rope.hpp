@@ -1,11 +1,14 @@
 // rope.hpp -- the inverse frequencies of rotary positions, with the scalings that config.json's rope_scaling may name.
+// The scalings are defined by what transformers computes, which docs/models.md sums up.
 #pragma once
 
 #include <hone/draft/tape.h>
 
+#include <algorithm>
 #include <cmath>
 #include <hone/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hone HONE_HIDDEN {
@@ -13,85 +16,151 @@ namespace hone HONE_HIDDEN {
 struct Rope {
   std::vector<float> inverse_frequency;
   float magnitude = 1;     // of cosines and sines
-  float score_factor = 1;  // of the attention's scale
+  float score_factor = 1;  // of the attention's scale; DeepSeek's models only
   hone_rope_shape shape(uint32_t heads, uint32_t begin, bool interleaved) const {
     return {heads,       begin,     static_cast<uint32_t>(inverse_frequency.size() * 2),
             interleaved, magnitude, inverse_frequency.data()};
   }
 };
 
+struct RopeSettings {
+  uint32_t size;             // of the rotated part of a head
+  double theta;              // rope_theta
+  std::string_view scaling;  // rope_scaling: a JSON table
+  uint32_t max_positions;    // max_position_embeddings: no row is longer
+};
+
 namespace detail {
 
-inline double rope_number(const Json &scaling, const char *key) {
-  if (!scaling[key].is_number()) throw Error(std::string("rope_scaling needs the number \"") + key + "\"");
-  const double value = scaling[key].as_number();
-  if (!(value > 0) || !std::isfinite(value)) throw Error(std::string("rope_scaling's \"") + key + "\" must be above 0");
-  return value;
-}
-inline double rope_number(const Json &scaling, const char *key, double fallback) {
-  return scaling[key].is_null() ? fallback : rope_number(scaling, key);
-}
+// rope_scaling, with what is wrong in it told by name.
+class RopeScaling {
+ public:
+  explicit RopeScaling(std::string_view text) : table_(Json::parse(text)) {
+    if (!table_.is_table()) throw Error("rope_scaling is " + table_.text() + ", but must be a table");
+    static constexpr std::string_view known[] = {"rope_type",        "type",
+                                                 "factor",           "original_max_position_embeddings",
+                                                 "low_freq_factor",  "high_freq_factor",
+                                                 "attention_factor", "beta_fast",
+                                                 "beta_slow",        "mscale",
+                                                 "mscale_all_dim",   "truncate",
+                                                 "short_factor",     "long_factor"};
+    for (const auto &[key, value] : table_.as_table())
+      if (!value.is_null() && std::find(std::begin(known), std::end(known), key) == std::end(known))
+        throw Error("rope_scaling has \"" + key + "\": " + value.text() + ", which is not supported");
+    const Json &named = table_["rope_type"].is_null() ? table_["type"] : table_["rope_type"];
+    if (!named.is_null() && !named.is_string())
+      throw Error("rope_scaling's \"rope_type\" is " + named.text() + ", but must be a name");
+    type_ = named.is_null() ? "default" : named.as_string();
+    if (named.is_null() && has("factor")) throw Error("rope_scaling has a factor but no \"rope_type\"");
+  }
+  const std::string &type() const { return type_; }
+  bool has(std::string_view key) const { return !table_[key].is_null(); }
+
+  double above_zero(const char *key) const {
+    const double value = number(key);
+    if (!(value > 0)) throw Error(std::string("rope_scaling's \"") + key + "\" must be above 0, not " + shown(key));
+    return value;
+  }
+  double above_zero(const char *key, double fallback) const { return has(key) ? above_zero(key) : fallback; }
+  double or_zero(const char *key) const {  // 0: not given
+    if (!has(key)) return 0;
+    const double value = number(key);
+    if (value < 0) throw Error(std::string("rope_scaling's \"") + key + "\" must be at least 0, not " + shown(key));
+    return value;
+  }
+  bool flag(const char *key, bool fallback) const {
+    if (!has(key)) return fallback;
+    if (table_[key].type() != Json::boolean)
+      throw Error(std::string("rope_scaling's \"") + key + "\" must be true or false, not " + shown(key));
+    return table_[key].as_bool();
+  }
+
+ private:
+  std::string shown(const char *key) const { return table_[key].text(); }
+  double number(const char *key) const {
+    if (!has(key)) throw Error("rope_scaling of type \"" + type_ + "\" needs the number \"" + key + "\"");
+    if (!table_[key].is_number() || !std::isfinite(table_[key].as_number()))
+      throw Error(std::string("rope_scaling's \"") + key + "\" must be a number, not " + shown(key));
+    return table_[key].as_number();
+  }
+  Json table_;
+  std::string type_;
+};
 
 // Llama 3.1: long waves are slowed by `factor`, short ones stay, those between are blended by their length.
-inline double llama3_frequency(double frequency, const Json &scaling) {
-  const double factor = rope_number(scaling, "factor"), low = rope_number(scaling, "low_freq_factor"),
-               high = rope_number(scaling, "high_freq_factor");
-  const double context = rope_number(scaling, "original_max_position_embeddings"), wavelength = 2 * M_PI / frequency;
+inline void llama3(Rope &rope, const RopeScaling &scaling, const RopeSettings &settings) {
+  const double factor = scaling.above_zero("factor"), low = scaling.above_zero("low_freq_factor"),
+               high = scaling.above_zero("high_freq_factor"),
+               context = scaling.above_zero("original_max_position_embeddings", settings.max_positions);
   if (high <= low) throw Error("rope_scaling's \"high_freq_factor\" must be above its \"low_freq_factor\"");
-  if (wavelength < context / high) return frequency;
-  if (wavelength > context / low) return frequency / factor;
-  const double smooth = (context / wavelength - low) / (high - low);
-  return (1 - smooth) * frequency / factor + smooth * frequency;
+  for (size_t i = 0; i < rope.inverse_frequency.size(); ++i) {
+    const double frequency = std::pow(settings.theta, -2.0 * static_cast<double>(i) / settings.size);
+    const double turns = context * frequency / (2 * M_PI);
+    const double kept = std::min(std::max((turns - low) / (high - low), 0.0), 1.0);
+    rope.inverse_frequency[i] = static_cast<float>((1 - kept) * frequency / factor + kept * frequency);
+  }
 }
 
-// YaRN (arXiv 2309.00071) as DeepSeek-V2 and V3 use it.
+// YaRN (arXiv 2309.00071), section 3.2 and 3.4. `mscale` and `mscale_all_dim` are DeepSeek's (V2 and V3), which scale
+// the attention's scores by the square of the latter too.
 inline double yarn_magnitude(double factor, double weight) {
   return factor <= 1 ? 1 : 0.1 * weight * std::log(factor) + 1;
 }
-inline void yarn(Rope &rope, double theta, const Json &scaling) {
-  const double factor = rope_number(scaling, "factor"),
-               context = rope_number(scaling, "original_max_position_embeddings");
-  const double size = static_cast<double>(rope.inverse_frequency.size() * 2);
-  const auto turning = [&](double turns) {
-    return size * std::log(context / (turns * 2 * M_PI)) / (2 * std::log(theta));
-  };
-  const double low = std::max(std::floor(turning(rope_number(scaling, "beta_fast", 32))), 0.0);
-  double high = std::min(std::ceil(turning(rope_number(scaling, "beta_slow", 1))), size - 1);
+inline void yarn(Rope &rope, const RopeScaling &scaling, const RopeSettings &settings) {
+  const double most = settings.max_positions, size = settings.size, theta = settings.theta;
+  const double context = scaling.above_zero("original_max_position_embeddings", most);
+  const double factor = scaling.above_zero("factor", most / context);
+  const double fast = scaling.above_zero("beta_fast", 32), slow = scaling.above_zero("beta_slow", 1);
+  if (fast < slow) throw Error("rope_scaling's \"beta_fast\" must be at least its \"beta_slow\"");
+  if (theta <= 1) throw Error("rope_scaling of type \"yarn\" needs a rope_theta above 1");
+  // The wave, counted in pairs, that turns so often within the context.
+  const auto wave = [&](double turns) { return size * std::log(context / (turns * 2 * M_PI)) / (2 * std::log(theta)); };
+  double low = wave(fast), high = wave(slow);
+  if (scaling.flag("truncate", true)) low = std::floor(low), high = std::ceil(high);
+  low = std::max(low, 0.0), high = std::min(high, size - 1);
   if (high == low) high += 0.001;
   for (size_t i = 0; i < rope.inverse_frequency.size(); ++i) {
     const double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / size);
     const double slowed = std::min(std::max((static_cast<double>(i) - low) / (high - low), 0.0), 1.0);
     rope.inverse_frequency[i] = static_cast<float>(frequency / factor * slowed + frequency * (1 - slowed));
   }
-  const double all = scaling["mscale_all_dim"].is_null() ? 0 : scaling["mscale_all_dim"].as_number();
-  rope.magnitude =
-      static_cast<float>(yarn_magnitude(factor, rope_number(scaling, "mscale", 1)) / yarn_magnitude(factor, all));
-  if (all != 0) rope.score_factor = static_cast<float>(yarn_magnitude(factor, all) * yarn_magnitude(factor, all));
+  const double of_waves = scaling.or_zero("mscale"), of_scores = scaling.or_zero("mscale_all_dim");
+  const double own = of_waves > 0 && of_scores > 0
+                         ? yarn_magnitude(factor, of_waves) / yarn_magnitude(factor, of_scores)
+                         : yarn_magnitude(factor, 1);
+  rope.magnitude = static_cast<float>(scaling.above_zero("attention_factor", own));
+  if (of_scores > 0) rope.score_factor = static_cast<float>(std::pow(yarn_magnitude(factor, of_scores), 2));
 }
 
 }  // namespace detail
 
-// theta^(-2i/size), scaled as the JSON table says: {} or "default", "linear", "llama3", and "yarn" where allowed.
-inline Rope make_rope(uint32_t size, double theta, const std::string &scaling_text, bool yarn_allowed) {
-  if (size == 0 || size % 2) throw Error("the rotated part of a head must be even, not " + std::to_string(size));
-  const Json scaling = Json::parse(scaling_text);
-  const Json &named = scaling["rope_type"].is_null() ? scaling["type"] : scaling["rope_type"];
-  const std::string type = named.is_null() ? "default" : named.as_string();
-  if (type == "default" && scaling.is_table() && !scaling["factor"].is_null())
-    throw Error("rope_scaling has a factor but no \"rope_type\"");
+// theta^(-2i/size), scaled as the table says: {} or "default", "linear", "dynamic", "llama3" or "yarn".
+// "dynamic" stretches rows beyond max_positions only, by an amount that depends on their length; since no row is that
+// long here, and a token's numbers must not depend on later ones, it is the same as "default".
+inline Rope make_rope(const RopeSettings &settings) {
+  if (settings.size == 0 || settings.size % 2)
+    throw Error("the rotated part of a head must be even, not " + std::to_string(settings.size));
+  const detail::RopeScaling scaling(settings.scaling);
+  const std::string &type = scaling.type();
   Rope rope;
-  rope.inverse_frequency.resize(size / 2);
-  const double factor = type == "linear" ? detail::rope_number(scaling, "factor") : 1;
-  for (uint32_t i = 0; i < size / 2; ++i) {
-    const double frequency = std::pow(theta, -2.0 * i / size);
-    rope.inverse_frequency[i] =
-        static_cast<float>(type == "llama3" ? detail::llama3_frequency(frequency, scaling) : frequency / factor);
+  rope.inverse_frequency.resize(settings.size / 2);
+  if (type == "default" || type == "linear" || type == "dynamic") {
+    const double factor = type == "default" ? 1 : scaling.above_zero("factor");
+    for (uint32_t i = 0; i < settings.size / 2; ++i)
+      rope.inverse_frequency[i] =
+          static_cast<float>(std::pow(settings.theta, -2.0 * i / settings.size) / (type == "linear" ? factor : 1));
+  } else if (type == "llama3") {
+    detail::llama3(rope, scaling, settings);
+  } else if (type == "yarn") {
+    detail::yarn(rope, scaling, settings);
+  } else {
+    throw Error("rope_scaling type \"" + type +
+                "\" is not supported; it may be default, linear, dynamic, llama3 or yarn");
   }
-  if (type == "yarn" && yarn_allowed)
-    detail::yarn(rope, theta, scaling);
-  else if (type != "default" && type != "linear" && type != "llama3")
-    throw Error("rope_scaling type \"" + type + "\" is not supported; it may be default, linear, llama3" +
-                (yarn_allowed ? " or yarn" : ""));
+  for (const float frequency : rope.inverse_frequency)
+    if (!std::isfinite(frequency) || frequency < 0)
+      throw Error("rope_theta and rope_scaling give a frequency of " + std::to_string(frequency) +
+                  "; check their numbers");
   return rope;
 }
 

@@ -269,11 +269,23 @@ TEST(ModelSettings, AreRefusedWithTheirValues) {
   EXPECT_NE(llama({{"hidden_size", 26}}).find("does not divide hidden_size 26"), std::string::npos);
   EXPECT_NE(llama({{"head_dim", 7}}).find("even, not 7"), std::string::npos);
   EXPECT_NE(llama({{"use_sliding_window", true}}).find("use_sliding_window"), std::string::npos);
-  EXPECT_NE(llama({{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2}}}}).find("\"yarn\" is not supported"),
+  EXPECT_NE(llama({{"rope_scaling", {{"rope_type", "longrope"}, {"factor", 2}}}}).find("\"longrope\" is not supported"),
             std::string::npos);
   EXPECT_NE(llama({{"rope_scaling", {{"type", "linear"}}}}).find("needs the number \"factor\""), std::string::npos);
   EXPECT_NE(llama({{"rope_scaling", {{"factor", 2}}}}).find("no \"rope_type\""), std::string::npos);
   EXPECT_NE(llama({{"rope_scaling", {{"type", "linear"}, {"factor", -2}}}}).find("must be above 0"), std::string::npos);
+  EXPECT_NE(llama({{"rope_scaling", {{"type", "linear"}, {"factor", "x"}}}}).find("must be a number, not \"x\""),
+            std::string::npos);
+  EXPECT_NE(llama({{"rope_scaling", {{"type", "dynamic"}}}}).find("needs the number \"factor\""), std::string::npos);
+  EXPECT_NE(llama({{"rope_scaling", {{"type", "yarn"}, {"beta_fast", 1}, {"beta_slow", 2}}}}).find("beta_fast"),
+            std::string::npos);
+  EXPECT_NE(llama({{"rope_scaling", {{"type", "yarn"}, {"factor", 2}}}, {"rope_theta", 1}}).find("rope_theta above 1"),
+            std::string::npos);
+  EXPECT_NE(llama({{"rope_scaling", {{"type", "yarn"}, {"truncate", 1}}}}).find("must be true or false, not 1"),
+            std::string::npos);
+  EXPECT_NE(llama({{"rope_scaling", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}}})
+                .find("\"partial_rotary_factor\": 0.5, which is not supported"),
+            std::string::npos);
   EXPECT_NE(llama({{"hiden_size", 24}}).find("hidden_size"), std::string::npos);
   EXPECT_NE(llama({{"hidden_size", 0}}).find("hidden_size"), std::string::npos);
   EXPECT_NE(llama({{"hidden_act", "gelu"}}).find("silu"), std::string::npos);
@@ -285,6 +297,60 @@ TEST(ModelSettings, AreRefusedWithTheirValues) {
   EXPECT_NE(deepseek({{"seq_aux", false}}).find("seq_aux"), std::string::npos);
   EXPECT_NE(deepseek({{"num_key_value_heads", 1}}).find("must equal num_attention_heads, 3"), std::string::npos);
   EXPECT_NE(deepseek({{"qk_rope_head_dim", 5}}).find("even, not 5"), std::string::npos);
+}
+
+TEST(ModelSettings, OfOneFamilyAreNotThoseOfAnother) {
+  const auto refused = [](const char *family, const nlohmann::json &changes) {
+    nlohmann::json config = llama_config();
+    config["model_type"] = family;
+    config.update(changes);
+    return refusal([&] { architecture("llama", config); });
+  };
+  const auto says = [](const std::string &sentence, const char *words) {
+    EXPECT_NE(sentence.find(words), std::string::npos) << sentence;
+  };
+  const nlohmann::json experts = {
+      {"num_experts", 4}, {"num_experts_per_tok", 2}, {"moe_intermediate_size", 8}, {"decoder_sparse_step", 1}};
+  EXPECT_EQ(refused("qwen3_moe", experts), "");
+  says(refused("llama", experts), "num_experts is given, but models of type llama have none");
+  says(refused("qwen3_moe", nlohmann::json::object()), "models of type qwen3_moe need num_experts above 0");
+  nlohmann::json greedy = experts;
+  greedy["num_experts_per_tok"] = 5;
+  says(refused("qwen3_moe", greedy), "num_experts_per_tok 5 is more than num_experts 4");
+  greedy = experts;
+  greedy["mlp_only_layers"] = {"first"};
+  says(refused("qwen3_moe", greedy), "mlp_only_layers has \"first\", but must be a list of whole numbers");
+  says(refused("granite", nlohmann::json::object()), "models of type granite need embedding_multiplier above 0");
+  says(refused("qwen2", {{"mlp_bias", true}}), "mlp_bias is given, but models of type qwen2 have none");
+  says(refused("mistral", {{"attention_bias", true}}), "attention_bias is given, but models of type mistral");
+  says(refused("smollm3", nlohmann::json::object()), "models of type smollm3 need no_rope_layer_interval above 0");
+  says(refused("smollm3", {{"no_rope_layers", {1}}}), "no_rope_layers has 1 entries, fewer than num_hidden_layers, 2");
+  says(refused("phi", nlohmann::json::object()), "model_type");
+}
+
+TEST(ModelSettings, AWindowIsRefusedWhereItWouldChangeTheModel) {
+  const auto refused = [](const char *family, const nlohmann::json &changes) {
+    nlohmann::json config = llama_config();  // 128 positions
+    config["model_type"] = family;
+    config.update(changes);
+    return refusal([&] { architecture("llama", config); });
+  };
+  EXPECT_NE(
+      refused("mistral", {{"sliding_window", 127}}).find("sliding_window is 127 and counts (as always in mistral)"),
+      std::string::npos);
+  EXPECT_EQ(refused("mistral", {{"sliding_window", 128}}), "");
+  EXPECT_EQ(refused("mistral", {{"sliding_window", 0}}), "");
+  EXPECT_EQ(refused("qwen2", {{"sliding_window", 16}}), "");
+  EXPECT_NE(refused("qwen2", {{"sliding_window", 16}, {"use_sliding_window", true}}).find("use_sliding_window is true"),
+            std::string::npos);
+  EXPECT_EQ(refused("qwen2", {{"sliding_window", 16},
+                              {"use_sliding_window", true},
+                              {"layer_types", {"full_attention", "full_attention"}}}),
+            "");
+  EXPECT_NE(refused("qwen3", {{"layer_types", {"linear_attention", "full_attention"}}}).find("\"linear_attention\""),
+            std::string::npos);
+  EXPECT_NE(refused("qwen3", {{"layer_types", {"full_attention"}}}).find("fewer than num_hidden_layers"),
+            std::string::npos);
 }
 
 TEST(ModelSettings, CountTheParametersThatOneTokenUses) {

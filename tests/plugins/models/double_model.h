@@ -33,7 +33,9 @@ class DoubleModel {
       add(x, is_deepseek() ? latent_attention(normed, layer + "self_attn.")
                            : grouped_attention(normed, layer + "self_attn."));
       const Matrix post = rms_norm(x, layer + "post_attention_layernorm.weight", C, epsilon);
-      if (parameters.contains(layer + "mlp.gate.weight")) {
+      if (parameters.contains(layer + "mlp.gate.weight") && !is_deepseek()) {
+        add(x, softmax_experts(post, layer + "mlp."));
+      } else if (parameters.contains(layer + "mlp.gate.weight")) {
         Matrix sum = experts(post, layer + "mlp.", auxiliary);
         if (number("n_shared_experts")) add(sum, network(post, layer + "mlp.shared_experts."));
         add(x, sum);
@@ -194,6 +196,33 @@ class DoubleModel {
     return linear(attend(q, k, v, heads, heads), name + "o_proj");
   }
 
+  Vector expert(const Vector &x, const std::string &name, size_t e, size_t F) const {
+    const size_t C = x.size();
+    Vector gate = product(x, &at(name + "experts.{}.gate_proj.weight")[e * F * C], F);
+    const Vector up = product(x, &at(name + "experts.{}.up_proj.weight")[e * F * C], F);
+    for (size_t i = 0; i < F; ++i) gate[i] = silu(gate[i]) * up[i];
+    return product(gate, &at(name + "experts.{}.down_proj.weight")[e * F * C], C);
+  }
+  // Qwen3-MoE: the K likeliest of a softmax over all, weighted by it, or by its shares among them.
+  Matrix softmax_experts(const Matrix &x, const std::string &name) const {
+    const Matrix logits = linear(x, name + "gate");
+    Matrix y(x.size(), Vector(x[0].size()));
+    for (size_t t = 0; t < x.size(); ++t) {
+      const Vector score = softmax(logits[t]);
+      Vector fallen = score;
+      std::sort(fallen.rbegin(), fallen.rend());
+      const double least = fallen[number("num_experts_per_tok") - 1];
+      double chosen = 0;
+      for (double s : score) chosen += s >= least ? s : 0;
+      for (size_t e = 0; e < score.size(); ++e) {
+        if (score[e] < least) continue;
+        const Vector out = expert(x[t], name, e, number("moe_intermediate_size"));
+        for (size_t c = 0; c < out.size(); ++c) y[t][c] += score[e] / (config["norm_topk_prob"] ? chosen : 1) * out[c];
+      }
+    }
+    return y;
+  }
+
   // DeepSeek-V3 eq. 12-20; adds this sequence's balance loss to *auxiliary.
   Matrix experts(const Matrix &x, const std::string &name, double *auxiliary) const {
     const size_t E = number("n_routed_experts"), K = number("num_experts_per_tok"), C = x[0].size(),
@@ -234,10 +263,7 @@ class DoubleModel {
       for (size_t j = 0; j < K; ++j) {
         const size_t e = order[j];
         const double weight = score[e] / (normalise ? chosen : 1) * scaling;
-        Vector gate = product(x[t], &at(name + "experts.{}.gate_proj.weight")[e * F * C], F);
-        const Vector up = product(x[t], &at(name + "experts.{}.up_proj.weight")[e * F * C], F);
-        for (size_t i = 0; i < F; ++i) gate[i] = silu(gate[i]) * up[i];
-        const Vector down = product(gate, &at(name + "experts.{}.down_proj.weight")[e * F * C], C);
+        const Vector down = expert(x[t], name, e, F);
         for (size_t c = 0; c < C; ++c) y[t][c] += weight * down[c];
         f[e] += static_cast<double>(E) / (K * x.size());
       }

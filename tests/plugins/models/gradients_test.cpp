@@ -166,6 +166,18 @@ TEST(LlamaGradients, MatchDoubleForQwen3) {
   check_gradients(
       {"llama", with(llama_config(), {{"model_type", "qwen3"}, {"head_dim", 10}, {"num_key_value_heads", 1}}), false});
 }
+TEST(LlamaGradients, MatchDoubleForQwen3WithExperts) {
+  const nlohmann::json experts = {{"model_type", "qwen3_moe"},
+                                  {"head_dim", 6},
+                                  {"num_experts", 6},
+                                  {"num_experts_per_tok", 3},
+                                  {"moe_intermediate_size", 10},
+                                  {"decoder_sparse_step", 1},
+                                  {"mlp_only_layers", {1}},
+                                  {"num_hidden_layers", 3}};
+  check_gradients({"llama", with(llama_config(), experts)});
+  check_gradients({"llama", with(with(llama_config(), experts), {{"norm_topk_prob", true}}), false});
+}
 TEST(LlamaGradients, MatchDoubleWithLlama3Scaling) {
   const nlohmann::json scaling = {{"rope_type", "llama3"},
                                   {"factor", 4},
