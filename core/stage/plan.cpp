@@ -10,6 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/model/type_defaults.h"
 #include "core/plugin/settings.h"
 #include "core/stage/context.h"
 #include "core/stage/host_settings.h"
@@ -88,6 +89,7 @@ class Planner {
         const ComponentInfo *info = registry_.model_for_type(type);
         if (!info) throw UsageError(node.place.text() + ": " + file.string() + ": no model plugin serves model_type \"" + type + "\"");
         component = info->name;
+        config = with_type_defaults(*info, std::move(config));
         json known = json::object();
         for (const Setting &setting : info->settings)
           if (config.contains(setting.name)) known[setting.name] = config[setting.name];
