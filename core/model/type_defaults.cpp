@@ -32,10 +32,12 @@ nlohmann::json with_type_defaults(const ComponentInfo &component, nlohmann::json
     }
   }
   const std::string type = config.value("model_type", "");
-  for (size_t i = 0; i < component.type_defaults.size(); ++i)
-    if (component.model_types[i] == type)
-      for (const auto &[key, value] : nlohmann::json::parse(component.type_defaults[i]).items())
-        if (!config.contains(key)) config[key] = value;
+  for (size_t i = 0; i < component.type_defaults.size(); ++i) {
+    if (component.model_types[i] != type) continue;
+    nlohmann::json whole = nlohmann::json::parse(component.type_defaults[i]);
+    whole.update(config);
+    return whole;
+  }
   return config;
 }
 
