@@ -120,7 +120,9 @@ bool is_bookkeeping(const std::string &key) {
                                              "cross_attention_hidden_size",
                                              "is_encoder_decoder",
                                              "tokenizer_class",
-                                             "num_labels"};
+                                             "num_labels",
+                                             "head_dim",      // of models that do not ask for it: follows from others
+                                             "qk_head_dim"};  // likewise
   return keys.contains(key);
 }
 

@@ -16,9 +16,8 @@ class DeepseekMoe final : public hone::Model {
  public:
   static constexpr const char *model_types[] = {"deepseek_v3", "deepseek_v2", nullptr};
   static constexpr const char *architectures[] = {"DeepseekV3ForCausalLM", "DeepseekV2ForCausalLM", nullptr};
-  static constexpr const char *null_settings[] = {"q_lora_rank",      "rope_scaling", "n_routed_experts",
-                                                  "n_shared_experts", "head_dim",     "num_key_value_heads",
-                                                  "qk_head_dim",      nullptr};
+  static constexpr const char *null_settings[] = {"q_lora_rank",      "rope_scaling",        "n_routed_experts",
+                                                  "n_shared_experts", "num_key_value_heads", nullptr};
   static constexpr const char *depths_setting = "num_nextn_predict_layers";
   // Those of transformers' DeepseekV3Config and DeepseekV2Config; V2 has one gate, softmax, and names none.
   static constexpr const char *type_defaults[] = {
@@ -38,7 +37,7 @@ class DeepseekMoe final : public hone::Model {
   uint32_t n_group = 8, topk_group = 4, first_k_dense_replace = 3, moe_layer_freq = 1;
   uint32_t kv_lora_rank = 512, q_lora_rank = 0, qk_rope_head_dim = 64, v_head_dim = 128, qk_nope_head_dim = 128,
            max_position_embeddings = 4096;
-  uint32_t num_nextn_predict_layers = 0, head_dim = 0, qk_head_dim = 0;
+  uint32_t num_nextn_predict_layers = 0;
   double routed_scaling_factor = 2.5, rope_theta = 10000, rms_norm_eps = 1e-6, initializer_range = 0.02;
   double bias_update_speed = 0.001, aux_loss_alpha = 0;
   hone::JsonTable rope_scaling;
@@ -106,12 +105,7 @@ class DeepseekMoe final : public hone::Model {
               "whether a head's rotated pairs are neighbours; false: halves (V3)"),
         param("num_nextn_predict_layers", &M::num_nextn_predict_layers,
               "depths of multi-token prediction: layers after the last, trained by a stage's mtp_loss_weight (V3)",
-              {.min = 0, .max = 64}),
-        param("head_dim", &M::head_dim, "as qk_rope_head_dim, or 0 for that; transformers writes it",
-              {.min = 0, .max = 1 << 14}),
-        param("qk_head_dim", &M::qk_head_dim,
-              "as qk_nope_head_dim + qk_rope_head_dim, or 0 for that; transformers writes it",
-              {.min = 0, .max = 1 << 15}));
+              {.min = 0, .max = 64}));
   }
 
   void declare(hone::Parameters &parameters) override {
@@ -223,12 +217,6 @@ class DeepseekMoe final : public hone::Model {
     if (num_key_value_heads && num_key_value_heads != num_attention_heads)
       throw hone::Error("num_key_value_heads must equal num_attention_heads, " + text(num_attention_heads) +
                         ", because MLA expands its keys");
-    if (head_dim && head_dim != qk_rope_head_dim)
-      throw hone::Error("head_dim " + text(head_dim) + " must equal qk_rope_head_dim, " + text(qk_rope_head_dim) +
-                        ", or be left out");
-    if (qk_head_dim && qk_head_dim != key_size())
-      throw hone::Error("qk_head_dim " + text(qk_head_dim) + " must equal qk_nope_head_dim + qk_rope_head_dim, " +
-                        text(key_size()) + ", or be left out");
     if (model_type == "deepseek_v2" && !rope_interleave)
       throw hone::Error("rope_interleave is false, but DeepSeek-V2 rotates neighbours; leave it out");
     if (model_type == "deepseek_v2" && num_nextn_predict_layers)

@@ -282,9 +282,6 @@ TEST(ModelSettings, AreRefusedWithTheirValues) {
   EXPECT_NE(deepseek({{"num_experts_per_tok", 5}}).find("num_experts_per_tok 5 is more than the 4"), std::string::npos);
   EXPECT_NE(deepseek({{"scoring_func", "softmax"}}).find("noaux_tc"), std::string::npos);
   EXPECT_NE(deepseek({{"topk_method", "best"}}).find("group_limited_greedy"), std::string::npos);
-  EXPECT_NE(deepseek({{"head_dim", 8}}).find("head_dim 8 must equal qk_rope_head_dim, 6"), std::string::npos);
-  EXPECT_NE(deepseek({{"qk_head_dim", 12}}).find("qk_head_dim 12 must equal qk_nope_head_dim + qk_rope_head_dim, 11"),
-            std::string::npos);
   EXPECT_NE(deepseek({{"model_type", "deepseek_v2"}, {"rope_interleave", false}}).find("rope_interleave is false"),
             std::string::npos);
   EXPECT_NE(
