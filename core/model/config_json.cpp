@@ -27,6 +27,7 @@ bool is_bookkeeping(const std::string &key) {
                                              "cross_attention_hidden_size",
                                              "dtype",
                                              "eos_token_id",
+                                             "head_dim",  // of models that do not ask for it: follows from others
                                              "id2label",
                                              "initializer_range",
                                              "is_decoder",
@@ -42,6 +43,7 @@ bool is_bookkeeping(const std::string &key) {
                                              "pad_token_id",
                                              "pretraining_tp",
                                              "problem_type",
+                                             "qk_head_dim",  // likewise
                                              "return_dict",
                                              "rope_interleaved",
                                              "tokenizer_class",

@@ -49,7 +49,7 @@ bool names_module(const std::string &wanted, const std::string &module) {
 ParameterInfo low_rank_matrix(const ParameterInfo &target, const char *name, uint32_t rows, uint32_t columns) {
   ParameterInfo out;
   out.name = module_name(target) + name;
-  out.flags = target.flags & (HONE_PARAMETER_EXPERTS | HONE_PARAMETER_DECAY);
+  out.flags = target.flags & (HONE_PARAMETER_EXPERTS | HONE_PARAMETER_DECAY | HONE_PARAMETER_AHEAD);
   if (target.dims.size() == 3) out.dims.push_back(target.dims[0]);
   out.dims.push_back(rows);
   out.dims.push_back(columns);

@@ -11,6 +11,8 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/model/adapter_files.h"
+#include "core/model/config_json.h"
+#include "core/model/type_defaults.h"
 #include "core/plugin/settings.h"
 #include "core/rollout/sampler.h"
 #include "core/stage/context.h"
@@ -91,6 +93,7 @@ class Planner {
         const ComponentInfo *info = registry_.model_for_type(type);
         if (!info) throw UsageError(node.place.text() + ": " + file.string() + ": no model plugin serves model_type \"" + type + "\"");
         component = info->name;
+        config = with_type_defaults(*info, with_older_spelling(*info, std::move(config), file.string()));
         json known = json::object();
         for (const Setting &setting : info->settings)
           if (config.contains(setting.name)) known[setting.name] = config[setting.name];
@@ -241,6 +244,14 @@ class Planner {
     return lora_size(*size.architecture, lora_targets(*size.architecture, lora, where(index)), lora.rank);
   }
 
+  void refuse_unlearnable_depths(int index, const StageNode &node, uint32_t source, const ModelSize &size) const {
+    const auto weight = node.settings.at("mtp_loss_weight").get<double>();
+    if (weight > 0 && size.info.depths == 0)
+      throw UsageError(where(index) + ": mtp_loss_weight is " + number_text(weight) + ", but its model has no layer of multi-token prediction; leave it out");
+    if (weight > 0 && source == HONE_PAIRS)
+      throw UsageError(where(index) + ": mtp_loss_weight goes with what learns tokens; of pairs, nothing is predicted. Leave it out");
+  }
+
   void objective(int index, const StageNode &node, const ComponentInfo &component, StagePlan &plan) {
     const int optimizer = handle_index(node.settings.at("optimizer"), "$optimizer");
     if (optimizer < 0) throw UsageError(where(index) + ": needs an `optimizer`, e.g. hone.optimizer \"adamw\" { learning_rate = 1e-6 }");
@@ -261,6 +272,7 @@ class Planner {
     ModelSize teacher;
     if (given(node.settings, "teacher")) teacher = model(handle_index(node.settings["teacher"], "$model"));
     refuse_ignored(index, node, component, training, plan);
+    refuse_unlearnable_depths(index, node, source, size);
     stop_texts(node.settings.at("stop"), where(index));
     if (const auto temperature = node.settings.at("temperature").get<double>(); !is_temperature(temperature))
       throw UsageError(where(index) + ": temperature is " + number_text(temperature) + "; it must be " + kTemperatures);
@@ -336,11 +348,11 @@ class Planner {
           if (const int used = handle_index(element, "$model"); used >= 0) plan_model(used, trainers, plan);
     }
     for (const TrainerRequest &trainer : trainers) {  // beside one model at a time that is only sampled from
+      const TrainingNeeds training = training_needs(index, *trainer.objective, trainer.settings, trainer.optimizer);
       const uint64_t adapter = adapter_size(index, node, model(trainer.model));
+      refuse_unlearnable_depths(index, node, training.source, model(trainer.model));
       plan.adapter_parameters += adapter;
-      plan.memory_bytes +=
-          training_bytes(model(trainer.model),
-                         training_needs(index, *trainer.objective, trainer.settings, trainer.optimizer), adapter);
+      plan.memory_bytes += training_bytes(model(trainer.model), training, adapter);
       plan.objectives.push_back(trainer.objective->library);
       plan.trains += (plan.trains.empty() ? "" : ", ") + trainer.objective->name + " with " + pipeline_.optimizers[trainer.optimizer].component;
     }

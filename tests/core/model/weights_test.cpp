@@ -293,7 +293,12 @@ TEST(ModelSettings, AreRefusedWithTheirValues) {
   EXPECT_NE(deepseek({{"topk_group", 5}}).find("topk_group 5 is more than n_group 4"), std::string::npos);
   EXPECT_NE(deepseek({{"num_experts_per_tok", 5}}).find("num_experts_per_tok 5 is more than the 4"), std::string::npos);
   EXPECT_NE(deepseek({{"scoring_func", "softmax"}}).find("noaux_tc"), std::string::npos);
-  EXPECT_NE(deepseek({{"topk_method", "group_limited_greedy"}}).find("group_limited_greedy"), std::string::npos);
+  EXPECT_NE(deepseek({{"topk_method", "best"}}).find("group_limited_greedy"), std::string::npos);
+  EXPECT_NE(deepseek({{"model_type", "deepseek_v2"}, {"rope_interleave", false}}).find("rope_interleave is false"),
+            std::string::npos);
+  EXPECT_NE(
+      deepseek({{"model_type", "deepseek_v2"}, {"num_nextn_predict_layers", 1}}).find("num_nextn_predict_layers is 1"),
+      std::string::npos);
   EXPECT_NE(deepseek({{"seq_aux", false}}).find("seq_aux"), std::string::npos);
   EXPECT_NE(deepseek({{"num_key_value_heads", 1}}).find("must equal num_attention_heads, 3"), std::string::npos);
   EXPECT_NE(deepseek({{"qk_rope_head_dim", 5}}).find("even, not 5"), std::string::npos);
