@@ -223,6 +223,14 @@ void save_model(const std::filesystem::path &directory, const Weights &weights, 
   write_file_atomically(directory / "config.json", config.dump(2) + "\n");
   write_file_atomically(directory / "tokenizer.json", tokenizer.json());
   write_file_atomically(directory / "tokenizer_config.json", tokenizer.config_json());
+  for (const auto &[name, text] : tokenizer.chat().texts()) {
+    if (name == "default") {
+      write_file_atomically(directory / "chat_template.jinja", text);
+    } else {
+      std::filesystem::create_directories(directory / "additional_chat_templates");
+      write_file_atomically(directory / "additional_chat_templates" / (name + ".jinja"), text);
+    }
+  }
 }
 
 }  // namespace hone

@@ -12,15 +12,21 @@
 namespace hone::jinja {
 namespace {
 
-std::string type_words(const Value &value) { return value.is_none() ? "'None'" : "'" + std::string(value.type_name()) + " object'"; }
+std::string type_words(const Value &value) {
+  return value.is_none() ? "'None'" : "'" + std::string(value.type_name()) + " object'";
+}
 
-Value missing(const Value &of, const std::string &name) { return Value::undefined(type_words(of) + " has no attribute '" + name.substr(0, 100) + "'"); }
+Value missing(const Value &of, const std::string &name) {
+  return Value::undefined(type_words(of) + " has no attribute '" + name.substr(0, 100) + "'");
+}
 
 // Methods that change what they belong to; the sandbox withholds them.
 bool changes(const Value &value, const std::string &name) {
   static constexpr std::array of_list = {"append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"};
   static constexpr std::array of_dict = {"clear", "pop", "popitem", "setdefault", "update"};
-  const auto among = [&](const auto &names) { return std::any_of(names.begin(), names.end(), [&](const char *one) { return name == one; }); };
+  const auto among = [&](const auto &names) {
+    return std::any_of(names.begin(), names.end(), [&](const char *one) { return name == one; });
+  };
   if (value.is(Value::Kind::mapping)) return among(of_dict);
   return value.is(Value::Kind::sequence) && value.sequence().flavour == Sequence::Flavour::list && among(of_list);
 }
@@ -42,7 +48,8 @@ Value own_attribute(Evaluator &evaluator, const Value &value, const std::string 
 }
 
 Value withheld(const Value &value, const std::string &name) {
-  return Value::undefined("'" + name.substr(0, 100) + "' of a " + value.type_name() + " is not for templates, which cannot change values");
+  return Value::undefined("'" + name.substr(0, 100) + "' of a " + value.type_name() +
+                          " is not for templates, which cannot change values");
 }
 
 // x[key] as Python has it.
@@ -101,7 +108,8 @@ Value item_of(Evaluator &evaluator, const Value &value, const Value &key) {
     if (found) return item;
     return missing(value, key.text());
   }
-  return Value::undefined(type_words(value) + " has no element " + (key.is_whole() ? std::to_string(key.whole()) : std::string("of this key")));
+  return Value::undefined(type_words(value) + " has no element " +
+                          (key.is_whole() ? std::to_string(key.whole()) : std::string("of this key")));
 }
 
 Value slice_of(Store &store, const Value &value, const Value &from, const Value &to, const Value &by) {
@@ -110,7 +118,8 @@ Value slice_of(Store &store, const Value &value, const Value &from, const Value 
   if (!text && !(value.is(Value::Kind::sequence) && value.sequence().can_be_indexed()))
     throw Refusal(std::string("a ") + value.type_name() + " cannot be sliced");
   for (const Value *bound : {&from, &to, &by})
-    if (!bound->is_none() && !bound->is_whole()) throw Refusal(std::string("a slice's bounds must be whole numbers, not a ") + bound->type_name());
+    if (!bound->is_none() && !bound->is_whole())
+      throw Refusal(std::string("a slice's bounds must be whole numbers, not a ") + bound->type_name());
   const std::vector<std::string_view> letters = text ? characters(value.text()) : std::vector<std::string_view>();
   if (text) store.step(letters.size() / 4);
   const auto size = static_cast<int64_t>(text ? letters.size() : value.sequence().items.size());
@@ -123,11 +132,22 @@ Value slice_of(Store &store, const Value &value, const Value &from, const Value 
     return std::clamp(at < 0 ? at + size : at, least, most);
   };
   const int64_t begin = bound(from, step < 0 ? most : least), end = bound(to, step < 0 ? least : most);
+  if (!text && value.sequence().flavour == Sequence::Flavour::range) {
+    // Numbers of a range are evenly spaced, so a slice of one is a range, too.
+    const int64_t unit = value.sequence().range_step, first = value.sequence().range_start;
+    const auto fitting = [](__int128 number) {
+      return static_cast<int64_t>(std::clamp<__int128>(number, INT64_MIN, INT64_MAX));
+    };
+    return store.range(fitting(first + static_cast<__int128>(begin) * unit),
+                       fitting(first + static_cast<__int128>(end) * unit), fitting(static_cast<__int128>(unit) * step));
+  }
   std::string characters_taken;
   std::vector<Value> items;
   for (int64_t at = begin; step > 0 ? at < end : at > end;) {
-    if (text) characters_taken += letters[static_cast<size_t>(at)];
-    else items.push_back(value.sequence().items[static_cast<size_t>(at)]);
+    if (text)
+      characters_taken += letters[static_cast<size_t>(at)];
+    else
+      items.push_back(value.sequence().items[static_cast<size_t>(at)]);
     if (__builtin_add_overflow(at, step, &at)) break;
   }
   if (text) return store.text(std::move(characters_taken));
@@ -136,13 +156,15 @@ Value slice_of(Store &store, const Value &value, const Value &from, const Value 
 }
 
 bool can_be_iterated(const Value &value) {
-  return value.is_undefined() || value.is_text() || value.is(Value::Kind::sequence) || value.is(Value::Kind::mapping) || value.as<Loop>() != nullptr;
+  return value.is_undefined() || value.is_text() || value.is(Value::Kind::sequence) || value.is(Value::Kind::mapping) ||
+         value.as<Loop>() != nullptr;
 }
 
 std::vector<Value> items_of(Store &store, const Value &value) {
   std::vector<Value> items;
   switch (value.kind()) {
-    case Value::Kind::undefined: return items;
+    case Value::Kind::undefined:
+      return items;
     case Value::Kind::text:
       for (const std::string_view one : characters(value.text())) items.push_back(store.text(std::string(one)));
       return items;
@@ -159,7 +181,8 @@ std::vector<Value> items_of(Store &store, const Value &value) {
       store.step(sequence.items.size());
       return sequence.items;
     }
-    default: throw Refusal(std::string("a ") + value.type_name() + " cannot be looped over");
+    default:
+      throw Refusal(std::string("a ") + value.type_name() + " cannot be looped over");
   }
 }
 
@@ -171,11 +194,16 @@ bool has_length(const Value &value) {
 size_t length_of(const Value &value) {
   if (!has_length(value)) throw Refusal(std::string("a ") + value.type_name() + " has no length");
   switch (value.kind()) {
-    case Value::Kind::undefined: return 0;
-    case Value::Kind::text: return character_count(value.text());
-    case Value::Kind::mapping: return value.mapping().items.size();
-    case Value::Kind::sequence: return value.sequence().items.size();
-    default: return value.as<Loop>()->items ? value.as<Loop>()->items->size() : 0;
+    case Value::Kind::undefined:
+      return 0;
+    case Value::Kind::text:
+      return character_count(value.text());
+    case Value::Kind::mapping:
+      return value.mapping().items.size();
+    case Value::Kind::sequence:
+      return value.sequence().items.size();
+    default:
+      return value.as<Loop>()->items ? value.as<Loop>()->items->size() : 0;
   }
 }
 
@@ -192,10 +220,12 @@ bool contains(Store &store, const Value &container, const Value &item) {
   }
   if (container.is(Value::Kind::sequence) && container.sequence().flavour != Sequence::Flavour::generator) {
     const auto &items = container.sequence().items;
-    return std::any_of(items.begin(), items.end(), [&](const Value &one) { return identical(one, item) || equal(store, one, item); });
+    return std::any_of(items.begin(), items.end(),
+                       [&](const Value &one) { return identical(one, item) || equal(store, one, item); });
   }
   const std::vector<Value> items = items_of(store, container);
-  return std::any_of(items.begin(), items.end(), [&](const Value &one) { return identical(one, item) || equal(store, one, item); });
+  return std::any_of(items.begin(), items.end(),
+                     [&](const Value &one) { return identical(one, item) || equal(store, one, item); });
 }
 
 static Value repeated(Store &store, const Value &value, int64_t times) {
@@ -209,9 +239,11 @@ static Value repeated(Store &store, const Value &value, int64_t times) {
     return store.text(std::move(all));
   }
   const Sequence &sequence = value.sequence();
-  if (count > 0 && sequence.items.size() > store.limits().memory / sizeof(Value) / count) store.charge(store.limits().memory);
+  if (count > 0 && sequence.items.size() > store.limits().memory / sizeof(Value) / count)
+    store.charge(store.limits().memory);
   std::vector<Value> items;
-  for (uint64_t i = 0; i < count && !sequence.items.empty(); ++i) items.insert(items.end(), sequence.items.begin(), sequence.items.end());
+  for (uint64_t i = 0; i < count && !sequence.items.empty(); ++i)
+    items.insert(items.end(), sequence.items.begin(), sequence.items.end());
   return store.sequence(std::move(items), sequence.flavour);
 }
 
@@ -225,9 +257,9 @@ Value arithmetic(Store &store, const std::string &op, const Value &left, const V
   for (const Value *one : {&left, &right})
     if (one->is_undefined()) throw Refusal(one->text());
   if (left.is_number() && right.is_number()) {
-    static const std::pair<const char *, Operator> operators[] = {{"+", Operator::add},           {"-", Operator::subtract}, {"*", Operator::multiply},
-                                                                  {"/", Operator::divide},        {"//", Operator::floor_divide}, {"%", Operator::modulo},
-                                                                  {"**", Operator::power}};
+    static const std::pair<const char *, Operator> operators[] = {
+        {"+", Operator::add},           {"-", Operator::subtract}, {"*", Operator::multiply}, {"/", Operator::divide},
+        {"//", Operator::floor_divide}, {"%", Operator::modulo},   {"**", Operator::power}};
     for (const auto &[name, known] : operators)
       if (op == name) return compute(known, left, right);
   }
@@ -240,8 +272,10 @@ Value arithmetic(Store &store, const std::string &op, const Value &left, const V
     items.insert(items.end(), right.sequence().items.begin(), right.sequence().items.end());
     return store.sequence(std::move(items), left.sequence().flavour);
   }
-  if (op == "*" && (left.is_text() || can_be_joined(left)) && right.is_whole()) return repeated(store, left, right.whole());
-  if (op == "*" && (right.is_text() || can_be_joined(right)) && left.is_whole()) return repeated(store, right, left.whole());
+  if (op == "*" && (left.is_text() || can_be_joined(left)) && right.is_whole())
+    return repeated(store, left, right.whole());
+  if (op == "*" && (right.is_text() || can_be_joined(right)) && left.is_whole())
+    return repeated(store, right, left.whole());
   throw Refusal("\"" + op + "\" does not work for a " + left.type_name() + " and a " + right.type_name());
 }
 

@@ -5,10 +5,12 @@
 
 namespace hone::jinja {
 
-Bound::Bound(const std::string &what, std::initializer_list<const char *> names, const Arguments &arguments, size_t required)
+Bound::Bound(const std::string &what, std::initializer_list<const char *> names, const Arguments &arguments,
+             size_t required)
     : what_(what), names_(names), given_(names.size(), nullptr) {
   if (arguments.positional.size() > names_.size())
-    throw Refusal(what + " takes at most " + std::to_string(names_.size()) + " arguments, not " + std::to_string(arguments.positional.size()));
+    throw Refusal(what + " takes at most " + std::to_string(names_.size()) + " arguments, not " +
+                  std::to_string(arguments.positional.size()));
   for (size_t i = 0; i < arguments.positional.size(); ++i) given_[i] = &arguments.positional[i];
   for (const auto &[name, value] : arguments.named) {
     size_t i = 0;
@@ -24,14 +26,16 @@ Bound::Bound(const std::string &what, std::initializer_list<const char *> names,
 int64_t Bound::whole(size_t i, int64_t fallback) const {
   if (!given_[i]) return fallback;
   if (given_[i]->is_undefined()) throw Refusal(given_[i]->text());
-  if (!given_[i]->is_whole()) throw Refusal(what_ + ": " + names_[i] + " must be a whole number, not a " + given_[i]->type_name());
+  if (!given_[i]->is_whole())
+    throw Refusal(what_ + ": " + names_[i] + " must be a whole number, not a " + given_[i]->type_name());
   return given_[i]->whole();
 }
 
 std::string Bound::text(size_t i, const std::string &fallback) const {
   if (!given_[i]) return fallback;
   if (given_[i]->is_undefined()) throw Refusal(given_[i]->text());
-  if (!given_[i]->is_text()) throw Refusal(what_ + ": " + names_[i] + " must be a text, not a " + given_[i]->type_name());
+  if (!given_[i]->is_text())
+    throw Refusal(what_ + ": " + names_[i] + " must be a text, not a " + given_[i]->type_name());
   return given_[i]->text();
 }
 

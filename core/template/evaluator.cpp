@@ -1,5 +1,5 @@
-// evaluator.cpp -- see evaluator.h. Scopes as jinja2 has them: if and set share the block's, for, macro, call, filter, with and
-// set blocks have their own.
+// evaluator.cpp -- see evaluator.h. Scopes as jinja2 has them: if and set share the block's, for, macro, call, filter,
+// with and set blocks have their own.
 #include "core/template/evaluator.h"
 
 #include <algorithm>
@@ -23,14 +23,16 @@ void Scope::set(uint32_t id, Value value) {
 struct Evaluator::Deeper {
   explicit Deeper(Evaluator &evaluator) : depth_(evaluator.depth_) {
     if (depth_ >= evaluator.store_.limits().depth)
-      throw Refusal("macros or expressions are within one another more than " + std::to_string(depth_) + " levels deep; does a macro call itself without end?");
+      throw Refusal("macros or expressions are within one another more than " + std::to_string(depth_) +
+                    " levels deep; does a macro call itself without end?");
     ++depth_;
   }
   ~Deeper() { --depth_; }
   uint32_t &depth_;
 };
 
-Evaluator::Evaluator(const Syntax &syntax, const Limits &limits, const std::tm &now) : store_(limits), syntax_(syntax), now_(now) {}
+Evaluator::Evaluator(const Syntax &syntax, const Limits &limits, const std::tm &now)
+    : store_(limits), syntax_(syntax), now_(now) {}
 
 Evaluator::~Evaluator() {
   for (const auto &space : namespaces_) space->attributes.clear();
@@ -48,7 +50,8 @@ std::string Evaluator::run(const nlohmann::ordered_json &variables) {
     const std::string &name = syntax_.names[id];
     for (const auto &[function, value] : known)
       if (function == name) functions_.values.emplace_back(id, value);
-    if (const auto given = variables.find(name); given != variables.end()) root.values.emplace_back(id, store_.of_json(*given));
+    if (const auto given = variables.find(name); given != variables.end())
+      root.values.emplace_back(id, store_.of_json(*given));
   }
   Output out(store_);
   run(syntax_.body, root, out);
@@ -68,11 +71,19 @@ Evaluator::Flow Evaluator::run(const Statement &statement, Scope &scope, Output 
   store_.step();
   line_ = statement.line;
   switch (statement.kind) {
-    case Statement::Kind::data: out.append(statement.text); return Flow::on;
-    case Statement::Kind::output: write(value(*statement.value, scope), out); return Flow::on;
-    case Statement::Kind::branch: return run_branch(statement, scope, out);
-    case Statement::Kind::loop: return run_loop(statement, scope, out);
-    case Statement::Kind::set: assign(*statement.target, value(*statement.value, scope), scope); return Flow::on;
+    case Statement::Kind::data:
+      out.append(statement.text);
+      return Flow::on;
+    case Statement::Kind::output:
+      write(value(*statement.value, scope), out);
+      return Flow::on;
+    case Statement::Kind::branch:
+      return run_branch(statement, scope, out);
+    case Statement::Kind::loop:
+      return run_loop(statement, scope, out);
+    case Statement::Kind::set:
+      assign(*statement.target, value(*statement.value, scope), scope);
+      return Flow::on;
     case Statement::Kind::set_block: {
       Value text;
       if (const Flow flow = captured(statement.body, scope, text); flow != Flow::on) return flow;
@@ -80,23 +91,30 @@ Evaluator::Flow Evaluator::run(const Statement &statement, Scope &scope, Output 
       assign(*statement.target, text, scope);
       return Flow::on;
     }
-    case Statement::Kind::macro: scope.set(statement.macro->id, new_macro(*statement.macro, scope)); return Flow::on;
-    case Statement::Kind::call_block: run_call_block(statement, scope, out); return Flow::on;
+    case Statement::Kind::macro:
+      scope.set(statement.macro->id, new_macro(*statement.macro, scope));
+      return Flow::on;
+    case Statement::Kind::call_block:
+      run_call_block(statement, scope, out);
+      return Flow::on;
     case Statement::Kind::filter_block: {
       Value text;
       if (const Flow flow = captured(statement.body, scope, text); flow != Flow::on) return flow;
       write(filtered(*statement.value, scope, &text), out);
       return Flow::on;
     }
-    case Statement::Kind::with: return run_with(statement, scope, out);
+    case Statement::Kind::with:
+      return run_with(statement, scope, out);
     case Statement::Kind::scoped: {
       Value text;
       captured(statement.body, scope, text);
       out.append(text.text());
       return Flow::on;
     }
-    case Statement::Kind::stop: return Flow::stop;
-    case Statement::Kind::next: return Flow::next;
+    case Statement::Kind::stop:
+      return Flow::stop;
+    case Statement::Kind::next:
+      return Flow::next;
   }
   return Flow::on;
 }
@@ -202,20 +220,25 @@ void Evaluator::assign(const Node &target, const Value &given, Scope &scope) {
   }
   const std::vector<Value> items = items_of(store_, given);
   if (items.size() != target.parts.size())
-    throw Refusal(std::to_string(target.parts.size()) + " names are to be set from " + std::to_string(items.size()) + " values");
+    throw Refusal(std::to_string(target.parts.size()) + " names are to be set from " + std::to_string(items.size()) +
+                  " values");
   for (size_t i = 0; i < items.size(); ++i) assign(*target.parts[i], items[i], scope);
 }
 
 void Evaluator::set_attribute(const Node &target, const Value &given, Scope &scope) {
   const Value space = value(*target.parts[0], scope);
-  if (!space.as<Namespace>()) throw Refusal("only attributes of a namespace() can be set, and \"" + target.parts[0]->text + "\" is a " + space.type_name());
+  if (!space.as<Namespace>())
+    throw Refusal("only attributes of a namespace() can be set, and \"" + target.parts[0]->text + "\" is a " +
+                  space.type_name());
   store_.charge(sizeof(Value));  // of the rendering: namespaces live until its end
   const_cast<Namespace *>(space.as<Namespace>())->set(target.text, given);
 }
 
 void Evaluator::write(const Value &given, Output &out) {
-  if (given.is_text()) out.append(given.text());
-  else if (!given.is_undefined()) out.append(text_of(store_, given));
+  if (given.is_text())
+    out.append(given.text());
+  else if (!given.is_undefined())
+    out.append(text_of(store_, given));
 }
 
 // ---- expressions ----
@@ -225,21 +248,28 @@ Value Evaluator::value(const Node &node, Scope &scope) {
   store_.step();
   line_ = node.line;
   switch (node.kind) {
-    case Node::Kind::constant: return node.value;
-    case Node::Kind::name: return name(node, scope);
+    case Node::Kind::constant:
+      return node.value;
+    case Node::Kind::name:
+      return name(node, scope);
     case Node::Kind::list:
     case Node::Kind::tuple:
-    case Node::Kind::mapping: return collection(node, scope);
+    case Node::Kind::mapping:
+      return collection(node, scope);
     case Node::Kind::attribute:
     case Node::Kind::item:
-    case Node::Kind::slice: return lookup(node, scope);
-    case Node::Kind::call: return called(node, scope);
-    case Node::Kind::filter: return filtered(node, scope);
+    case Node::Kind::slice:
+      return lookup(node, scope);
+    case Node::Kind::call:
+      return called(node, scope);
+    case Node::Kind::filter:
+      return filtered(node, scope);
     case Node::Kind::test: {
       const Value tested = value(*node.parts[0], scope);
       return Value::boolean(test(node.text, tested, arguments(*node.call, scope)));
     }
-    case Node::Kind::invert: return Value::boolean(!truth(value(*node.parts[0], scope)));
+    case Node::Kind::invert:
+      return Value::boolean(!truth(value(*node.parts[0], scope)));
     case Node::Kind::both: {
       Value left = value(*node.parts[0], scope);
       return truth(left) ? value(*node.parts[1], scope) : left;
@@ -250,9 +280,12 @@ Value Evaluator::value(const Node &node, Scope &scope) {
     }
     case Node::Kind::negate:
     case Node::Kind::plus:
-    case Node::Kind::arithmetic: return arithmetic_of(node, scope);
-    case Node::Kind::concat: return concatenated(node, scope);
-    case Node::Kind::compare: return compared(node, scope);
+    case Node::Kind::arithmetic:
+      return arithmetic_of(node, scope);
+    case Node::Kind::concat:
+      return concatenated(node, scope);
+    case Node::Kind::compare:
+      return compared(node, scope);
     case Node::Kind::choice: {
       if (truth(value(*node.parts[0], scope))) return value(*node.parts[1], scope);
       if (node.parts[2]) return value(*node.parts[2], scope);
@@ -301,7 +334,9 @@ Value Evaluator::called(const Node &node, Scope &scope) {
 
 Value Evaluator::filtered(const Node &node, Scope &scope, const Value *input) {
   // A chain of filters of a block begins with a null, where the block's text goes.
-  const Value of = !node.parts[0] ? *input : input && node.parts[0]->kind == Node::Kind::filter ? filtered(*node.parts[0], scope, input) : value(*node.parts[0], scope);
+  const Value of = !node.parts[0]                                       ? *input
+                   : input && node.parts[0]->kind == Node::Kind::filter ? filtered(*node.parts[0], scope, input)
+                                                                        : value(*node.parts[0], scope);
   const Arguments given = arguments(*node.call, scope);
   line_ = node.line;
   return filter(node.text, of, given);
@@ -353,7 +388,8 @@ Arguments Evaluator::arguments(const Call &call, Scope &scope) {
   for (const Expression &part : call.positional) given.positional.push_back(value(*part, scope));
   for (const auto &[name, part] : call.named) given.named.emplace_back(name, value(*part, scope));
   if (call.all_positional)
-    for (Value &item : items_of(store_, value(*call.all_positional, scope))) given.positional.push_back(std::move(item));
+    for (Value &item : items_of(store_, value(*call.all_positional, scope)))
+      given.positional.push_back(std::move(item));
   if (call.all_named) {
     const Value named = value(*call.all_named, scope);
     if (!named.is(Value::Kind::mapping)) throw Refusal(std::string("\"**\" needs a dict, not a ") + named.type_name());
@@ -386,11 +422,14 @@ Value Evaluator::call_macro(const MacroObject &object, const Arguments &given) {
   std::vector<bool> set(macro.names.size(), false);
   std::vector<Value> rest;
   for (size_t i = 0; i < given.positional.size(); ++i) {
-    if (i < macro.names.size()) scope.values.emplace_back(macro.parameters[i], given.positional[i]), set[i] = true;
-    else rest.push_back(given.positional[i]);
+    if (i < macro.names.size())
+      scope.values.emplace_back(macro.parameters[i], given.positional[i]), set[i] = true;
+    else
+      rest.push_back(given.positional[i]);
   }
   if (!rest.empty() && !macro.takes_rest)
-    throw Refusal(what + " takes at most " + std::to_string(macro.names.size()) + " arguments, not " + std::to_string(given.positional.size()));
+    throw Refusal(what + " takes at most " + std::to_string(macro.names.size()) + " arguments, not " +
+                  std::to_string(given.positional.size()));
   std::vector<std::pair<Value, Value>> named;
   Value caller = Value::undefined("no caller defined");
   for (const auto &[name, value] : given.named) {
@@ -408,13 +447,16 @@ Value Evaluator::call_macro(const MacroObject &object, const Arguments &given) {
       throw Refusal(what + " has no parameter \"" + name.substr(0, 60) + "\"");
     }
   }
-  const auto own = [&](uint32_t id) { return std::find(macro.parameters.begin(), macro.parameters.end(), id) != macro.parameters.end(); };
+  const auto own = [&](uint32_t id) {
+    return std::find(macro.parameters.begin(), macro.parameters.end(), id) != macro.parameters.end();
+  };
   if (macro.takes_caller && !own(syntax_.caller)) scope.set(syntax_.caller, caller);
   if (macro.takes_named && !own(syntax_.kwargs)) scope.set(syntax_.kwargs, store_.mapping(named));
   if (macro.takes_rest && !own(syntax_.varargs)) scope.set(syntax_.varargs, store_.tuple(std::move(rest)));
   for (size_t i = 0; i < macro.names.size(); ++i) {
     if (set[i]) continue;
-    Value fallback = macro.defaults[i] ? value(*macro.defaults[i], scope) : Value::undefined("parameter '" + macro.names[i] + "' was not provided");
+    Value fallback = macro.defaults[i] ? value(*macro.defaults[i], scope)
+                                       : Value::undefined("parameter '" + macro.names[i] + "' was not provided");
     scope.set(macro.parameters[i], std::move(fallback));
   }
   Output out(store_);
@@ -437,7 +479,8 @@ Value Evaluator::loop_attribute(const Loop &loop, const std::string &name, bool 
   if (name == "depth") return Value::integer(1);  // of a recursive loop, jinja2 means
   if (name == "depth0") return Value::integer(0);
   if (name == "previtem") return loop.index > 0 ? items[loop.index - 1] : Value::undefined("there is no previous item");
-  if (name == "nextitem") return loop.index + 1 < items.size() ? items[loop.index + 1] : Value::undefined("there is no next item");
+  if (name == "nextitem")
+    return loop.index + 1 < items.size() ? items[loop.index + 1] : Value::undefined("there is no next item");
   if (name == "cycle" || name == "changed") {
     auto function = std::make_shared<Function>();
     function->name = name;

@@ -88,7 +88,8 @@ class Evaluator {
   uint32_t line_ = 1, depth_ = 0;
 };
 
-// The functions that a template finds without setting them: range, dict, namespace, cycler, joiner, raise_exception, strftime_now.
+// The functions that a template finds without setting them: range, dict, namespace, cycler, joiner, raise_exception,
+// strftime_now.
 std::vector<std::pair<std::string, Value>> functions(Store &);
 
 }  // namespace hone::jinja

@@ -1,4 +1,5 @@
-// filters.h -- the tables behind `value | filter` and `value is test`; Evaluator::filter and Evaluator::test look names up here.
+// filters.h -- the tables behind `value | filter` and `value is test`; Evaluator::filter and Evaluator::test look names
+// up here.
 #pragma once
 
 #include <string>
@@ -16,7 +17,7 @@ const FilterTable &sequence_filters();  // of lists and dicts
 bool is_filter(const std::string &name), is_test(const std::string &name);
 
 // json.dumps as transformers calls it in tojson.
-std::string to_json(Store &, const Value &, bool ascii, const Value &indent, const std::string &between_items, const std::string &after_key,
-                    bool sorted);
+std::string to_json(Store &, const Value &, bool ascii, const Value &indent, const std::string &between_items,
+                    const std::string &after_key, bool sorted);
 
 }  // namespace hone::jinja

@@ -16,13 +16,15 @@ std::vector<Value> items(Evaluator &e, const Value &v) { return items_of(e.store
 // The parts of "message.tool_calls.0"; a whole number is the part itself.
 std::vector<Value> path_of(Evaluator &e, const Value &attribute) {
   if (attribute.is_whole()) return {attribute};
-  if (!attribute.is_text()) throw Refusal(std::string("an attribute must be a text or a whole number, not a ") + attribute.type_name());
+  if (!attribute.is_text())
+    throw Refusal(std::string("an attribute must be a text or a whole number, not a ") + attribute.type_name());
   std::vector<Value> path;
   const std::string &text = attribute.text();
   for (size_t at = 0; at <= text.size();) {
     const size_t end = std::min(text.find('.', at), text.size());
     const std::string part = text.substr(at, end - at);
-    const auto whole = !part.empty() && part.find_first_not_of("0123456789") == std::string::npos ? read_whole(part) : std::nullopt;
+    const auto whole =
+        !part.empty() && part.find_first_not_of("0123456789") == std::string::npos ? read_whole(part) : std::nullopt;
     path.push_back(whole ? Value::integer(*whole) : e.store().text(part));
     at = end + 1;
   }
@@ -62,13 +64,16 @@ class Key {
   }
 
  private:
-  Value folded(Value value) const { return !case_sensitive_ && value.is_text() ? e_.store().text(lower(value.text())) : std::move(value); }
+  Value folded(Value value) const {
+    return !case_sensitive_ && value.is_text() ? e_.store().text(lower(value.text())) : std::move(value);
+  }
   Evaluator &e_;
   bool case_sensitive_;
   std::vector<std::vector<Value>> paths_;
 };
 
-std::vector<Value> sorted(Evaluator &e, const std::vector<Value> &from, const std::function<Value(const Value &)> &key, bool reverse) {
+std::vector<Value> sorted(Evaluator &e, const std::vector<Value> &from, const std::function<Value(const Value &)> &key,
+                          bool reverse) {
   std::vector<std::pair<Value, const Value *>> keyed;
   for (const Value &item : from) keyed.emplace_back(key(item), &item);
   std::stable_sort(keyed.begin(), keyed.end(), [&](const auto &a, const auto &b) {
@@ -79,7 +84,9 @@ std::vector<Value> sorted(Evaluator &e, const std::vector<Value> &from, const st
   return out;
 }
 
-Value filter_list(Evaluator &e, const Value &v, const Arguments &a) { return Bound("filter list", {}, a), e.store().list(items(e, v)); }
+Value filter_list(Evaluator &e, const Value &v, const Arguments &a) {
+  return Bound("filter list", {}, a), e.store().list(items(e, v));
+}
 
 Value filter_first(Evaluator &e, const Value &v, const Arguments &a) {
   const Bound bound("filter first", {}, a);
@@ -120,20 +127,23 @@ Value filter_join(Evaluator &e, const Value &v, const Arguments &a) {
 Value filter_sort(Evaluator &e, const Value &v, const Arguments &a) {
   const Bound bound("filter sort", {"reverse", "case_sensitive", "attribute"}, a);
   const Key key(e, bound.has(2) ? &bound.at(2) : nullptr, bound.flag(1, false));
-  return e.store().list(sorted(e, items(e, v), [&](const Value &item) { return key.of(item); }, bound.flag(0, false)));
+  return e.store().list(sorted(
+      e, items(e, v), [&](const Value &item) { return key.of(item); }, bound.flag(0, false)));
 }
 
 Value filter_dictsort(Evaluator &e, const Value &v, const Arguments &a) {
   const Bound bound("filter dictsort", {"case_sensitive", "by", "reverse"}, a);
   const std::string by = bound.text(1, "key");
-  if (by != "key" && by != "value") throw Refusal("filter dictsort: by must be \"key\" or \"value\", not \"" + by.substr(0, 40) + "\"");
+  if (by != "key" && by != "value")
+    throw Refusal("filter dictsort: by must be \"key\" or \"value\", not \"" + by.substr(0, 40) + "\"");
   if (v.is_undefined()) throw Refusal(v.text());
   if (!v.is(Value::Kind::mapping)) throw Refusal(std::string("filter dictsort: needs a dict, not a ") + v.type_name());
   std::vector<Value> pairs;
   for (const auto &[key, value] : v.mapping().items) pairs.push_back(e.store().tuple({key, value}));
   const Value place = Value::integer(by == "value");
   const Key key(e, &place, bound.flag(0, false));
-  return e.store().list(sorted(e, pairs, [&](const Value &item) { return key.of(item); }, bound.flag(2, false)));
+  return e.store().list(sorted(
+      e, pairs, [&](const Value &item) { return key.of(item); }, bound.flag(2, false)));
 }
 
 Value filter_unique(Evaluator &e, const Value &v, const Arguments &a) {
@@ -155,7 +165,8 @@ Value extreme(Evaluator &e, const Value &v, const Arguments &a, const char *what
   Value of_best = key.of(all[0]);
   for (size_t i = 1; i < all.size(); ++i) {
     Value of_this = key.of(all[i]);
-    if (most ? less(e.store(), of_best, of_this) : less(e.store(), of_this, of_best)) best = i, of_best = std::move(of_this);
+    if (most ? less(e.store(), of_best, of_this) : less(e.store(), of_this, of_best))
+      best = i, of_best = std::move(of_this);
   }
   return all[best];
 }
@@ -167,13 +178,15 @@ Value filter_sum(Evaluator &e, const Value &v, const Arguments &a) {
   const std::vector<Value> path = bound.has_value(0) ? path_of(e, bound.at(0)) : std::vector<Value>();
   Value sum = bound.has(1) ? bound.at(1) : Value::integer(0);
   if (sum.is_text()) throw Refusal("filter sum: texts are not summed; use \"| join\"");
-  for (const Value &item : items(e, v)) sum = arithmetic(e.store(), "+", sum, path.empty() ? item : follow(e, item, path));
+  for (const Value &item : items(e, v))
+    sum = arithmetic(e.store(), "+", sum, path.empty() ? item : follow(e, item, path));
   return sum;
 }
 
 Value filter_items(Evaluator &e, const Value &v, const Arguments &a) {
   const Bound bound("filter items", {}, a);
-  if (!v.is_undefined() && !v.is(Value::Kind::mapping)) throw Refusal(std::string("filter items: needs a dict, not a ") + v.type_name());
+  if (!v.is_undefined() && !v.is(Value::Kind::mapping))
+    throw Refusal(std::string("filter items: needs a dict, not a ") + v.type_name());
   std::vector<Value> pairs;
   if (!v.is_undefined())
     for (const auto &[key, value] : v.mapping().items) pairs.push_back(e.store().tuple({key, value}));
@@ -203,7 +216,8 @@ Value filter_slice(Evaluator &e, const Value &v, const Arguments &a) {
   if (slices == 0) throw Refusal("filter slice: slices is 0");
   if (slices > longest_range) throw Refusal("filter slice: slices is too large");
   std::vector<Value> columns;
-  const int64_t each = slices > 0 ? static_cast<int64_t>(all.size()) / slices : 0, longer = slices > 0 ? static_cast<int64_t>(all.size()) % slices : 0;
+  const int64_t each = slices > 0 ? static_cast<int64_t>(all.size()) / slices : 0,
+                longer = slices > 0 ? static_cast<int64_t>(all.size()) % slices : 0;
   int64_t at = 0;
   for (int64_t n = 0; n < slices; ++n) {
     std::vector<Value> column;
@@ -246,13 +260,15 @@ Value filter_groupby(Evaluator &e, const Value &v, const Arguments &a) {
 // The first argument names a filter or a test, the rest are its own.
 Arguments without_first(const Arguments &a, size_t n) {
   Arguments rest;
-  rest.positional.assign(a.positional.begin() + static_cast<long>(std::min(n, a.positional.size())), a.positional.end());
+  rest.positional.assign(a.positional.begin() + static_cast<long>(std::min(n, a.positional.size())),
+                         a.positional.end());
   rest.named = a.named;
   return rest;
 }
 
 std::string name_at(const Arguments &a, size_t i, const char *what) {
-  if (a.positional.size() <= i || !a.positional[i].is_text()) throw Refusal(std::string(what) + " needs a name in quotes");
+  if (a.positional.size() <= i || !a.positional[i].is_text())
+    throw Refusal(std::string(what) + " needs a name in quotes");
   return a.positional[i].text();
 }
 
@@ -284,20 +300,43 @@ Value chosen(Evaluator &e, const Value &v, const Arguments &a, const char *what,
   }
   return e.store().generator(std::move(out));
 }
-Value filter_select(Evaluator &e, const Value &v, const Arguments &a) { return chosen(e, v, a, "filter select", false, true); }
-Value filter_reject(Evaluator &e, const Value &v, const Arguments &a) { return chosen(e, v, a, "filter reject", false, false); }
-Value filter_selectattr(Evaluator &e, const Value &v, const Arguments &a) { return chosen(e, v, a, "filter selectattr", true, true); }
-Value filter_rejectattr(Evaluator &e, const Value &v, const Arguments &a) { return chosen(e, v, a, "filter rejectattr", true, false); }
+Value filter_select(Evaluator &e, const Value &v, const Arguments &a) {
+  return chosen(e, v, a, "filter select", false, true);
+}
+Value filter_reject(Evaluator &e, const Value &v, const Arguments &a) {
+  return chosen(e, v, a, "filter reject", false, false);
+}
+Value filter_selectattr(Evaluator &e, const Value &v, const Arguments &a) {
+  return chosen(e, v, a, "filter selectattr", true, true);
+}
+Value filter_rejectattr(Evaluator &e, const Value &v, const Arguments &a) {
+  return chosen(e, v, a, "filter rejectattr", true, false);
+}
 
 }  // namespace
 
 const FilterTable &sequence_filters() {
   static const FilterTable table = {
-      {"list", filter_list},     {"first", filter_first},     {"last", filter_last},         {"reverse", filter_reverse},
-      {"join", filter_join},     {"sort", filter_sort},       {"dictsort", filter_dictsort}, {"unique", filter_unique},
-      {"min", filter_min},       {"max", filter_max},         {"sum", filter_sum},           {"items", filter_items},
-      {"batch", filter_batch},   {"slice", filter_slice},     {"attr", filter_attr},         {"groupby", filter_groupby},
-      {"map", filter_map},       {"select", filter_select},   {"reject", filter_reject},     {"selectattr", filter_selectattr},
+      {"list", filter_list},
+      {"first", filter_first},
+      {"last", filter_last},
+      {"reverse", filter_reverse},
+      {"join", filter_join},
+      {"sort", filter_sort},
+      {"dictsort", filter_dictsort},
+      {"unique", filter_unique},
+      {"min", filter_min},
+      {"max", filter_max},
+      {"sum", filter_sum},
+      {"items", filter_items},
+      {"batch", filter_batch},
+      {"slice", filter_slice},
+      {"attr", filter_attr},
+      {"groupby", filter_groupby},
+      {"map", filter_map},
+      {"select", filter_select},
+      {"reject", filter_reject},
+      {"selectattr", filter_selectattr},
       {"rejectattr", filter_rejectattr},
   };
   return table;
@@ -307,8 +346,10 @@ bool is_filter(const std::string &name) { return text_filters().contains(name) |
 
 Value Evaluator::filter(const std::string &name, const Value &value, const Arguments &given) {
   store_.step();
-  if (const auto found = text_filters().find(name); found != text_filters().end()) return found->second(*this, value, given);
-  if (const auto found = sequence_filters().find(name); found != sequence_filters().end()) return found->second(*this, value, given);
+  if (const auto found = text_filters().find(name); found != text_filters().end())
+    return found->second(*this, value, given);
+  if (const auto found = sequence_filters().find(name); found != sequence_filters().end())
+    return found->second(*this, value, given);
   throw Refusal("there is no filter \"" + name.substr(0, 60) + "\"");
 }
 

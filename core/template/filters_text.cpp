@@ -1,4 +1,5 @@
-// filters_text.cpp -- filters of texts and numbers. jinja2's documentation, "List of Builtin Filters"; tojson is transformers' own.
+// filters_text.cpp -- filters of texts and numbers. jinja2's documentation, "List of Builtin Filters"; tojson is
+// transformers' own.
 #include <algorithm>
 #include <cmath>
 
@@ -18,12 +19,18 @@ Value made(Evaluator &e, std::string text) { return e.store().text(std::move(tex
 
 void no_arguments(const char *what, const Arguments &a) { Bound(what, {}, a); }
 
-Value filter_upper(Evaluator &e, const Value &v, const Arguments &a) { return no_arguments("filter upper", a), made(e, upper(text(e, v))); }
-Value filter_lower(Evaluator &e, const Value &v, const Arguments &a) { return no_arguments("filter lower", a), made(e, lower(text(e, v))); }
+Value filter_upper(Evaluator &e, const Value &v, const Arguments &a) {
+  return no_arguments("filter upper", a), made(e, upper(text(e, v)));
+}
+Value filter_lower(Evaluator &e, const Value &v, const Arguments &a) {
+  return no_arguments("filter lower", a), made(e, lower(text(e, v)));
+}
 Value filter_capitalize(Evaluator &e, const Value &v, const Arguments &a) {
   return no_arguments("filter capitalize", a), made(e, capitalize(text(e, v)));
 }
-Value filter_string(Evaluator &e, const Value &v, const Arguments &a) { return no_arguments("filter string", a), made(e, text(e, v)); }
+Value filter_string(Evaluator &e, const Value &v, const Arguments &a) {
+  return no_arguments("filter string", a), made(e, text(e, v));
+}
 
 // Words begin behind white space and -([{<, unlike those of str.title().
 Value filter_title(Evaluator &e, const Value &v, const Arguments &a) {
@@ -58,7 +65,8 @@ Value filter_trim(Evaluator &e, const Value &v, const Arguments &a) {
 
 Value filter_replace(Evaluator &e, const Value &v, const Arguments &a) {
   const Bound bound("filter replace", {"old", "new", "count"}, a, 2);
-  return made(e, replaced(e.store(), text(e, v), text(e, bound.at(0)), text(e, bound.at(1)), bound.has_value(2) ? bound.whole(2, -1) : -1));
+  return made(e, replaced(e.store(), text(e, v), text(e, bound.at(0)), text(e, bound.at(1)),
+                          bound.has_value(2) ? bound.whole(2, -1) : -1));
 }
 
 Value filter_default(Evaluator &e, const Value &v, const Arguments &a) {
@@ -78,25 +86,34 @@ Value filter_tojson(Evaluator &e, const Value &v, const Arguments &a) {
   std::string between = indent.is_none() ? ", " : ",", after_key = ": ";
   if (bound.has_value(2)) {
     const std::vector<Value> pair = items_of(e.store(), bound.at(2));
-    if (pair.size() != 2 || !pair[0].is_text() || !pair[1].is_text()) throw Refusal("tojson: separators must be two texts");
+    if (pair.size() != 2 || !pair[0].is_text() || !pair[1].is_text())
+      throw Refusal("tojson: separators must be two texts");
     between = pair[0].text();
     after_key = pair[1].text();
   }
   return made(e, to_json(e.store(), v, bound.flag(0, false), indent, between, after_key, bound.flag(3, false)));
 }
 
-Value filter_safe(Evaluator &e, const Value &v, const Arguments &a) { return no_arguments("filter safe", a), made(e, text(e, v)); }
+Value filter_safe(Evaluator &e, const Value &v, const Arguments &a) {
+  return no_arguments("filter safe", a), made(e, text(e, v));
+}
 
 Value filter_escape(Evaluator &e, const Value &v, const Arguments &a) {
   no_arguments("filter escape", a);
   std::string out;
   for (const char c : text(e, v)) {
-    if (c == '&') out += "&amp;";
-    else if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '\'') out += "&#39;";
-    else if (c == '"') out += "&#34;";
-    else out += c;
+    if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '\'')
+      out += "&#39;";
+    else if (c == '"')
+      out += "&#34;";
+    else
+      out += c;
   }
   return made(e, out);
 }
@@ -104,9 +121,12 @@ Value filter_escape(Evaluator &e, const Value &v, const Arguments &a) {
 Value filter_indent(Evaluator &e, const Value &v, const Arguments &a) {
   const Bound bound("filter indent", {"width", "first", "blank"}, a);
   std::string indention(4, ' ');
-  if (bound.has(0) && bound.at(0).is_text()) indention = bound.at(0).text();
-  else if (const int64_t width = bound.whole(0, 4); width <= 10'000) indention = std::string(static_cast<size_t>(std::max<int64_t>(0, width)), ' ');
-  else throw Refusal("filter indent: a width of " + std::to_string(width) + " is too wide");
+  if (bound.has(0) && bound.at(0).is_text())
+    indention = bound.at(0).text();
+  else if (const int64_t width = bound.whole(0, 4); width <= 10'000)
+    indention = std::string(static_cast<size_t>(std::max<int64_t>(0, width)), ' ');
+  else
+    throw Refusal("filter indent: a width of " + std::to_string(width) + " is too wide");
   const std::string from = text(e, v) + "\n";
   const auto all = lines(from);
   Output out(e.store());
@@ -125,7 +145,8 @@ Value filter_center(Evaluator &e, const Value &v, const Arguments &a) {
 }
 
 Value filter_format(Evaluator &e, const Value &v, const Arguments &a) {
-  if (!a.positional.empty() && !a.named.empty()) throw Refusal("filter format takes values by place or by name, not both");
+  if (!a.positional.empty() && !a.named.empty())
+    throw Refusal("filter format takes values by place or by name, not both");
   if (a.named.empty()) return made(e, percent_format(e.store(), text(e, v), e.store().tuple(a.positional)));
   std::vector<std::pair<Value, Value>> named;
   for (const auto &[name, value] : a.named) named.emplace_back(made(e, name), value);
@@ -135,11 +156,13 @@ Value filter_format(Evaluator &e, const Value &v, const Arguments &a) {
 Value filter_truncate(Evaluator &e, const Value &v, const Arguments &a) {
   const Bound bound("filter truncate", {"length", "killwords", "end", "leeway"}, a);
   const std::string from = text(e, v), end = bound.text(2, "...");
-  const int64_t length = bound.whole(0, 255), leeway = bound.has_value(3) ? bound.whole(3, 5) : 5, of_end = static_cast<int64_t>(character_count(end));
+  const int64_t length = bound.whole(0, 255), leeway = bound.has_value(3) ? bound.whole(3, 5) : 5,
+                of_end = static_cast<int64_t>(character_count(end));
   if (length < of_end) throw Refusal("filter truncate: length is shorter than the end");
   if (leeway < 0) throw Refusal("filter truncate: leeway is below 0");
   const auto letters = characters(from);
-  if (static_cast<int64_t>(letters.size()) <= length || static_cast<int64_t>(letters.size()) - leeway <= length) return made(e, from);
+  if (static_cast<int64_t>(letters.size()) <= length || static_cast<int64_t>(letters.size()) - leeway <= length)
+    return made(e, from);
   std::string kept;
   for (int64_t i = 0; i < length - of_end; ++i) kept += letters[static_cast<size_t>(i)];
   if (!bound.flag(1, false))
@@ -163,9 +186,10 @@ Value filter_wordcount(Evaluator &e, const Value &v, const Arguments &a) {
 
 Value filter_urlencode(Evaluator &e, const Value &v, const Arguments &a) {
   no_arguments("filter urlencode", a);
-  if (!v.is_text()) throw Refusal(std::string("filter urlencode: needs a text, not a ") + v.type_name());
+  if (!v.is_text() && !v.is_undefined() && can_be_iterated(v))
+    throw Refusal(std::string("filter urlencode: needs a text, not a ") + v.type_name());
   std::string out;
-  for (const char c : v.text()) {
+  for (const char c : text(e, v)) {
     if (std::isalnum(static_cast<unsigned char>(c)) || std::string_view("_.-~/").find(c) != std::string_view::npos) {
       out += c;
     } else {
@@ -182,7 +206,8 @@ Value filter_int(Evaluator &, const Value &v, const Arguments &a) {
   const Value fallback = bound.has(0) ? bound.at(0) : Value::integer(0);
   if (v.is_undefined()) throw Refusal(v.text());
   if (v.is_whole()) return Value::integer(v.whole());
-  if (v.is(Value::Kind::real)) return std::isnan(v.number()) ? fallback : Value::integer(whole_of(v.number(), "filter int"));
+  if (v.is(Value::Kind::real))
+    return std::isnan(v.number()) ? fallback : Value::integer(whole_of(v.number(), "filter int"));
   if (!v.is_text()) return fallback;
   const int64_t base = bound.whole(1, 10);
   if (base == 0 || (base >= 2 && base <= 36))
@@ -228,7 +253,8 @@ Value filter_round(Evaluator &, const Value &v, const Arguments &a) {
     const bool up = rest > unit / 2 || (rest == unit / 2 && (down / unit) % 2 != 0);
     return compute(Operator::add, Value::integer(down), Value::integer(up ? unit : 0));
   }
-  if (method != "ceil" && method != "floor") throw Refusal("filter round: method must be common, ceil or floor, not \"" + method.substr(0, 40) + "\"");
+  if (method != "ceil" && method != "floor")
+    throw Refusal("filter round: method must be common, ceil or floor, not \"" + method.substr(0, 40) + "\"");
   const Value unit = compute(Operator::power, Value::integer(10), Value::integer(precision));
   const Value scaled = compute(Operator::multiply, v, unit);
   const double edge = method == "ceil" ? std::ceil(scaled.number()) : std::floor(scaled.number());
@@ -237,7 +263,8 @@ Value filter_round(Evaluator &, const Value &v, const Arguments &a) {
 
 }  // namespace
 
-std::string replaced(Store &store, const std::string &text, const std::string &old, const std::string &with, int64_t count) {
+std::string replaced(Store &store, const std::string &text, const std::string &old, const std::string &with,
+                     int64_t count) {
   Output out(store);
   uint64_t left = count < 0 ? UINT64_MAX : static_cast<uint64_t>(count);
   size_t at = 0;
@@ -278,12 +305,14 @@ std::string aligned(Store &store, const std::string &text, int64_t width, const 
 
 const FilterTable &text_filters() {
   static const FilterTable table = {
-      {"upper", filter_upper},         {"lower", filter_lower},       {"capitalize", filter_capitalize}, {"string", filter_string},
-      {"title", filter_title},         {"trim", filter_trim},         {"replace", filter_replace},       {"default", filter_default},
-      {"d", filter_default},           {"length", filter_length},     {"count", filter_length},          {"tojson", filter_tojson},
-      {"safe", filter_safe},           {"escape", filter_escape},     {"e", filter_escape},              {"indent", filter_indent},
-      {"center", filter_center},       {"format", filter_format},     {"truncate", filter_truncate},     {"wordcount", filter_wordcount},
-      {"urlencode", filter_urlencode}, {"int", filter_int},           {"float", filter_float},           {"abs", filter_abs},
+      {"upper", filter_upper},       {"lower", filter_lower},         {"capitalize", filter_capitalize},
+      {"string", filter_string},     {"title", filter_title},         {"trim", filter_trim},
+      {"replace", filter_replace},   {"default", filter_default},     {"d", filter_default},
+      {"length", filter_length},     {"count", filter_length},        {"tojson", filter_tojson},
+      {"safe", filter_safe},         {"escape", filter_escape},       {"e", filter_escape},
+      {"indent", filter_indent},     {"center", filter_center},       {"format", filter_format},
+      {"truncate", filter_truncate}, {"wordcount", filter_wordcount}, {"urlencode", filter_urlencode},
+      {"int", filter_int},           {"float", filter_float},         {"abs", filter_abs},
       {"round", filter_round},
   };
   return table;

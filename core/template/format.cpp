@@ -1,4 +1,5 @@
-// format.cpp -- see format.h. Python's library reference: "printf-style String Formatting" and "Format Specification Mini-Language".
+// format.cpp -- see format.h. Python's library reference: "printf-style String Formatting" and "Format Specification
+// Mini-Language".
 #include "core/template/format.h"
 
 #include <algorithm>
@@ -67,7 +68,9 @@ std::string digits_of(uint64_t number, unsigned base) {
   return out;
 }
 
-uint64_t magnitude(int64_t number) { return number < 0 ? 0 - static_cast<uint64_t>(number) : static_cast<uint64_t>(number); }
+uint64_t magnitude(int64_t number) {
+  return number < 0 ? 0 - static_cast<uint64_t>(number) : static_cast<uint64_t>(number);
+}
 
 std::string padded(const Field &field, const std::string &sign, const std::string &body, char own_align) {
   const auto length = static_cast<int64_t>(character_count(sign) + character_count(body));
@@ -91,7 +94,8 @@ std::string whole_field(const Field &field, int64_t number) {
   std::string body, sign = sign_of(number < 0, field.sign);
   const char type = field.type ? field.type : 'd';
   if (type == 'c') {
-    if (number < 0 || number > 0x10FFFF || (number >= 0xD800 && number <= 0xDFFF)) throw Refusal(std::to_string(number) + " is no character");
+    if (number < 0 || number > 0x10FFFF || (number >= 0xD800 && number <= 0xDFFF))
+      throw Refusal(std::to_string(number) + " is no character");
     return padded(field, "", utf8(static_cast<uint32_t>(number)), '<');
   }
   const unsigned base = type == 'x' || type == 'X' ? 16 : type == 'o' ? 8 : type == 'b' ? 2 : 10;
@@ -114,11 +118,14 @@ std::string real_field(const Field &field, double number, bool percent_style) {
       body = magnitude_of(size, 'g', std::max<int64_t>(field.precision, 1), field.alternate);
       if (std::isfinite(size) && body.find_first_of(".e") == std::string::npos) {
         body += ".0";
-        if (static_cast<int64_t>(body.size()) - 2 >= std::max<int64_t>(field.precision, 1)) {  // no digit is left for the point
+        if (static_cast<int64_t>(body.size()) - 2 >=
+            std::max<int64_t>(field.precision, 1)) {  // no digit is left for the point
           char exponent[64];
-          std::snprintf(exponent, sizeof exponent, "%.*e", static_cast<int>(std::min<int64_t>(std::max<int64_t>(field.precision, 1) - 1, 40)), size);
+          std::snprintf(exponent, sizeof exponent, "%.*e",
+                        static_cast<int>(std::min<int64_t>(std::max<int64_t>(field.precision, 1) - 1, 40)), size);
           body = exponent;
-          if (const size_t zeros = body.find_last_not_of('0', body.find('e') - 1); body.find('.') != std::string::npos && zeros != std::string::npos) {
+          if (const size_t zeros = body.find_last_not_of('0', body.find('e') - 1);
+              body.find('.') != std::string::npos && zeros != std::string::npos) {
             const size_t e = body.find('e');
             body.erase(zeros + (body[zeros] == '.' ? 0 : 1), e - zeros - (body[zeros] == '.' ? 0 : 1));
           }
@@ -130,7 +137,8 @@ std::string real_field(const Field &field, double number, bool percent_style) {
   } else {
     if (type == 'n') type = 'g';
     if (percent_style && type == 'F') type = 'f';
-    body = magnitude_of(size, type, (type == 'g' || type == 'G') && field.precision == 0 ? 1 : field.precision, field.alternate);
+    body = magnitude_of(size, type, (type == 'g' || type == 'G') && field.precision == 0 ? 1 : field.precision,
+                        field.alternate);
   }
   if (field.grouping) {
     const size_t whole = std::min(body.find_first_not_of("0123456789"), body.size());
@@ -154,7 +162,8 @@ std::string cut(const std::string &text, int64_t most) {
 
 class Percent {
  public:
-  Percent(Store &store, const std::string &pattern, const Value &values) : store_(store), pattern_(pattern), values_(values), out_(store) {
+  Percent(Store &store, const std::string &pattern, const Value &values)
+      : store_(store), pattern_(pattern), values_(values), out_(store) {
     tuple_ = values.is(Value::Kind::sequence) && values.sequence().flavour == Sequence::Flavour::tuple;
   }
 
@@ -169,7 +178,8 @@ class Percent {
       ++at;
       field(at);
     }
-    if (tuple_ ? next_ < values_.sequence().items.size() : !used_ && !values_.is(Value::Kind::mapping) && !values_.is(Value::Kind::sequence))
+    if (tuple_ ? next_ < values_.sequence().items.size()
+               : !used_ && !values_.is(Value::Kind::mapping) && !values_.is(Value::Kind::sequence))
       throw Refusal("a format has fewer places than there are values");
     return out_.text();
   }
@@ -188,7 +198,8 @@ class Percent {
     if (at < pattern_.size() && pattern_[at] == '*') {
       ++at;
       const Value &given = take();
-      if (!given.is_whole() || given.whole() > widest || given.whole() < -widest) throw Refusal("\"*\" in a format needs a whole number");
+      if (!given.is_whole() || given.whole() > widest || given.whole() < -widest)
+        throw Refusal("\"*\" in a format needs a whole number");
       return given.whole();
     }
     return read_number(pattern_, at);
@@ -202,7 +213,8 @@ class Percent {
       if (end == std::string::npos) throw Refusal("a format has a \"(\" without its end");
       if (!values_.is(Value::Kind::mapping)) throw Refusal("a format with names needs a dict");
       const Value *found = values_.mapping().find(std::string_view(pattern_).substr(at + 1, end - at - 1));
-      if (!found) throw Refusal("a format names \"" + pattern_.substr(at + 1, end - at - 1) + "\", which the dict does not have");
+      if (!found)
+        throw Refusal("a format names \"" + pattern_.substr(at + 1, end - at - 1) + "\", which the dict does not have");
       named = *found;
       at = end + 1;
     }
@@ -227,16 +239,21 @@ class Percent {
   void put(Field &field, char type, const Value &value) {
     if (type == 's' || type == 'r' || type == 'a') {
       field.zero = false;
-      return out_.append(padded(field, "", cut(type == 's' ? text_of(store_, value) : repr_of(store_, value), field.precision), '>'));
+      return out_.append(
+          padded(field, "", cut(type == 's' ? text_of(store_, value) : repr_of(store_, value), field.precision), '>'));
     }
-    if (type == 'c' && value.is_text() && character_count(value.text()) == 1) return out_.append(padded(field, "", value.text(), '>'));
-    if (std::string_view("diouxXeEfFgGc").find(type) == std::string_view::npos) throw Refusal(std::string("a format has no type \"%") + type + "\"");
-    if (!value.is_number()) throw Refusal(std::string("the format \"%") + type + "\" needs a number, not a " + value.type_name());
+    if (type == 'c' && value.is_text() && character_count(value.text()) == 1)
+      return out_.append(padded(field, "", value.text(), '>'));
+    if (std::string_view("diouxXeEfFgGc").find(type) == std::string_view::npos)
+      throw Refusal(std::string("a format has no type \"%") + type + "\"");
+    if (!value.is_number())
+      throw Refusal(std::string("the format \"%") + type + "\" needs a number, not a " + value.type_name());
     if (std::string_view("eEfFgG").find(type) != std::string_view::npos) {
       field.type = type;
       return out_.append(real_field(field, value.number(), true));
     }
-    if (!value.is_whole() && type != 'd' && type != 'i' && type != 'u') throw Refusal(std::string("the format \"%") + type + "\" needs a whole number");
+    if (!value.is_whole() && type != 'd' && type != 'i' && type != 'u')
+      throw Refusal(std::string("the format \"%") + type + "\" needs a whole number");
     field.type = type == 'i' || type == 'u' ? 'd' : type;
     const int64_t whole = value.is_whole() ? value.whole() : whole_of(value.number(), "a format");
     std::string text = whole_field(field, whole);
@@ -246,7 +263,8 @@ class Percent {
       plain.zero = false;
       text = whole_field(plain, whole);
       const size_t sign = text.find_first_of("0123456789abcdefABCDEF");
-      if (static_cast<int64_t>(text.size() - sign) < field.precision) text.insert(sign, static_cast<size_t>(field.precision) - (text.size() - sign), '0');
+      if (static_cast<int64_t>(text.size() - sign) < field.precision)
+        text.insert(sign, static_cast<size_t>(field.precision) - (text.size() - sign), '0');
       text = padded(field, text.substr(0, sign), text.substr(sign), '>');
     }
     out_.append(text);
@@ -301,8 +319,10 @@ class Brace {
     size_t at = name_end;
     if (at < text.size() && text[at] == '!') {
       const char conversion = at + 1 < text.size() ? text[at + 1] : ' ';
-      if (conversion != 's' && conversion != 'r') throw Refusal("a format has no conversion of that name; \"!s\" and \"!r\" are known");
-      value = evaluator_.store().text(conversion == 's' ? text_of(evaluator_.store(), value) : repr_of(evaluator_.store(), value));
+      if (conversion != 's' && conversion != 'r')
+        throw Refusal("a format has no conversion of that name; \"!s\" and \"!r\" are known");
+      value = evaluator_.store().text(conversion == 's' ? text_of(evaluator_.store(), value)
+                                                        : repr_of(evaluator_.store(), value));
       at += 2;
     }
     std::string spec;
@@ -323,8 +343,10 @@ class Brace {
       if (place >= given_.positional.size()) throw Refusal("a format has more places than there are values");
       value = given_.positional[place];
     } else {
-      const auto found = std::find_if(given_.named.begin(), given_.named.end(), [&](const auto &one) { return one.first == first; });
-      if (found == given_.named.end()) throw Refusal("a format names \"" + first.substr(0, 60) + "\", which is not given");
+      const auto found =
+          std::find_if(given_.named.begin(), given_.named.end(), [&](const auto &one) { return one.first == first; });
+      if (found == given_.named.end())
+        throw Refusal("a format names \"" + first.substr(0, 60) + "\", which is not given");
       value = found->second;
     }
     while (at < text.size()) {
@@ -335,7 +357,8 @@ class Brace {
         continue;
       }
       const size_t end = text.find(']', at);
-      if (text[at] != '[' || end == std::string_view::npos) throw Refusal("a format's field is not of the form {name[key]}");
+      if (text[at] != '[' || end == std::string_view::npos)
+        throw Refusal("a format's field is not of the form {name[key]}");
       const std::string key(text.substr(at + 1, end - at - 1));
       const auto whole = read_whole(key);
       value = item_of(evaluator_, value, whole ? Value::integer(*whole) : evaluator_.store().text(key));
@@ -349,7 +372,10 @@ class Brace {
     const auto letters = characters(spec);
     Field field;
     size_t i = 0;
-    const auto is_align = [&](size_t at) { return at < letters.size() && letters[at].size() == 1 && std::string_view("<>^=").find(letters[at][0]) != std::string_view::npos; };
+    const auto is_align = [&](size_t at) {
+      return at < letters.size() && letters[at].size() == 1 &&
+             std::string_view("<>^=").find(letters[at][0]) != std::string_view::npos;
+    };
     const auto letter = [&] { return i < letters.size() && letters[i].size() == 1 ? letters[i][0] : '\0'; };
     if (is_align(1)) {
       field.fill = std::string(letters[0]);
@@ -375,18 +401,21 @@ class Brace {
     if (i < letters.size()) throw Refusal("the format specification \"" + spec.substr(0, 60) + "\" is not understood");
     const bool real_type = field.type && std::string_view("eEfFgGn%").find(field.type) != std::string_view::npos;
     if (value.is_text()) {
-      if (field.type && field.type != 's') throw Refusal(std::string("the format \"") + field.type + "\" needs a number, not a str");
+      if (field.type && field.type != 's')
+        throw Refusal(std::string("the format \"") + field.type + "\" needs a number, not a str");
       if (field.zero && !field.align) field.fill = "0", field.align = '<';
       field.zero = false;
       if (field.align == '=') throw Refusal("the alignment \"=\" is for numbers");
       return padded(field, "", cut(value.text(), field.precision), '<');
     }
     if (value.is_number() && (real_type || value.is(Value::Kind::real))) {
-      if (field.type && !real_type) throw Refusal(std::string("the format \"") + field.type + "\" does not fit a float");
+      if (field.type && !real_type)
+        throw Refusal(std::string("the format \"") + field.type + "\" does not fit a float");
       return real_field(field, value.number(), false);
     }
     if (value.is_whole()) {
-      if (field.type && std::string_view("bcdoxX").find(field.type) == std::string_view::npos) throw Refusal(std::string("the format \"") + field.type + "\" does not fit an int");
+      if (field.type && std::string_view("bcdoxX").find(field.type) == std::string_view::npos)
+        throw Refusal(std::string("the format \"") + field.type + "\" does not fit an int");
       if (field.precision >= 0) throw Refusal("a precision does not fit an int");
       return whole_field(field, value.whole());
     }
@@ -400,8 +429,12 @@ class Brace {
 
 }  // namespace
 
-std::string percent_format(Store &store, const std::string &pattern, const Value &values) { return Percent(store, pattern, values).all(); }
+std::string percent_format(Store &store, const std::string &pattern, const Value &values) {
+  return Percent(store, pattern, values).all();
+}
 
-std::string brace_format(Evaluator &evaluator, const std::string &pattern, const Arguments &given) { return Brace(evaluator, given).all(pattern, 0); }
+std::string brace_format(Evaluator &evaluator, const std::string &pattern, const Arguments &given) {
+  return Brace(evaluator, given).all(pattern, 0);
+}
 
 }  // namespace hone::jinja

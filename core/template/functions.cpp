@@ -1,4 +1,5 @@
-// functions.cpp -- the functions that a template finds without setting them: jinja2's, and those that transformers adds.
+// functions.cpp -- the functions that a template finds without setting them: jinja2's, and those that transformers
+// adds.
 #include "core/template/access.h"
 #include "core/template/arguments.h"
 #include "core/template/evaluator.h"
@@ -89,8 +90,13 @@ Value call_strftime_now(Evaluator &e, const Arguments &a) {
 std::vector<std::pair<std::string, Value>> functions(Store &store) {
   std::vector<std::pair<std::string, Value>> all;
   const std::pair<const char *, Value (*)(Evaluator &, const Arguments &)> table[] = {
-      {"range", call_range},   {"dict", call_dict},     {"namespace", call_namespace},           {"cycler", call_cycler},
-      {"joiner", call_joiner}, {"raise_exception", call_raise_exception}, {"strftime_now", call_strftime_now},
+      {"range", call_range},
+      {"dict", call_dict},
+      {"namespace", call_namespace},
+      {"cycler", call_cycler},
+      {"joiner", call_joiner},
+      {"raise_exception", call_raise_exception},
+      {"strftime_now", call_strftime_now},
   };
   for (const auto &[name, call] : table) {
     auto made = std::make_shared<Function>();

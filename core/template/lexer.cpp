@@ -1,5 +1,5 @@
-// lexer.cpp -- see lexer.h. The rules are those of jinja2's documentation, "Whitespace Control"; a last newline of the file is
-// not part of the template.
+// lexer.cpp -- see lexer.h. The rules are those of jinja2's documentation, "Whitespace Control"; a last newline of the
+// file is not part of the template.
 #include "core/template/lexer.h"
 
 #include <algorithm>
@@ -47,17 +47,21 @@ class Lexer {
   void put(Token::Type type, std::string text) { tokens_.push_back({type, std::move(text), line_, {}}); }
 
   void advance(size_t bytes) {
-    line_ += static_cast<uint32_t>(std::count(rest_.begin() + static_cast<long>(at_), rest_.begin() + static_cast<long>(at_ + bytes), '\n'));
+    line_ += static_cast<uint32_t>(
+        std::count(rest_.begin() + static_cast<long>(at_), rest_.begin() + static_cast<long>(at_ + bytes), '\n'));
     at_ += bytes;
     if (bytes > 0) line_starting_ = rest_[at_ - 1] == '\n';
   }
-  bool here(std::string_view what, size_t from) const { return rest_.substr(std::min(from, rest_.size()), what.size()) == what; }
+  bool here(std::string_view what, size_t from) const {
+    return rest_.substr(std::min(from, rest_.size()), what.size()) == what;
+  }
   size_t skip_spaces(size_t from) const {
     while (const size_t bytes = space_at(rest_, from)) from += bytes;
     return from;
   }
 
-  // What remains of the text before a tag with this sign. variable: "{{", before which lstrip_blocks leaves all as it is.
+  // What remains of the text before a tag with this sign. variable: "{{", before which lstrip_blocks leaves all as it
+  // is.
   std::string_view before_tag(std::string_view text, char sign, bool variable) const {
     if (sign == '-') return strip_right(text);
     if (sign == '+' || variable) return text;
@@ -147,10 +151,14 @@ class Lexer {
   bool tag_end(bool block) {
     const std::string_view end = block ? "%}" : "}}";
     size_t after = 0;
-    if (here("-", at_) && here(end, at_ + 1)) after = skip_spaces(at_ + 3);
-    else if (block && here("+", at_) && here(end, at_ + 1)) after = at_ + 3;
-    else if (here(end, at_)) after = at_ + 2 + (block && here("\n", at_ + 2));
-    else return false;
+    if (here("-", at_) && here(end, at_ + 1))
+      after = skip_spaces(at_ + 3);
+    else if (block && here("+", at_) && here(end, at_ + 1))
+      after = at_ + 3;
+    else if (here(end, at_))
+      after = at_ + 2 + (block && here("\n", at_ + 2));
+    else
+      return false;
     put(block ? Token::Type::block_end : Token::Type::variable_end, "");
     advance(after - at_);
     return true;
@@ -166,15 +174,17 @@ class Lexer {
       put(Token::Type::name, std::string(rest_.substr(at_, end - at_)));
       return advance(end - at_);
     }
-    static constexpr std::array<std::string_view, 26> marks = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
-                                                               "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";"};
+    static constexpr std::array<std::string_view, 26> marks = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/",
+                                                               "*",  "%",  "~",  "[",  "]",  "(",  ")", "{", "}",
+                                                               ">",  "<",  "=",  ".",  ":",  "|",  ",", ";"};
     for (const std::string_view mark : marks) {
       if (!here(mark, at_)) continue;
       bracket(mark[0]);
       put(Token::Type::mark, std::string(mark));
       return advance(mark.size());
     }
-    trouble("the character \"" + std::string(rest_.substr(at_, character_bytes(rest_, at_))) + "\" has no meaning here");
+    trouble("the character \"" + std::string(rest_.substr(at_, character_bytes(rest_, at_))) +
+            "\" has no meaning here");
   }
 
   void bracket(char c) {
@@ -183,14 +193,17 @@ class Lexer {
     if (c == '{') brackets_ += '}';
     if (c != ')' && c != ']' && c != '}') return;
     if (brackets_.empty()) trouble(std::string("there is a \"") + c + "\" without its beginning");
-    if (brackets_.back() != c) trouble(std::string("there is a \"") + c + "\" where a \"" + brackets_.back() + "\" is expected");
+    if (brackets_.back() != c)
+      trouble(std::string("there is a \"") + c + "\" where a \"" + brackets_.back() + "\" is expected");
     brackets_.pop_back();
   }
 
   // Digits with single underscores between them, from `from`.
   size_t digits(size_t from) const {
     size_t at = from;
-    while (at < rest_.size() && (digit(rest_[at]) || (rest_[at] == '_' && at > from && at + 1 < rest_.size() && digit(rest_[at + 1])))) ++at;
+    while (at < rest_.size() &&
+           (digit(rest_[at]) || (rest_[at] == '_' && at > from && at + 1 < rest_.size() && digit(rest_[at + 1]))))
+      ++at;
     return at;
   }
 
@@ -242,7 +255,7 @@ class Lexer {
   void string(char quote) {
     std::string text;
     size_t at = at_ + 1;
-    for (;; ) {
+    for (;;) {
       if (at >= rest_.size()) trouble("a string has no closing quote");
       if (rest_[at] == quote) break;
       if (rest_[at] != '\\') {
@@ -256,7 +269,8 @@ class Lexer {
     advance(at + 1 - at_);
   }
 
-  // Python's escapes in a str; what is none stays as it is, with its backslash. at: of the character behind the backslash.
+  // Python's escapes in a str; what is none stays as it is, with its backslash. at: of the character behind the
+  // backslash.
   size_t escape(size_t at, std::string &text) const {
     const char c = rest_[at];
     static constexpr std::string_view letters = "abfnrtv\\'\"", meanings = "\a\b\f\n\r\t\v\\'\"";
@@ -268,7 +282,8 @@ class Lexer {
     if (c >= '0' && c <= '7') {
       uint32_t point = 0;
       size_t end = at;
-      while (end < at + 3 && end < rest_.size() && rest_[end] >= '0' && rest_[end] <= '7') point = point * 8 + static_cast<uint32_t>(rest_[end++] - '0');
+      while (end < at + 3 && end < rest_.size() && rest_[end] >= '0' && rest_[end] <= '7')
+        point = point * 8 + static_cast<uint32_t>(rest_[end++] - '0');
       text += utf8(point);
       return end;
     }
@@ -282,7 +297,8 @@ class Lexer {
     if (hex.size() < wanted || hex.find_first_not_of("0123456789abcdefABCDEF") != std::string_view::npos)
       trouble(std::string("\\") + c + " in a string needs " + std::to_string(wanted) + " hexadecimal digits");
     const uint64_t point = std::stoull(std::string(hex), nullptr, 16);
-    if (point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF)) trouble("a string names the character " + std::string(hex) + ", which is none");
+    if (point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF))
+      trouble("a string names the character " + std::string(hex) + ", which is none");
     text += utf8(static_cast<uint32_t>(point));
     return at + 1 + wanted;
   }

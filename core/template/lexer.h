@@ -1,4 +1,5 @@
-// lexer.h -- a template's text as tokens, with jinja2's white space control: "-" and "+" at a tag, trim_blocks and lstrip_blocks.
+// lexer.h -- a template's text as tokens, with jinja2's white space control: "-" and "+" at a tag, trim_blocks and
+// lstrip_blocks.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// methods.cpp -- methods of str, dict, list and tuple that do not change them, and next() and reset() of a cycler. Python's
-// library reference, "Built-in Types".
+// methods.cpp -- methods of str, dict, list and tuple that do not change them, and next() and reset() of a cycler.
+// Python's library reference, "Built-in Types".
 #include <algorithm>
 
 #include "core/template/access.h"
@@ -101,7 +101,8 @@ Value text_rsplit(Evaluator &e, const Value &self, const Arguments &a) { return 
 Value text_splitlines(Evaluator &e, const Value &self, const Arguments &a) {
   const Bound bound("splitlines()", {"keepends"}, a);
   std::vector<Value> values;
-  for (const std::string_view line : lines(self.text(), bound.flag(0, false))) values.push_back(made(e, std::string(line)));
+  for (const std::string_view line : lines(self.text(), bound.flag(0, false)))
+    values.push_back(made(e, std::string(line)));
   return e.store().list(std::move(values));
 }
 
@@ -115,13 +116,15 @@ Value partition(Evaluator &e, const Value &self, const Arguments &a, bool last) 
     const Value empty = made(e, "");
     return e.store().tuple(last ? std::vector<Value>{empty, empty, self} : std::vector<Value>{self, empty, empty});
   }
-  return e.store().tuple({made(e, text.substr(0, found)), made(e, between), made(e, text.substr(found + between.size()))});
+  return e.store().tuple(
+      {made(e, text.substr(0, found)), made(e, between), made(e, text.substr(found + between.size()))});
 }
 Value text_partition(Evaluator &e, const Value &self, const Arguments &a) { return partition(e, self, a, false); }
 Value text_rpartition(Evaluator &e, const Value &self, const Arguments &a) { return partition(e, self, a, true); }
 
 // The part of a text that start and end, counted in characters, leave; its begin in characters goes to `from`.
-std::string_view part_of(Evaluator &e, const std::string &text, const Bound &bound, size_t first, int64_t *from, bool *within) {
+std::string_view part_of(Evaluator &e, const std::string &text, const Bound &bound, size_t first, int64_t *from,
+                         bool *within) {
   *from = 0;
   *within = true;
   if (!bound.has_value(first) && !bound.has_value(first + 1)) return text;
@@ -138,7 +141,8 @@ std::string_view part_of(Evaluator &e, const std::string &text, const Bound &bou
   *within = begin <= end;  // an empty text is found in an empty part, and not in one that begins behind its end
   if (!*within || begin >= size) return std::string_view(text).substr(text.size());
   const auto bytes = static_cast<size_t>(letters[static_cast<size_t>(begin)].data() - text.data());
-  const size_t last = end == size ? text.size() : static_cast<size_t>(letters[static_cast<size_t>(end)].data() - text.data());
+  const size_t last =
+      end == size ? text.size() : static_cast<size_t>(letters[static_cast<size_t>(end)].data() - text.data());
   return std::string_view(text).substr(bytes, last - bytes);
 }
 
@@ -149,7 +153,9 @@ bool affixed(Evaluator &e, const Value &self, const Arguments &a, bool at_end) {
   const std::string_view text = part_of(e, self.text(), bound, 1, &from, &within);
   const auto has = [&](const Value &affix) {
     if (affix.is_undefined()) throw Refusal(affix.text());
-    if (!affix.is_text()) throw Refusal(std::string(at_end ? "endswith()" : "startswith()") + " needs a text or a tuple of them, not a " + affix.type_name());
+    if (!affix.is_text())
+      throw Refusal(std::string(at_end ? "endswith()" : "startswith()") + " needs a text or a tuple of them, not a " +
+                    affix.type_name());
     return within && (at_end ? text.ends_with(affix.text()) : text.starts_with(affix.text()));
   };
   const Value &affix = bound.at(0);
@@ -157,8 +163,12 @@ bool affixed(Evaluator &e, const Value &self, const Arguments &a, bool at_end) {
     return std::any_of(affix.sequence().items.begin(), affix.sequence().items.end(), has);
   return has(affix);
 }
-Value text_startswith(Evaluator &e, const Value &self, const Arguments &a) { return Value::boolean(affixed(e, self, a, false)); }
-Value text_endswith(Evaluator &e, const Value &self, const Arguments &a) { return Value::boolean(affixed(e, self, a, true)); }
+Value text_startswith(Evaluator &e, const Value &self, const Arguments &a) {
+  return Value::boolean(affixed(e, self, a, false));
+}
+Value text_endswith(Evaluator &e, const Value &self, const Arguments &a) {
+  return Value::boolean(affixed(e, self, a, true));
+}
 
 int64_t found_at(Evaluator &e, const Value &self, const Arguments &a, const char *what, bool last) {
   const Bound bound(what, {"sub", "start", "end"}, a, 1);
@@ -170,8 +180,12 @@ int64_t found_at(Evaluator &e, const Value &self, const Arguments &a, const char
   const size_t at = !within ? std::string_view::npos : last ? text.rfind(wanted) : text.find(wanted);
   return at == std::string_view::npos ? -1 : from + static_cast<int64_t>(character_count(text.substr(0, at)));
 }
-Value text_find(Evaluator &e, const Value &self, const Arguments &a) { return Value::integer(found_at(e, self, a, "find()", false)); }
-Value text_rfind(Evaluator &e, const Value &self, const Arguments &a) { return Value::integer(found_at(e, self, a, "rfind()", true)); }
+Value text_find(Evaluator &e, const Value &self, const Arguments &a) {
+  return Value::integer(found_at(e, self, a, "find()", false));
+}
+Value text_rfind(Evaluator &e, const Value &self, const Arguments &a) {
+  return Value::integer(found_at(e, self, a, "rfind()", true));
+}
 Value text_index(Evaluator &e, const Value &self, const Arguments &a) {
   const int64_t at = found_at(e, self, a, "index()", false);
   if (at < 0) throw Refusal("index(): the text does not contain what is looked for");
@@ -225,8 +239,12 @@ Value text_all(Evaluator &, const Value &self, const Arguments &a) {
 bool is_alphanumeric(uint32_t c) { return is_letter(c) || is_numeric(c); }
 bool is_ascii(uint32_t c) { return c < 0x80; }
 
-Value text_isupper(Evaluator &e, const Value &self, const Arguments &a) { return Value::boolean(e.test("upper", self, a)); }
-Value text_islower(Evaluator &e, const Value &self, const Arguments &a) { return Value::boolean(e.test("lower", self, a)); }
+Value text_isupper(Evaluator &e, const Value &self, const Arguments &a) {
+  return Value::boolean(e.test("upper", self, a));
+}
+Value text_islower(Evaluator &e, const Value &self, const Arguments &a) {
+  return Value::boolean(e.test("lower", self, a));
+}
 Value text_isascii(Evaluator &e, const Value &self, const Arguments &a) {
   return self.text().empty() ? Value::boolean(true) : text_all<is_ascii>(e, self, a);
 }
@@ -273,23 +291,51 @@ Value text_join(Evaluator &e, const Value &self, const Arguments &a) {
   return made(e, out.text());
 }
 
-Value text_format(Evaluator &e, const Value &self, const Arguments &a) { return made(e, brace_format(e, self.text(), a)); }
+Value text_format(Evaluator &e, const Value &self, const Arguments &a) {
+  return made(e, brace_format(e, self.text(), a));
+}
 
 const Table &text_methods() {
   static const Table table = {
-      {"strip", text_strip},           {"lstrip", text_lstrip},         {"rstrip", text_rstrip},
-      {"split", text_split},           {"rsplit", text_rsplit},         {"splitlines", text_splitlines},
-      {"partition", text_partition},   {"rpartition", text_rpartition}, {"startswith", text_startswith},
-      {"endswith", text_endswith},     {"find", text_find},             {"rfind", text_rfind},
-      {"index", text_index},           {"rindex", text_rindex},         {"count", text_count},
-      {"replace", text_replace},       {"removeprefix", text_removeprefix}, {"removesuffix", text_removesuffix},
-      {"upper", text_converted<upper>}, {"lower", text_converted<lower>}, {"title", text_converted<title>},
-      {"capitalize", text_converted<capitalize>}, {"casefold", text_converted<fold>}, {"swapcase", text_converted<swap_case>},
-      {"isalpha", text_all<is_letter>}, {"isdecimal", text_all<is_decimal>}, {"isdigit", text_all<is_digit>},
-      {"isnumeric", text_all<is_numeric>}, {"isalnum", text_all<is_alphanumeric>}, {"isspace", text_all<is_space>},
-      {"isupper", text_isupper},       {"islower", text_islower},       {"isascii", text_isascii},
-      {"istitle", text_istitle},       {"ljust", text_ljust},           {"rjust", text_rjust},
-      {"center", text_center},         {"zfill", text_zfill},           {"join", text_join},
+      {"strip", text_strip},
+      {"lstrip", text_lstrip},
+      {"rstrip", text_rstrip},
+      {"split", text_split},
+      {"rsplit", text_rsplit},
+      {"splitlines", text_splitlines},
+      {"partition", text_partition},
+      {"rpartition", text_rpartition},
+      {"startswith", text_startswith},
+      {"endswith", text_endswith},
+      {"find", text_find},
+      {"rfind", text_rfind},
+      {"index", text_index},
+      {"rindex", text_rindex},
+      {"count", text_count},
+      {"replace", text_replace},
+      {"removeprefix", text_removeprefix},
+      {"removesuffix", text_removesuffix},
+      {"upper", text_converted<upper>},
+      {"lower", text_converted<lower>},
+      {"title", text_converted<title>},
+      {"capitalize", text_converted<capitalize>},
+      {"casefold", text_converted<fold>},
+      {"swapcase", text_converted<swap_case>},
+      {"isalpha", text_all<is_letter>},
+      {"isdecimal", text_all<is_decimal>},
+      {"isdigit", text_all<is_digit>},
+      {"isnumeric", text_all<is_numeric>},
+      {"isalnum", text_all<is_alphanumeric>},
+      {"isspace", text_all<is_space>},
+      {"isupper", text_isupper},
+      {"islower", text_islower},
+      {"isascii", text_isascii},
+      {"istitle", text_istitle},
+      {"ljust", text_ljust},
+      {"rjust", text_rjust},
+      {"center", text_center},
+      {"zfill", text_zfill},
+      {"join", text_join},
       {"format", text_format},
   };
   return table;
@@ -324,7 +370,8 @@ Value dict_copy(Evaluator &e, const Value &self, const Arguments &a) {
   return e.store().mapping(self.mapping().items);
 }
 const Table &dict_methods() {
-  static const Table table = {{"get", dict_get}, {"keys", dict_keys}, {"values", dict_values}, {"items", dict_items}, {"copy", dict_copy}};
+  static const Table table = {
+      {"get", dict_get}, {"keys", dict_keys}, {"values", dict_values}, {"items", dict_items}, {"copy", dict_copy}};
   return table;
 }
 
@@ -333,14 +380,16 @@ const Table &dict_methods() {
 Value list_count(Evaluator &e, const Value &self, const Arguments &a) {
   const Bound bound("count()", {"value"}, a, 1);
   int64_t n = 0;
-  for (const Value &item : self.sequence().items) n += identical(item, bound.at(0)) || equal(e.store(), item, bound.at(0));
+  for (const Value &item : self.sequence().items)
+    n += identical(item, bound.at(0)) || equal(e.store(), item, bound.at(0));
   return Value::integer(n);
 }
 Value list_index(Evaluator &e, const Value &self, const Arguments &a) {
   const Bound bound("index()", {"value"}, a, 1);
   const auto &items = self.sequence().items;
   for (size_t i = 0; i < items.size(); ++i)
-    if (identical(items[i], bound.at(0)) || equal(e.store(), items[i], bound.at(0))) return Value::integer(static_cast<int64_t>(i));
+    if (identical(items[i], bound.at(0)) || equal(e.store(), items[i], bound.at(0)))
+      return Value::integer(static_cast<int64_t>(i));
   throw Refusal("index(): the list does not contain what is looked for");
 }
 Value list_copy(Evaluator &e, const Value &self, const Arguments &a) {
@@ -394,7 +443,12 @@ Value method_of(Evaluator &evaluator, const Value &value, const std::string &nam
   found = true;
   auto function = std::make_shared<Function>();
   function->name = name;
-  function->call = [self = value, call = method->second](Evaluator &e, const Arguments &given) { return call(e, self, given); };
+  function->call = [self = value, name, call = method->second](Evaluator &e, const Arguments &given) {
+    const bool named = self.is_text() && (name == "split" || name == "rsplit" || name == "splitlines" ||
+                                          name == "format" || name == "replace");
+    if (!given.named.empty() && !named) throw Refusal(name + "() takes its arguments by place, not by name");
+    return call(e, self, given);
+  };
   return evaluator.store().object(std::move(function), {value});
 }
 

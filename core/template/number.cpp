@@ -32,7 +32,8 @@ std::string real_text(double number) {
   }
   if (exponent < 0) return out + "0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits;
   if (n <= exponent + 1) return out + digits + std::string(static_cast<size_t>(exponent + 1 - n), '0') + ".0";
-  return out + digits.substr(0, static_cast<size_t>(exponent) + 1) + "." + digits.substr(static_cast<size_t>(exponent) + 1);
+  return out + digits.substr(0, static_cast<size_t>(exponent) + 1) + "." +
+         digits.substr(static_cast<size_t>(exponent) + 1);
 }
 
 // Digits with single underscores between them.
@@ -43,7 +44,9 @@ static std::optional<std::string> without_underscores(std::string_view text) {
       out += text[i];
       continue;
     }
-    const auto digit = [&](size_t at) { return at < text.size() && std::isalnum(static_cast<unsigned char>(text[at])); };
+    const auto digit = [&](size_t at) {
+      return at < text.size() && std::isalnum(static_cast<unsigned char>(text[at]));
+    };
     if (i == 0 || !digit(i - 1) || !digit(i + 1)) return std::nullopt;
   }
   return out;
@@ -86,7 +89,8 @@ std::optional<double> read_real(std::string_view text) {
   if (minus || body[0] == '+') body.remove_prefix(1);
   if (body == "inf" || body == "infinity") return minus ? -HUGE_VAL : HUGE_VAL;
   if (body == "nan") return std::nan("");
-  if (body.empty() || body.find_first_not_of("0123456789.e+-") != std::string_view::npos || body[0] == '+' || body[0] == '-' || body[0] == 'e')
+  if (body.empty() || body.find_first_not_of("0123456789.e+-") != std::string_view::npos || body[0] == '+' ||
+      body[0] == '-' || body[0] == 'e')
     return std::nullopt;
   char *end = nullptr;
   const double number = std::strtod(lowered.c_str(), &end);
@@ -138,14 +142,16 @@ static Value whole_compute(Operator op, int64_t a, int64_t b) {
     case Operator::multiply:
       if (__builtin_mul_overflow(a, b, &result)) too_large("a product");
       return Value::integer(result);
-    case Operator::divide: return Value::real(static_cast<double>(a) / static_cast<double>(b));
+    case Operator::divide:
+      return Value::real(static_cast<double>(a) / static_cast<double>(b));
     case Operator::floor_divide:
       if (b == -1) return whole_compute(Operator::subtract, 0, a);
       return Value::integer(floor_divide(a, b));
     case Operator::modulo:
       if (b == -1) return Value::integer(0);
       return Value::integer(a - floor_divide(a, b) * b);
-    case Operator::power: break;
+    case Operator::power:
+      break;
   }
   if (b < 0) return Value::real(std::pow(static_cast<double>(a), static_cast<double>(b)));
   return whole_power(a, b);
@@ -153,20 +159,29 @@ static Value whole_compute(Operator op, int64_t a, int64_t b) {
 
 Value compute(Operator op, const Value &left, const Value &right) {
   const double a = left.number(), b = right.number();
-  if (b == 0 && (op == Operator::divide || op == Operator::floor_divide || op == Operator::modulo)) throw Refusal("a division by zero");
+  if (b == 0 && (op == Operator::divide || op == Operator::floor_divide || op == Operator::modulo))
+    throw Refusal("a division by zero");
   if (op == Operator::power && a == 0 && b < 0) throw Refusal("0 to a negative power");
   if (left.is_whole() && right.is_whole()) return whole_compute(op, left.whole(), right.whole());
   switch (op) {
-    case Operator::add: return Value::real(a + b);
-    case Operator::subtract: return Value::real(a - b);
-    case Operator::multiply: return Value::real(a * b);
-    case Operator::divide: return Value::real(a / b);
-    case Operator::floor_divide: return Value::real(real_floor_divide(a, b));
-    case Operator::modulo: return Value::real(real_modulo(a, b));
-    case Operator::power: break;
+    case Operator::add:
+      return Value::real(a + b);
+    case Operator::subtract:
+      return Value::real(a - b);
+    case Operator::multiply:
+      return Value::real(a * b);
+    case Operator::divide:
+      return Value::real(a / b);
+    case Operator::floor_divide:
+      return Value::real(real_floor_divide(a, b));
+    case Operator::modulo:
+      return Value::real(real_modulo(a, b));
+    case Operator::power:
+      break;
   }
   const double result = std::pow(a, b);
-  if (std::isnan(result) && !std::isnan(a) && !std::isnan(b)) throw Refusal("a power of a negative number that is not real");
+  if (std::isnan(result) && !std::isnan(a) && !std::isnan(b))
+    throw Refusal("a power of a negative number that is not real");
   if (std::isinf(result) && std::isfinite(a) && std::isfinite(b)) throw Refusal("the result of ** is too large");
   return Value::real(result);
 }

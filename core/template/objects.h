@@ -1,4 +1,5 @@
-// objects.h -- what a template can hold beside plain values: namespaces, macros, functions and methods, `loop`, cyclers, joiners.
+// objects.h -- what a template can hold beside plain values: namespaces, macros, functions and methods, `loop`,
+// cyclers, joiners.
 #pragma once
 
 #include <functional>
@@ -66,7 +67,9 @@ struct MacroObject final : Named {
 // The `loop` of a for block.
 struct Loop final : Named {
   const char *type_name() const override { return "LoopContext"; }
-  std::string description() const override { return "LoopContext " + std::to_string(index + 1) + "/" + std::to_string(items ? items->size() : index); }
+  std::string description() const override {
+    return "LoopContext " + std::to_string(index + 1) + "/" + std::to_string(items ? items->size() : index);
+  }
   const std::vector<Value> *items = nullptr;  // null: the loop has ended
   size_t index = 0, depth = 0;
   std::vector<Value> last_changed;  // what loop.changed() was last asked about

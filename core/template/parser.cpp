@@ -1,5 +1,5 @@
-// parser.cpp -- see parser.h. Precedence as jinja2 has it: if-else, or, and, not, comparisons, + -, ~, * / // %, ** (from left to
-// right), unary, then what stands behind a value: .name [item] (call) |filter `is test`.
+// parser.cpp -- see parser.h. Precedence as jinja2 has it: if-else, or, and, not, comparisons, + -, ~, * / // %, **
+// (from left to right), unary, then what stands behind a value: .name [item] (call) |filter `is test`.
 #include "core/template/parser.h"
 
 #include <algorithm>
@@ -17,14 +17,22 @@ using Words = std::initializer_list<std::string_view>;
 
 std::string shown(const Token &token) {
   switch (token.type) {
-    case Type::data: return "text";
-    case Type::variable_begin: return "\"{{\"";
-    case Type::variable_end: return "\"}}\"";
-    case Type::block_begin: return "\"{%\"";
-    case Type::block_end: return "\"%}\"";
-    case Type::end: return "the end of the template";
-    case Type::text: return "the string '" + token.text.substr(0, 40) + "'";
-    default: return "\"" + token.text.substr(0, 40) + "\"";
+    case Type::data:
+      return "text";
+    case Type::variable_begin:
+      return "\"{{\"";
+    case Type::variable_end:
+      return "\"}}\"";
+    case Type::block_begin:
+      return "\"{%\"";
+    case Type::block_end:
+      return "\"%}\"";
+    case Type::end:
+      return "the end of the template";
+    case Type::text:
+      return "the string '" + token.text.substr(0, 40) + "'";
+    default:
+      return "\"" + token.text.substr(0, 40) + "\"";
   }
 }
 
@@ -48,7 +56,8 @@ class Parser {
     Deeper(const Parser &parser, uint32_t &depth, uint32_t most, const char *what) : depth_(depth) {
       if (++depth_ > most) {
         --depth_;
-        throw SyntaxTrouble{parser.now().line, std::string(what) + " are nested more than " + std::to_string(most) + " levels deep"};
+        throw SyntaxTrouble{parser.now().line,
+                            std::string(what) + " are nested more than " + std::to_string(most) + " levels deep"};
       }
     }
     ~Deeper() { --depth_; }
@@ -99,7 +108,8 @@ class Parser {
   void add(Expression &node, Expression part) const {
     if (part) node->depth = std::max(node->depth, part->depth + 1);
     if (node->depth > longest_chain)
-      throw SyntaxTrouble{node->line, "an expression has more than " + std::to_string(longest_chain) + " parts that depend on one another"};
+      throw SyntaxTrouble{node->line, "an expression has more than " + std::to_string(longest_chain) +
+                                          " parts that depend on one another"};
     node->parts.push_back(std::move(part));
   }
   template <class... Parts>
@@ -122,7 +132,8 @@ class Parser {
     with(call.all_positional);
     with(call.all_named);
     if (node->depth > longest_chain)
-      throw SyntaxTrouble{node->line, "an expression has more than " + std::to_string(longest_chain) + " parts that depend on one another"};
+      throw SyntaxTrouble{node->line, "an expression has more than " + std::to_string(longest_chain) +
+                                          " parts that depend on one another"};
   }
 
   // ---- expressions ----
@@ -165,7 +176,8 @@ class Parser {
     Expression compared;
     for (;;) {
       std::string op;
-      if (now().type == Type::mark && (mark("==") || mark("!=") || mark("<") || mark("<=") || mark(">") || mark(">="))) {
+      if (now().type == Type::mark &&
+          (mark("==") || mark("!=") || mark("<") || mark("<=") || mark(">") || mark(">="))) {
         op = take().text;
       } else if (skip_word("in")) {
         op = "in";
@@ -254,8 +266,10 @@ class Parser {
         while (now().type == Type::text) text += take().text;
         return constant(Value::constant(std::move(text)), line);
       }
-      case Type::number: return constant(take().number, line);
-      default: break;
+      case Type::number:
+        return constant(take().number, line);
+      default:
+        break;
     }
     if (skip_mark("(")) {
       const Deeper deeper(*this, depth_, deepest_expression, "brackets");
@@ -294,7 +308,8 @@ class Parser {
   }
 
   bool tuple_ends(std::string_view end_word) const {
-    return now().type == Type::variable_end || now().type == Type::block_end || mark(")") || (!end_word.empty() && word(end_word));
+    return now().type == Type::variable_end || now().type == Type::block_end || mark(")") ||
+           (!end_word.empty() && word(end_word));
   }
   // One expression, or several with commas between them. bracketed: "()" is the empty tuple.
   Expression tuple(bool bracketed, bool with_choice, std::string_view end_word = "") {
@@ -320,24 +335,32 @@ class Parser {
   // What may stand behind any value.
   Expression behind(Expression value) {
     for (;;) {
-      if (mark(".") || mark("[")) value = subscript(std::move(value));
-      else if (mark("(")) value = call(std::move(value));
-      else return value;
+      if (mark(".") || mark("["))
+        value = subscript(std::move(value));
+      else if (mark("("))
+        value = call(std::move(value));
+      else
+        return value;
     }
   }
   Expression filters(Expression value) {
     for (;;) {
-      if (mark("|")) value = filter(std::move(value));
-      else if (word("is")) value = test(std::move(value));
-      else if (mark("(")) value = call(std::move(value));
-      else return value;
+      if (mark("|"))
+        value = filter(std::move(value));
+      else if (word("is"))
+        value = test(std::move(value));
+      else if (mark("("))
+        value = call(std::move(value));
+      else
+        return value;
     }
   }
 
   Expression subscript(Expression value) {
     const uint32_t line = now().line;
     if (skip_mark(".")) {
-      if (now().type == Type::number && now().number.is(Value::Kind::integer)) return node(Node::Kind::item, line, std::move(value), constant(take().number, line));
+      if (now().type == Type::number && now().number.is(Value::Kind::integer))
+        return node(Node::Kind::item, line, std::move(value), constant(take().number, line));
       Expression made = node(Node::Kind::attribute, line, std::move(value));
       made->text = want_name("an attribute's name");
       return made;
@@ -389,7 +412,8 @@ class Parser {
         take();
         call->named.emplace_back(std::move(name), expression());
       } else {
-        if (call->all_positional || call->all_named || !call->named.empty()) trouble("an argument without a name stands behind one with a name");
+        if (call->all_positional || call->all_named || !call->named.empty())
+          trouble("an argument without a name stands behind one with a name");
         call->positional.push_back(expression());
       }
     }
@@ -427,8 +451,8 @@ class Parser {
     auto call = std::make_unique<Call>();
     if (mark("(")) {
       call = arguments();
-    } else if ((now().type == Type::name && !word("else") && !word("or") && !word("and")) || now().type == Type::text || now().type == Type::number ||
-               mark("[") || mark("{")) {
+    } else if ((now().type == Type::name && !word("else") && !word("or") && !word("and")) || now().type == Type::text ||
+               now().type == Type::number || mark("[") || mark("{")) {
       if (word("is")) trouble("tests cannot be chained with \"is\"");
       call->positional.push_back(behind(primary()));
     }
@@ -453,7 +477,8 @@ class Parser {
           take();
           auto made = statement(Statement::Kind::output, line);
           made->value = tuple(false, true);
-          if (now().type != Type::variable_end) trouble("the expression's end \"}}\" is expected, but there is " + shown(now()));
+          if (now().type != Type::variable_end)
+            trouble("the expression's end \"}}\" is expected, but there is " + shown(now()));
           take();
           body.push_back(std::move(made));
           break;
@@ -541,7 +566,8 @@ class Parser {
       last->body = statements({"elif", "else", "endif"});
       const Token end = take();
       if (end.text == "elif") {
-        if (++chain > longest_chain) throw SyntaxTrouble{end.line, "an {% if %} has more than " + std::to_string(longest_chain) + " {% elif %}"};
+        if (++chain > longest_chain)
+          throw SyntaxTrouble{end.line, "an {% if %} has more than " + std::to_string(longest_chain) + " {% elif %}"};
         last->otherwise.push_back(statement(Statement::Kind::branch, end.line));
         last = last->otherwise.back().get();
         continue;
@@ -671,8 +697,10 @@ class Parser {
       macro.names.push_back(name);
       macro.parameters.push_back(id_of(name));
       Expression fallback;
-      if (skip_mark("=")) fallback = expression();
-      else if (!macro.defaults.empty() && macro.defaults.back()) trouble("the parameter \"" + name + "\" without a default stands behind one with a default");
+      if (skip_mark("="))
+        fallback = expression();
+      else if (!macro.defaults.empty() && macro.defaults.back())
+        trouble("the parameter \"" + name + "\" without a default stands behind one with a default");
       macro.defaults.push_back(std::move(fallback));
     }
     want_mark(")");

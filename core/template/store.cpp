@@ -10,7 +10,8 @@
 namespace hone::jinja {
 
 void Store::refuse_steps() const {
-  throw Refusal("the template takes more than " + std::to_string(limits_.steps) + " steps; does one of its loops or macros ever end?");
+  throw Refusal("the template takes more than " + std::to_string(limits_.steps) +
+                " steps; does one of its loops or macros ever end?");
 }
 
 void Store::refuse_memory(uint64_t bytes) {
@@ -45,7 +46,8 @@ uint32_t Store::depth_with(const std::vector<Value> &parts) {
 }
 
 void Store::count(Object &object, uint64_t bytes, uint32_t depth) {
-  if (depth > deepest_value) throw Refusal("a value is nested more than " + std::to_string(deepest_value) + " levels deep");
+  if (depth > deepest_value)
+    throw Refusal("a value is nested more than " + std::to_string(deepest_value) + " levels deep");
   step();
   charge(bytes);
   object.owner = this;
@@ -68,13 +70,16 @@ Value Store::range(int64_t from, int64_t to, int64_t by) {
   const auto each = by > 0 ? static_cast<__int128>(by) : -static_cast<__int128>(by);
   const auto length = distance <= 0 ? static_cast<__int128>(0) : (distance + each - 1) / each;
   if (length > longest_range)
-    throw Refusal("range() has more than " + std::to_string(longest_range) + " numbers, the most that a template may ask for");
+    throw Refusal("range() has more than " + std::to_string(longest_range) +
+                  " numbers, the most that a template may ask for");
   std::vector<Value> numbers;
   numbers.reserve(static_cast<size_t>(length));
   for (int64_t i = 0; i < static_cast<int64_t>(length); ++i) numbers.push_back(Value::integer(from + i * by));
   Value made = sequence(std::move(numbers), Sequence::Flavour::range);
-  const_cast<Sequence &>(made.sequence()).range = "range(" + std::to_string(from) + ", " + std::to_string(to) +
-                                                  (by == 1 ? "" : ", " + std::to_string(by)) + ")";
+  auto &written = const_cast<Sequence &>(made.sequence());
+  written.range_start = from;
+  written.range_stop = to;
+  written.range_step = by;
   return made;
 }
 
@@ -94,15 +99,20 @@ Value Store::mapping(const std::vector<std::pair<Value, Value>> &items) {
 
 Value Store::of_json(const nlohmann::ordered_json &json) {
   switch (json.type()) {
-    case nlohmann::ordered_json::value_t::boolean: return Value::boolean(json.get<bool>());
-    case nlohmann::ordered_json::value_t::number_integer: return Value::integer(json.get<int64_t>());
+    case nlohmann::ordered_json::value_t::boolean:
+      return Value::boolean(json.get<bool>());
+    case nlohmann::ordered_json::value_t::number_integer:
+      return Value::integer(json.get<int64_t>());
     case nlohmann::ordered_json::value_t::number_unsigned: {
       const auto number = json.get<uint64_t>();
-      if (number > INT64_MAX) throw Refusal("the whole number " + std::to_string(number) + " does not fit in 64 bits with a sign");
+      if (number > INT64_MAX)
+        throw Refusal("the whole number " + std::to_string(number) + " does not fit in 64 bits with a sign");
       return Value::integer(static_cast<int64_t>(number));
     }
-    case nlohmann::ordered_json::value_t::number_float: return Value::real(json.get<double>());
-    case nlohmann::ordered_json::value_t::string: return text(json.get<std::string>());
+    case nlohmann::ordered_json::value_t::number_float:
+      return Value::real(json.get<double>());
+    case nlohmann::ordered_json::value_t::string:
+      return text(json.get<std::string>());
     case nlohmann::ordered_json::value_t::array: {
       std::vector<Value> items;
       items.reserve(json.size());
@@ -115,7 +125,8 @@ Value Store::of_json(const nlohmann::ordered_json &json) {
       for (const auto &[key, value] : json.items()) items.emplace_back(text(key), of_json(value));
       return mapping(items);
     }
-    default: return {};
+    default:
+      return {};
   }
 }
 

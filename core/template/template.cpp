@@ -21,7 +21,8 @@ std::string at(const std::string &name, uint32_t line) { return name + ":" + std
 
 Template::Template(const std::string &text, std::string name) : text_(text), name_(std::move(name)) {
   if (text.size() > largest)
-    throw Failure(name_ + ": has " + human_bytes(text.size()) + ", more than the " + human_bytes(largest) + " that a chat template may have");
+    throw Failure(name_ + ": has " + human_bytes(text.size()) + ", more than the " + human_bytes(largest) +
+                  " that a chat template may have");
   if (const size_t bad = invalid_utf8(text); bad != std::string_view::npos)
     throw Failure(name_ + ": invalid UTF-8 at byte " + std::to_string(bad) + "; save the template as UTF-8");
   try {
@@ -31,7 +32,8 @@ Template::Template(const std::string &text, std::string name) : text_(text), nam
   }
 }
 
-std::string Template::render(const nlohmann::ordered_json &variables, const std::tm &now, const jinja::Limits &limits) const {
+std::string Template::render(const nlohmann::ordered_json &variables, const std::tm &now,
+                             const jinja::Limits &limits) const {
   jinja::Evaluator evaluator(*syntax_, limits, now);
   try {
     return evaluator.run(variables);
@@ -48,7 +50,8 @@ std::tm day_of(const std::string &date) {
     return day;
   }
   int year = 0, month = 0, number = 0, bytes = 0;
-  const bool read = std::sscanf(date.c_str(), "%4d-%2d-%2d%n", &year, &month, &number, &bytes) == 3 && static_cast<size_t>(bytes) == date.size();
+  const bool read = std::sscanf(date.c_str(), "%4d-%2d-%2d%n", &year, &month, &number, &bytes) == 3 &&
+                    static_cast<size_t>(bytes) == date.size();
   std::tm asked{};
   asked.tm_year = year - 1900;
   asked.tm_mon = month - 1;
@@ -56,7 +59,8 @@ std::tm day_of(const std::string &date) {
   day = asked;
   day.tm_isdst = -1;
   // timegm() fills in the day of the week, and turns a 31st of February into another day.
-  const bool known = read && year >= 1 && timegm(&day) != -1 && day.tm_mon == asked.tm_mon && day.tm_mday == asked.tm_mday;
+  const bool known =
+      read && year >= 1 && timegm(&day) != -1 && day.tm_mon == asked.tm_mon && day.tm_mday == asked.tm_mday;
   if (!known) throw Failure("the date \"" + date + "\" is not a day such as 2024-12-31");
   return day;
 }

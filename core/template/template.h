@@ -1,6 +1,6 @@
-// template.h -- a chat template in Jinja2, rendered as Hugging Face transformers renders it: jinja2's immutable sandbox with
-// trim_blocks, lstrip_blocks, loop controls, `generation` blocks, raise_exception, strftime_now and its own tojson.
-// What is left out, and why, is listed in docs/templates.md.
+// template.h -- a chat template in Jinja2, rendered as Hugging Face transformers renders it: jinja2's immutable sandbox
+// with trim_blocks, lstrip_blocks, loop controls, `generation` blocks, raise_exception, strftime_now and its own
+// tojson. What is left out, and why, is listed in docs/templates.md.
 #pragma once
 
 #include <ctime>

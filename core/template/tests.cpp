@@ -28,7 +28,8 @@ bool compare(Evaluator &e, const Value &a, const Value &b, const char *op) {
   if (name == "!=") return !equal(e.store(), a, b);
   if (name == "<") return less(e.store(), a, b);
   if (name == ">") return less(e.store(), b, a);
-  return name == "<=" ? less(e.store(), a, b) || equal(e.store(), a, b) : less(e.store(), b, a) || equal(e.store(), a, b);
+  return name == "<=" ? less(e.store(), a, b) || equal(e.store(), a, b)
+                      : less(e.store(), b, a) || equal(e.store(), a, b);
 }
 
 bool test_eq(Evaluator &e, const Value &v, const Arguments &a) { return compare(e, v, other(a), "=="); }
@@ -54,14 +55,18 @@ bool test_callable(Evaluator &, const Value &v, const Arguments &a) {
   return alone(a), v.is_undefined() || v.as<Function>() || v.as<MacroObject>() || v.as<Joiner>() || v.as<Loop>();
 }
 bool test_escaped(Evaluator &, const Value &, const Arguments &a) { return alone(a), false; }
-bool test_filter(Evaluator &, const Value &v, const Arguments &a) { return alone(a), v.is_text() && is_filter(v.text()); }
+bool test_filter(Evaluator &, const Value &v, const Arguments &a) {
+  return alone(a), v.is_text() && is_filter(v.text());
+}
 bool test_test(Evaluator &, const Value &v, const Arguments &a) { return alone(a), v.is_text() && is_test(v.text()); }
 
 Value remainder(Evaluator &e, const Value &v, const Value &by) {
   if (v.is_text()) throw Refusal("this test needs a number, not a str");
   return arithmetic(e.store(), "%", v, by);
 }
-bool test_even(Evaluator &e, const Value &v, const Arguments &a) { return alone(a), !truth(remainder(e, v, Value::integer(2))); }
+bool test_even(Evaluator &e, const Value &v, const Arguments &a) {
+  return alone(a), !truth(remainder(e, v, Value::integer(2)));
+}
 bool test_odd(Evaluator &e, const Value &v, const Arguments &a) {
   return alone(a), equal(e.store(), remainder(e, v, Value::integer(2)), Value::integer(1));
 }
@@ -79,22 +84,54 @@ bool cased(const std::string &text, bool upper) {
   }
   return any;
 }
-bool test_lower(Evaluator &e, const Value &v, const Arguments &a) { return alone(a), cased(text_of(e.store(), v), false); }
-bool test_upper(Evaluator &e, const Value &v, const Arguments &a) { return alone(a), cased(text_of(e.store(), v), true); }
+bool test_lower(Evaluator &e, const Value &v, const Arguments &a) {
+  return alone(a), cased(text_of(e.store(), v), false);
+}
+bool test_upper(Evaluator &e, const Value &v, const Arguments &a) {
+  return alone(a), cased(text_of(e.store(), v), true);
+}
 
 const std::unordered_map<std::string_view, Test> &table() {
   static const std::unordered_map<std::string_view, Test> tests = {
-      {"defined", test_defined},   {"undefined", is_kind<Kind::undefined>}, {"none", is_kind<Kind::none>},
-      {"boolean", is_kind<Kind::boolean>}, {"integer", is_kind<Kind::integer>}, {"float", is_kind<Kind::real>},
-      {"string", is_kind<Kind::text>}, {"mapping", is_kind<Kind::mapping>}, {"number", test_number},
-      {"true", test_true},         {"false", test_false},     {"iterable", test_iterable}, {"sequence", test_sequence},
-      {"callable", test_callable}, {"escaped", test_escaped}, {"filter", test_filter},     {"test", test_test},
-      {"even", test_even},         {"odd", test_odd},         {"divisibleby", test_divisibleby},
-      {"lower", test_lower},       {"upper", test_upper},     {"sameas", test_sameas},     {"in", test_in},
-      {"==", test_eq},             {"eq", test_eq},           {"equalto", test_eq},        {"!=", test_ne},
-      {"ne", test_ne},             {"<", test_lt},            {"lt", test_lt},             {"lessthan", test_lt},
-      {"<=", test_le},             {"le", test_le},           {">", test_gt},              {"gt", test_gt},
-      {"greaterthan", test_gt},    {">=", test_ge},           {"ge", test_ge},
+      {"defined", test_defined},
+      {"undefined", is_kind<Kind::undefined>},
+      {"none", is_kind<Kind::none>},
+      {"boolean", is_kind<Kind::boolean>},
+      {"integer", is_kind<Kind::integer>},
+      {"float", is_kind<Kind::real>},
+      {"string", is_kind<Kind::text>},
+      {"mapping", is_kind<Kind::mapping>},
+      {"number", test_number},
+      {"true", test_true},
+      {"false", test_false},
+      {"iterable", test_iterable},
+      {"sequence", test_sequence},
+      {"callable", test_callable},
+      {"escaped", test_escaped},
+      {"filter", test_filter},
+      {"test", test_test},
+      {"even", test_even},
+      {"odd", test_odd},
+      {"divisibleby", test_divisibleby},
+      {"lower", test_lower},
+      {"upper", test_upper},
+      {"sameas", test_sameas},
+      {"in", test_in},
+      {"==", test_eq},
+      {"eq", test_eq},
+      {"equalto", test_eq},
+      {"!=", test_ne},
+      {"ne", test_ne},
+      {"<", test_lt},
+      {"lt", test_lt},
+      {"lessthan", test_lt},
+      {"<=", test_le},
+      {"le", test_le},
+      {">", test_gt},
+      {"gt", test_gt},
+      {"greaterthan", test_gt},
+      {">=", test_ge},
+      {"ge", test_ge},
   };
   return tests;
 }

@@ -13,13 +13,19 @@ namespace {
 class Writer {
  public:
   Writer(Store &store, bool ascii, const Value &indent, std::string between, std::string after_key, bool sorted)
-      : store_(store), ascii_(ascii), between_(std::move(between)), after_key_(std::move(after_key)), sorted_(sorted), out_(store) {
+      : store_(store),
+        ascii_(ascii),
+        between_(std::move(between)),
+        after_key_(std::move(after_key)),
+        sorted_(sorted),
+        out_(store) {
     if (indent.is_none()) return;
     lines_ = true;
     if (indent.is_text()) {
       indent_ = indent.text();
     } else if (indent.is_whole()) {
-      if (indent.whole() > 1000) throw Refusal("tojson: an indent of " + std::to_string(indent.whole()) + " is too wide");
+      if (indent.whole() > 1000)
+        throw Refusal("tojson: an indent of " + std::to_string(indent.whole()) + " is too wide");
       indent_ = std::string(static_cast<size_t>(std::max<int64_t>(0, indent.whole())), ' ');
     } else {
       throw Refusal(std::string("tojson: indent must be a whole number or a text, not a ") + indent.type_name());
@@ -45,14 +51,18 @@ class Writer {
       const uint32_t c = code_point(from.substr(at, bytes));
       static constexpr std::string_view special = "\"\\\n\r\t\f\b", letters = "\"\\nrtfb";
       char escaped[16] = "";
-      if (const size_t known = c < 0x80 ? special.find(static_cast<char>(c)) : std::string_view::npos; known != std::string_view::npos)
+      if (const size_t known = c < 0x80 ? special.find(static_cast<char>(c)) : std::string_view::npos;
+          known != std::string_view::npos)
         std::snprintf(escaped, sizeof escaped, "\\%c", letters[known]);
       else if (c < 0x20 || (ascii_ && c >= 0x7F && c < 0x10000 && c != 0x7F))
         std::snprintf(escaped, sizeof escaped, "\\u%04x", c);
       else if (ascii_ && c >= 0x10000)
-        std::snprintf(escaped, sizeof escaped, "\\u%04x\\u%04x", 0xD800 + ((c - 0x10000) >> 10), 0xDC00 + ((c - 0x10000) & 0x3FF));
-      if (*escaped) out += escaped;
-      else out += from.substr(at, bytes);
+        std::snprintf(escaped, sizeof escaped, "\\u%04x\\u%04x", 0xD800 + ((c - 0x10000) >> 10),
+                      0xDC00 + ((c - 0x10000) & 0x3FF));
+      if (*escaped)
+        out += escaped;
+      else
+        out += from.substr(at, bytes);
       at += bytes;
     }
     out_.append(out + "\"");
@@ -76,18 +86,25 @@ class Writer {
   void write(const Value &value, size_t level) {
     store_.step();
     switch (value.kind()) {
-      case Value::Kind::none: return out_.append("null");
-      case Value::Kind::boolean: return out_.append(value.whole() ? "true" : "false");
+      case Value::Kind::none:
+        return out_.append("null");
+      case Value::Kind::boolean:
+        return out_.append(value.whole() ? "true" : "false");
       case Value::Kind::integer:
-      case Value::Kind::real: return out_.append(number(value));
-      case Value::Kind::text: return text(value.text());
-      case Value::Kind::mapping: return object(value.mapping(), level);
+      case Value::Kind::real:
+        return out_.append(number(value));
+      case Value::Kind::text:
+        return text(value.text());
+      case Value::Kind::mapping:
+        return object(value.mapping(), level);
       case Value::Kind::sequence:
         if (value.sequence().flavour == Sequence::Flavour::list || value.sequence().flavour == Sequence::Flavour::tuple)
           return array(value.sequence(), level);
         break;
-      case Value::Kind::undefined: throw Refusal("tojson: " + value.text());
-      case Value::Kind::object: break;
+      case Value::Kind::undefined:
+        throw Refusal("tojson: " + value.text());
+      case Value::Kind::object:
+        break;
     }
     throw Refusal(std::string("tojson: a ") + value.type_name() + " cannot be written as JSON");
   }
@@ -108,7 +125,9 @@ class Writer {
     if (mapping.items.empty()) return out_.append("{}");
     std::vector<const std::pair<Value, Value> *> items;
     for (const auto &item : mapping.items) items.push_back(&item);
-    if (sorted_) std::stable_sort(items.begin(), items.end(), [&](const auto *a, const auto *b) { return less(store_, a->first, b->first); });
+    if (sorted_)
+      std::stable_sort(items.begin(), items.end(),
+                       [&](const auto *a, const auto *b) { return less(store_, a->first, b->first); });
     out_.append("{");
     bool first = true;
     for (const auto *item : items) {

@@ -34,30 +34,46 @@ const Mapping &Value::mapping() const { return *static_cast<const Mapping *>(obj
 
 const char *Value::type_name() const {
   switch (kind_) {
-    case Kind::undefined: return "Undefined";
-    case Kind::none: return "NoneType";
-    case Kind::boolean: return "bool";
-    case Kind::integer: return "int";
-    case Kind::real: return "float";
-    default: return object_->type_name();
+    case Kind::undefined:
+      return "Undefined";
+    case Kind::none:
+      return "NoneType";
+    case Kind::boolean:
+      return "bool";
+    case Kind::integer:
+      return "int";
+    case Kind::real:
+      return "float";
+    default:
+      return object_->type_name();
   }
 }
 
 const char *Sequence::type_name() const {
   switch (flavour) {
-    case Flavour::list: return "list";
-    case Flavour::tuple: return "tuple";
-    case Flavour::range: return "range";
-    case Flavour::keys: return "dict_keys";
-    case Flavour::values: return "dict_values";
-    case Flavour::items: return "dict_items";
-    case Flavour::generator: return "generator";
+    case Flavour::list:
+      return "list";
+    case Flavour::tuple:
+      return "tuple";
+    case Flavour::range:
+      return "range";
+    case Flavour::keys:
+      return "dict_keys";
+    case Flavour::values:
+      return "dict_values";
+    case Flavour::items:
+      return "dict_items";
+    case Flavour::generator:
+      return "generator";
   }
   return "list";
 }
 
 const Value *Mapping::find(const Value &key) const {
-  if (key.is(Value::Kind::mapping) || (key.is(Value::Kind::sequence) && key.sequence().flavour != Sequence::Flavour::tuple)) return nullptr;
+  if (key.is(Value::Kind::mapping) ||
+      (key.is(Value::Kind::sequence) && key.sequence().flavour != Sequence::Flavour::tuple &&
+       key.sequence().flavour != Sequence::Flavour::range))
+    return nullptr;
   const auto found = place.find(hash_key(key));
   return found == place.end() ? nullptr : &items[found->second].second;
 }
@@ -77,16 +93,21 @@ void Mapping::set(const Value &key, Value value) {
 
 std::string hash_key(const Value &value) {
   switch (value.kind()) {
-    case Value::Kind::undefined: return "U";
-    case Value::Kind::none: return "N";
+    case Value::Kind::undefined:
+      return "U";
+    case Value::Kind::none:
+      return "N";
     case Value::Kind::boolean:
-    case Value::Kind::integer: return "n" + std::to_string(value.whole());
+    case Value::Kind::integer:
+      return "n" + std::to_string(value.whole());
     case Value::Kind::real: {
       const double number = value.number();
-      if (number == std::floor(number) && std::abs(number) < 9e18) return "n" + std::to_string(static_cast<int64_t>(number));
+      if (number == std::floor(number) && std::abs(number) < 9e18)
+        return "n" + std::to_string(static_cast<int64_t>(number));
       return "f" + real_text(number);
     }
-    case Value::Kind::text: return "s" + value.text();
+    case Value::Kind::text:
+      return "s" + value.text();
     case Value::Kind::sequence:
       if (value.sequence().flavour == Sequence::Flavour::tuple) {
         std::string key = "(";
@@ -97,13 +118,21 @@ std::string hash_key(const Value &value) {
         }
         return key;
       }
+      if (value.sequence().flavour == Sequence::Flavour::range) {
+        const auto &items = value.sequence().items;
+        return "r" + std::to_string(items.size()) +
+               (items.empty()
+                    ? ""
+                    : ":" + std::to_string(items.front().whole()) + ":" + std::to_string(items.back().whole()));
+      }
       break;
     case Value::Kind::object: {
       char text[32];
       std::snprintf(text, sizeof text, "o%p", static_cast<const void *>(value.object().get()));
       return text;
     }
-    case Value::Kind::mapping: break;
+    case Value::Kind::mapping:
+      break;
   }
   throw Refusal(std::string("a ") + value.type_name() + " cannot be the key of a dict");
 }
@@ -111,14 +140,21 @@ std::string hash_key(const Value &value) {
 bool truth(const Value &value) {
   switch (value.kind()) {
     case Value::Kind::undefined:
-    case Value::Kind::none: return false;
+    case Value::Kind::none:
+      return false;
     case Value::Kind::boolean:
-    case Value::Kind::integer: return value.whole() != 0;
-    case Value::Kind::real: return value.number() != 0;
-    case Value::Kind::text: return !value.text().empty();
-    case Value::Kind::sequence: return value.sequence().flavour == Sequence::Flavour::generator || !value.sequence().items.empty();
-    case Value::Kind::mapping: return !value.mapping().items.empty();
-    case Value::Kind::object: return true;
+    case Value::Kind::integer:
+      return value.whole() != 0;
+    case Value::Kind::real:
+      return value.number() != 0;
+    case Value::Kind::text:
+      return !value.text().empty();
+    case Value::Kind::sequence:
+      return value.sequence().flavour == Sequence::Flavour::generator || !value.sequence().items.empty();
+    case Value::Kind::mapping:
+      return !value.mapping().items.empty();
+    case Value::Kind::object:
+      return true;
   }
   return true;
 }
@@ -146,22 +182,29 @@ static int order(const Value &a, const Value &b) {
 bool identical(const Value &a, const Value &b) {
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
-    case Value::Kind::none: return true;
+    case Value::Kind::none:
+      return true;
     case Value::Kind::boolean:
-    case Value::Kind::integer: return a.whole() == b.whole();
-    case Value::Kind::real: return a.number() == b.number();
-    case Value::Kind::text: return a.text() == b.text();
+    case Value::Kind::integer:
+      return a.whole() == b.whole();
+    case Value::Kind::real:
+      return a.number() == b.number();
+    case Value::Kind::text:
+      return a.text() == b.text();
     case Value::Kind::sequence:  // Python keeps one empty tuple
-      if (a.sequence().flavour == Sequence::Flavour::tuple && b.sequence().flavour == Sequence::Flavour::tuple && a.sequence().items.empty() &&
-          b.sequence().items.empty())
+      if (a.sequence().flavour == Sequence::Flavour::tuple && b.sequence().flavour == Sequence::Flavour::tuple &&
+          a.sequence().items.empty() && b.sequence().items.empty())
         return true;
       return a.object() == b.object();
-    default: return a.object() == b.object();
+    default:
+      return a.object() == b.object();
   }
 }
 
 // Views of keys and of items are compared as sets.
-static bool is_set(const Sequence &s) { return s.flavour == Sequence::Flavour::keys || s.flavour == Sequence::Flavour::items; }
+static bool is_set(const Sequence &s) {
+  return s.flavour == Sequence::Flavour::keys || s.flavour == Sequence::Flavour::items;
+}
 
 static bool equal_sequences(Store &store, const Sequence &a, const Sequence &b) {
   if (is_set(a) && is_set(b)) {
@@ -183,8 +226,11 @@ bool equal(Store &store, const Value &a, const Value &b) {
   if (a.is_number() && b.is_number()) return order(a, b) == 0;
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
-    case Value::Kind::text: store.step(std::min(a.text().size(), b.text().size()) / 64); return a.text() == b.text();
-    case Value::Kind::sequence: return equal_sequences(store, a.sequence(), b.sequence());
+    case Value::Kind::text:
+      store.step(std::min(a.text().size(), b.text().size()) / 64);
+      return a.text() == b.text();
+    case Value::Kind::sequence:
+      return equal_sequences(store, a.sequence(), b.sequence());
     case Value::Kind::mapping: {
       if (a.mapping().items.size() != b.mapping().items.size()) return false;
       for (const auto &[key, value] : a.mapping().items) {
@@ -193,8 +239,10 @@ bool equal(Store &store, const Value &a, const Value &b) {
       }
       return true;
     }
-    case Value::Kind::object: return a.object() == b.object();
-    default: return true;  // both undefined, or both None
+    case Value::Kind::object:
+      return a.object() == b.object();
+    default:
+      return true;  // both undefined, or both None
   }
 }
 
@@ -244,12 +292,18 @@ void write_text(Output &out, std::string_view text) {
 void write(Store &store, Output &out, const Value &value, uint32_t depth) {
   if (depth > deepest_value + 50) throw Refusal("a value contains itself or is nested too deeply to be written");
   switch (value.kind()) {
-    case Value::Kind::undefined: return out.append("Undefined");
-    case Value::Kind::none: return out.append("None");
-    case Value::Kind::boolean: return out.append(value.whole() ? "True" : "False");
-    case Value::Kind::integer: return out.append(std::to_string(value.whole()));
-    case Value::Kind::real: return out.append(real_text(value.number()));
-    case Value::Kind::text: return write_text(out, value.text());
+    case Value::Kind::undefined:
+      return out.append("Undefined");
+    case Value::Kind::none:
+      return out.append("None");
+    case Value::Kind::boolean:
+      return out.append(value.whole() ? "True" : "False");
+    case Value::Kind::integer:
+      return out.append(std::to_string(value.whole()));
+    case Value::Kind::real:
+      return out.append(real_text(value.number()));
+    case Value::Kind::text:
+      return write_text(out, value.text());
     case Value::Kind::mapping: {
       out.append("{");
       bool first = true;
@@ -265,9 +319,12 @@ void write(Store &store, Output &out, const Value &value, uint32_t depth) {
     case Value::Kind::sequence: {
       using Flavour = Sequence::Flavour;
       const Sequence &sequence = value.sequence();
-      if (sequence.flavour == Flavour::range) return out.append(sequence.range);
+      if (sequence.flavour == Flavour::range)
+        return out.append("range(" + std::to_string(sequence.range_start) + ", " + std::to_string(sequence.range_stop) +
+                          (sequence.range_step == 1 ? "" : ", " + std::to_string(sequence.range_step)) + ")");
       if (sequence.flavour == Flavour::generator)
-        throw Refusal("a filter that gives its items one by one is written as text; put \"| list\" or \"| join\" behind it");
+        throw Refusal(
+            "a filter that gives its items one by one is written as text; put \"| list\" or \"| join\" behind it");
       const bool view = sequence.flavour != Flavour::list && sequence.flavour != Flavour::tuple;
       if (view) out.append(std::string(sequence.type_name()) + "(");
       const bool tuple = sequence.flavour == Flavour::tuple;

@@ -1,5 +1,5 @@
-// value.h -- what a template computes with: Python's None, bool, int (64 bits), float, str, list, tuple and dict, jinja2's
-// Undefined, and objects such as macros.
+// value.h -- what a template computes with: Python's None, bool, int (64 bits), float, str, list, tuple and dict,
+// jinja2's Undefined, and objects such as macros.
 #pragma once
 
 #include <cstdint>
@@ -93,11 +93,13 @@ struct Text final : Object {
 struct Sequence final : Object {
   enum class Flavour : uint8_t { list, tuple, range, keys, values, items, generator };
   const char *type_name() const override;
-  bool can_be_indexed() const { return flavour == Flavour::list || flavour == Flavour::tuple || flavour == Flavour::range; }
+  bool can_be_indexed() const {
+    return flavour == Flavour::list || flavour == Flavour::tuple || flavour == Flavour::range;
+  }
   Flavour flavour = Flavour::list;
   std::vector<Value> items;
-  std::string range;              // how Python writes a range: "range(0, 3)"
-  mutable bool consumed = false;  // a generator gives its items once
+  int64_t range_start = 0, range_stop = 0, range_step = 1;  // of a range
+  mutable bool consumed = false;                            // a generator gives its items once
 };
 
 // Keys in the order in which they came.

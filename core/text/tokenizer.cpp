@@ -19,9 +19,7 @@ nlohmann::json parse_object(const std::filesystem::path &path, const std::string
   return parsed;
 }
 
-}  // namespace
-
-std::unique_ptr<Tokenizer> Tokenizer::from_file(const std::filesystem::path &path) {
+std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path &path) {
   const std::string text = read_file(path);
   const nlohmann::json file = parse_object(path, text);
   const auto model = file.find("model");
@@ -37,6 +35,20 @@ std::unique_ptr<Tokenizer> Tokenizer::from_file(const std::filesystem::path &pat
   const auto config_path = path.parent_path() / "tokenizer_config.json";
   if (std::filesystem::exists(config_path)) config = parse_object(config_path, read_file(config_path));
   return std::make_unique<WordLevel>(file, text, config, path.string());
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> Tokenizer::from_file(const std::filesystem::path &path) {
+  std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(path);
+  tokenizer->set_chat(ChatFormat::from_directory(path.parent_path()));
+  return tokenizer;
+}
+
+void Tokenizer::set_chat(ChatFormat format) {
+  chat_ = std::move(format);
+  if (bos() >= 0) chat_.set_token("bos_token", token_of(bos()));
+  if (eos() >= 0) chat_.set_token("eos_token", token_of(eos()));
 }
 
 std::unique_ptr<Tokenizer> Tokenizer::from_words(const std::vector<std::string> &words,

@@ -8,13 +8,15 @@
 #include <string_view>
 #include <vector>
 
+#include "core/text/chat_format.h"
+
 namespace hone {
 
 // Thread-safe after construction.
 class Tokenizer {
  public:
-  static std::unique_ptr<Tokenizer> from_file(
-      const std::filesystem::path &tokenizer_json);  // Failure with file and key
+  // Failure with file and key. The chat template is that of the file's folder.
+  static std::unique_ptr<Tokenizer> from_file(const std::filesystem::path &tokenizer_json);
   // A word-level vocabulary: words in id order, split at white space, joined by one space. special: never produced from
   // ordinary text unless written in it, and skipped when decoding for people.
   static std::unique_ptr<Tokenizer> from_words(const std::vector<std::string> &words,
@@ -31,6 +33,12 @@ class Tokenizer {
   virtual bool is_special(int32_t id) const = 0;
   virtual std::string json() const = 0;         // the text of tokenizer.json, to write beside a checkpoint
   virtual std::string config_json() const = 0;  // tokenizer_config.json
+
+  const ChatFormat &chat() const { return chat_; }
+  void set_chat(ChatFormat);  // before the tokenizer is shared; names its bos and eos tokens to the template where they have no name
+
+ private:
+  ChatFormat chat_;
 };
 
 }  // namespace hone

@@ -692,7 +692,6 @@ n in (7, 8)
 s in ('Hello, World', 'x')
 '%05.1f|%5.3s|%-6d|%c' % (3.14159, 'abcdef', 42, 'x')
 '%i' % 3.9
-'%5%' % ()
 '%.3d' % 5
 '%#x' % 255
 '%e' % 12345.678
@@ -709,7 +708,9 @@ s in ('Hello, World', 'x')
 1 % 0
 1.0 / 0
 0 ** -1
-(-8) ** 0.5
+range(4)[1:3]
+range(10)[::-2]
+s.strip(chars='H')
 2 ** 0.5
 9223372036854775807
 -9223372036854775807 - 1
@@ -858,7 +859,7 @@ STATEMENTS = [
     "{% if n > 5 %}{{ raise_exception('too large') }}{% endif %}",
     "{% for x in xs %}{{ loop }}{% endfor %}",
     "{% endif %}", "{% if t %}", "{% for %}{% endfor %}", "{% for x xs %}{% endfor %}", "{% else %}", "{% nosuch %}", "{% break %}",
-    "{% if t %}{% endfor %}", "{{ n", "{% if t", "{# x", "{% raw %}", "{% set %}", "{% set 1 = 2 %}", "{% set true = 2 %}", "{% macro %}{% endmacro %}",
+    "{% if t %}{% endfor %}", "{{ n", "{% if t", "{# x", "{% raw %}x", "{% set %}", "{% set 1 = 2 %}", "{% set true = 2 %}", "{% macro %}{% endmacro %}",
     "{% macro m(a=1, b) %}{% endmacro %}", "{{ n }", "{{ n ]}}", "{{ }}", "{% %}", "{% call n %}{% endcall %}",
     "{{ 'a'.join(['x', 'y']) }}{{ ''.join(xs|map('string')) }}",
     "{% for m in people %}{{ m['name'] + ': ' + m['age']|string + '\\n' }}{% endfor %}",

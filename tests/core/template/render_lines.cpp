@@ -1,4 +1,5 @@
-// render_lines.cpp -- JSON lines {"template", "variables"} in, {"text"} or {"error"} out: for tests/parity/templates.py.
+// render_lines.cpp -- JSON lines {"template", "variables"} in, {"text"} or {"error"} out: for
+// tests/parity/templates.py.
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
