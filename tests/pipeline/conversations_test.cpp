@@ -72,7 +72,7 @@ TEST_F(Conversations, RenderWritesWhatTheTemplateSays) {
   const Ended refused = hone({"render", "--model", path.string(), "--input", "-"}, how);
   EXPECT_EQ(refused.code, 1);
   EXPECT_NE(refused.err.find("stdin: row 1: "), std::string::npos) << refused.err;
-  EXPECT_NE(refused.err.find("chat_template.jinja:4: the template refuses: no role judge"), std::string::npos)
+  EXPECT_NE(refused.err.find("chat_template.jinja:5: the template refuses: no role judge"), std::string::npos)
       << refused.err;
 
   spit(folder / "other.jinja",
