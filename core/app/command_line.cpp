@@ -109,7 +109,10 @@ struct Line {
     setting(eval, "a setting of the reward: key=value");
     eval->add_option("--out", a.out, "keep the run directory there");
 
-    input(sampling(model(verb("generate", "rows {\"prompt\"} in, {\"text\",\"tokens\",\"logprobs\"} out"))));
+    chat_template(input(sampling(model(verb("generate", "rows {\"prompt\"} or {\"messages\"} in, {\"text\",\"tokens\",\"logprobs\"} out")))));
+    CLI::App *chat = chat_template(sampling(model(verb("chat", "talk with a model: a line in, its answer out; /help there tells more"))));
+    chat->add_option("--system", a.system, "a message that every conversation begins with");
+    chat_template(input(model(verb("render", "rows {\"messages\",\"add_generation_prompt\",\"tools\"} in, {\"text\"} out"))));
     input(model(verb("logprobs", "rows {\"text\"} or {\"tokens\"} in, {\"tokens\",\"logprobs\"} out")))
         ->add_flag("--add-special-tokens", a.add_special_tokens, "add the tokens that the tokenizer puts around a text");
     input(model(verb("tokenize", "rows {\"text\"} in, {\"ids\",\"text\"} out")))
@@ -161,6 +164,11 @@ struct Line {
   CLI::App *model(CLI::App *sub) {
     sub->add_option("--model", a.model, "model directory: config.json, model.safetensors, tokenizer.json")->required();
     return dtype(sub);
+  }
+  CLI::App *chat_template(CLI::App *sub) {
+    sub->add_option("--template", a.chat_template, "a chat template in Jinja, in place of the model's own");
+    sub->add_option("--date", a.date, "the day that a template is told, such as 2024-12-31 (default: today)");
+    return sub;
   }
   CLI::App *input(CLI::App *sub) {
     sub->add_option("--input", a.input, "the rows; - is stdin")->required();

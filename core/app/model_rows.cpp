@@ -8,6 +8,7 @@
 #include "core/base/failure.h"
 #include "core/rollout/sampler.h"
 #include "core/run/progress.h"
+#include "core/stage/conversations.h"
 #include "core/stage/data.h"
 #include "core/stage/interrupt.h"
 #include "core/text/rows.h"
@@ -20,7 +21,35 @@ OpenModel::OpenModel(const Arguments &a)
       host(pool, a.seed),
       registry(Registry::scan(plugin_folders(a.plugins))),
       model(load_model(a.model, registry, host, a.dtype == "bf16" ? HONE_BF16 : HONE_F32)) {
+  // Nobody else has the tokenizer yet.
+  use_chat_options(const_cast<Tokenizer &>(*model.tokenizer), a);
   model.weights->prepare(pool);
+}
+
+void use_chat_options(Tokenizer &tokenizer, const Arguments &a) {
+  ChatFormat format = tokenizer.chat();
+  if (!a.chat_template.empty()) {
+    format = ChatFormat::from_file(a.chat_template);
+    format.take_tokens(tokenizer.chat());
+  }
+  if (!a.date.empty()) {
+    try {
+      day_of(a.date);
+    } catch (const Failure &failure) {
+      throw UsageError(std::string("--date: ") + failure.what());
+    }
+  }
+  format.set_date(a.date);
+  tokenizer.set_chat(std::move(format));
+}
+
+std::string rendered(const Tokenizer &tokenizer, const nlohmann::ordered_json &row, bool add_generation_prompt, const std::string &where) {
+  const auto column = [&](const char *name) { return row.contains(name) ? row[name] : nlohmann::ordered_json(); };
+  if (const auto asked = column("add_generation_prompt"); !asked.is_null()) {
+    if (!asked.is_boolean()) throw Failure(where + ": add_generation_prompt: must be true or false, but it is " + asked.dump().substr(0, 60));
+    add_generation_prompt = asked.get<bool>();
+  }
+  return tokenizer.chat().render(column("messages"), add_generation_prompt, column("tools"), column("chat_template_kwargs"), where);
 }
 
 std::vector<int32_t> token_list(const json &row, uint32_t vocabulary, const std::string &where) {
@@ -37,14 +66,23 @@ std::vector<int32_t> token_list(const json &row, uint32_t vocabulary, const std:
 static std::string row_name(const Arguments &a, size_t i) { return (a.input == "-" ? "stdin" : a.input) + ": row " + std::to_string(i + 1); }
 
 int generate_verb(const Arguments &a) {
-  const std::vector<json> rows = read_rows(a.input);
+  const std::vector<nlohmann::ordered_json> rows = read_ordered_rows(a.input);
   OpenModel open(a);
   const Tokenizer &tokenizer = *open.model.tokenizer;
   std::vector<SampleRequest> requests;
   for (size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].contains("messages") && !rows[i].contains("prompt"))
-      throw Failure(row_name(a, i) + ": messages: this model has no chat template; give \"prompt\"");
-    requests.push_back({prompt_ids(tokenizer, {rows[i], "", row_name(a, i)}, open.model.architecture->info().max_positions), 1, static_cast<uint32_t>(i)});
+    const json row = rows[i];
+    const uint32_t positions = open.model.architecture->info().max_positions;
+    std::vector<int32_t> ids;
+    if (is_conversation(row)) {
+      ids = tokenizer.encode(rendered(tokenizer, rows[i], true, row_name(a, i)));
+      if (ids.empty() || ids.size() >= positions)
+        throw Failure(row_name(a, i) + ": messages: make " + std::to_string(ids.size()) + " tokens, and the model needs at least 1 and has " + std::to_string(positions) +
+                      " positions for them and a response");
+    } else {
+      ids = prompt_ids(tokenizer, {row, "", row_name(a, i)}, positions);
+    }
+    requests.push_back({std::move(ids), 1, static_cast<uint32_t>(i)});
   }
   SampleSettings settings;
   settings.temperature = static_cast<float>(a.temperature);

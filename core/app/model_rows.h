@@ -18,6 +18,12 @@ struct OpenModel {
   LoadedModel model;
 };
 
+// The template that --template names, with the model's special tokens, and the day that --date names.
+void use_chat_options(Tokenizer &, const Arguments &);
+
+// A row's "messages" as the model's template writes them, with its "tools", "chat_template_kwargs" and "add_generation_prompt".
+std::string rendered(const Tokenizer &, const nlohmann::ordered_json &row, bool add_generation_prompt, const std::string &where);
+
 // Token ids of a row's "tokens" (each checked against the vocabulary), or null when it has none.
 std::vector<int32_t> token_list(const nlohmann::json &row, uint32_t vocabulary, const std::string &where);
 

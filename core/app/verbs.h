@@ -14,6 +14,8 @@ int report_verb(const Arguments &);
 int replay_verb(const Arguments &);
 int eval_verb(const Arguments &);
 int generate_verb(const Arguments &);
+int chat_verb(const Arguments &);
+int render_verb(const Arguments &);
 int logprobs_verb(const Arguments &);
 int tokenize_verb(const Arguments &);
 int score_rows_verb(const Arguments &);

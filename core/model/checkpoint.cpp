@@ -195,6 +195,14 @@ void save_description(const std::filesystem::path &directory, const Architecture
   if (tokenizer.eos() >= 0) config["eos_token_id"] = tokenizer.eos();
   write_file_atomically(directory / "config.json", config.dump(2) + "\n");
   for (const auto &[name, text] : tokenizer.files()) write_file_atomically(directory / name, text);
+  for (const auto &[name, text] : tokenizer.chat().texts()) {
+    if (name == "default") {
+      write_file_atomically(directory / "chat_template.jinja", text);
+    } else {
+      std::filesystem::create_directories(directory / "additional_chat_templates");
+      write_file_atomically(directory / "additional_chat_templates" / (name + ".jinja"), text);
+    }
+  }
 }
 
 }  // namespace hone

@@ -143,9 +143,10 @@ bool Decoder::hits_stop_string(const std::vector<int32_t> &ids) const {
 
 bool Decoder::ended(Row &row) const {
   const std::vector<int32_t> &ids = row.sampled.ids, &stops = settings_->stop_ids;
+  const bool stopped = settings_->on_token && !settings_->on_token(row.result, ids.back());
   if (std::find(stops.begin(), stops.end(), ids.back()) != stops.end()) return true;
   if (hits_stop_string(ids)) return true;
-  row.sampled.truncated = ids.size() >= row.limit;
+  row.sampled.truncated = stopped || ids.size() >= row.limit;
   return row.sampled.truncated;
 }
 

@@ -33,6 +33,9 @@ struct SampleSettings {
   std::vector<std::string> stop_strings;
   uint64_t seed = 0;
   uint32_t stage = 0, step = 0;  // key the random numbers with the row and the token's place
+  // Called with each token of each row (its place in the result) as it is sampled, the last included; false ends the row there,
+  // as truncated. From any thread, for one row never twice at once. Null: nobody listens.
+  std::function<bool(size_t row, int32_t token)> on_token;
 };
 
 struct SampledRow {

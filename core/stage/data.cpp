@@ -6,6 +6,7 @@
 #include "core/base/failure.h"
 #include "core/base/philox.h"
 #include "core/run/progress.h"
+#include "core/stage/conversations.h"
 #include "core/stage/models.h"
 #include "core/text/rows.h"
 
@@ -108,15 +109,22 @@ std::string row_text_or(const DataRow &row, const std::string &column, const std
   return row.columns.contains(column) && !row.columns[column].is_null() ? column_text(row.columns, column, row.where) : fallback;
 }
 
+// A special token that the text itself begins with, such as the template's <bos>: no second one goes before it.
+static bool begins_with_special(const Tokenizer &tokenizer, const std::string &text, const std::vector<int32_t> &ids) {
+  if (ids.empty() || !tokenizer.is_special(ids.front())) return false;
+  const std::string token = tokenizer.token_of(ids.front());
+  return !token.empty() && text.starts_with(token);
+}
+
 std::vector<int32_t> prompt_ids(const Tokenizer &tokenizer, const DataRow &row, uint32_t max_positions) {
+  const std::string text = prompt_text(tokenizer, row);
   std::vector<int32_t> ids;
-  if (tokenizer.bos() >= 0) ids.push_back(tokenizer.bos());
-  const std::string text = row_text(row, "prompt");
   try {
-    for (int32_t id : tokenizer.encode(text)) ids.push_back(id);
+    ids = tokenizer.encode(text);
   } catch (const Failure &failure) {
     throw Failure(row.where + ": prompt: " + failure.what());
   }
+  if (tokenizer.bos() >= 0 && !is_conversation(row) && !begins_with_special(tokenizer, text, ids)) ids.insert(ids.begin(), tokenizer.bos());
   if (ids.empty()) throw Failure(row.where + ": the prompt is empty and the tokenizer has no beginning-of-sequence token");
   if (ids.size() >= max_positions)
     throw Failure(row.where + ": the prompt has " + std::to_string(ids.size()) + " tokens, and the model's " + std::to_string(max_positions) +
@@ -124,13 +132,16 @@ std::vector<int32_t> prompt_ids(const Tokenizer &tokenizer, const DataRow &row, 
   return ids;
 }
 
-static void append_encoded(const Tokenizer &tokenizer, const DataRow &row, const std::string &column, std::vector<int32_t> &ids) {
-  const std::string text = row_text(row, column);
+static void append_text(const Tokenizer &tokenizer, const DataRow &row, const std::string &text, const std::string &what, std::vector<int32_t> &ids) {
   try {
     for (int32_t id : tokenizer.encode(text)) ids.push_back(id);
   } catch (const Failure &failure) {
-    throw Failure(row.where + ": " + column + ": " + failure.what());
+    throw Failure(row.where + ": " + what + ": " + failure.what());
   }
+}
+
+static void append_encoded(const Tokenizer &tokenizer, const DataRow &row, const std::string &column, std::vector<int32_t> &ids) {
+  append_text(tokenizer, row, row_text(row, column), column, ids);
   if (tokenizer.eos() >= 0) ids.push_back(tokenizer.eos());
 }
 
@@ -151,7 +162,13 @@ TrainRow row_to_train(const Tokenizer &tokenizer, const DataRow &row, double pro
   }
   out.ids = prompt_ids(tokenizer, row, max_positions);
   out.response_begin = static_cast<uint32_t>(out.ids.size());
-  append_encoded(tokenizer, row, "response", out.ids);
+  if (is_conversation(row) && !row.columns.contains("response")) {
+    const Answer answer = last_answer(tokenizer, row);
+    append_text(tokenizer, row, answer.text, "messages", out.ids);
+    if (!answer.ended && tokenizer.eos() >= 0) out.ids.push_back(tokenizer.eos());
+  } else {
+    append_encoded(tokenizer, row, "response", out.ids);
+  }
   check_length(row, out.ids.size(), max_positions);
   if (out.ids.size() == out.response_begin) throw Failure(row.where + ": response: has no token to learn");
   out.begin = prompt_weight > 0 ? 1 : out.response_begin;

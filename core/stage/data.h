@@ -25,9 +25,11 @@ std::vector<Domain> load_domains(const RunContext &, const nlohmann::json &setti
 std::string row_text(const DataRow &, const std::string &column);               // Failure naming row and column
 std::string row_text_or(const DataRow &, const std::string &column, const std::string &fallback);
 
-// Token sequences, each of at most max_positions tokens, a prompt of fewer. A prompt is <bos> (when the tokenizer has one) and its text; a response ends with <eos>.
+// Token sequences, each of at most max_positions tokens, a prompt of fewer. A prompt is <bos> (when the tokenizer has one) and its text, or its text
+// alone when that begins with a special token already; a response ends with <eos>. A row with "messages" in place of "prompt" is what the model's chat
+// template makes of it (conversations.h), without a <bos> that the template does not write.
 std::vector<int32_t> prompt_ids(const Tokenizer &, const DataRow &, uint32_t max_positions);
-// {prompt, response} or {text}: trained from the response on, or from the first token with prompt_weight > 0.
+// {prompt, response}, {messages} with an answer at their end, or {text}: trained from the response on, or from the first token with prompt_weight > 0.
 TrainRow row_to_train(const Tokenizer &, const DataRow &, double prompt_weight, uint32_t max_positions);
 // {prompt, chosen, rejected}: two rows of one group, chosen first; only the last token of each counts for a reward model.
 std::pair<TrainRow, TrainRow> pair_to_train(const Tokenizer &, const DataRow &, uint32_t group, uint32_t max_positions);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/base/failure.h"
+#include "core/stage/conversations.h"
 #include "core/stage/loop_handles.h"
 #include "core/stage/train_rows.h"
 
@@ -58,9 +59,12 @@ struct LoopServices {
     return guard(ctx, err, [&] {
       LoopStage &stage = self(ctx);
       std::vector<std::string> prompt, answer, columns, domain;
+      std::shared_ptr<const Tokenizer> writer;  // of conversations; looked for when there is one
       for (const Domain &part : load_domains(stage.context_, stage.handle_values_.at(static_cast<size_t>(handle))))
         for (const DataRow &row : part.rows) {
-          prompt.push_back(row_text(row, "prompt"));
+          if (is_conversation(row) && !writer) writer = writing_tokenizer(stage.context_.pipeline, stage.node_);
+          if (is_conversation(row) && !writer) throw Failure(row.where + ": messages: the stage has no model whose chat template could write them; give \"prompt\"");
+          prompt.push_back(is_conversation(row) ? prompt_text(*writer, row) : row_text(row, "prompt"));
           answer.push_back(row_text_or(row, "answer", ""));
           columns.push_back(row.columns.dump());
           domain.push_back(row.domain);

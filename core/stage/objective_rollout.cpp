@@ -8,6 +8,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/run/progress.h"
+#include "core/stage/conversations.h"
 #include "core/stage/host_settings.h"
 #include "core/stage/objective_stage.h"
 #include "core/text/rows.h"
@@ -58,7 +59,7 @@ SampleSettings ObjectiveStage::sampling(uint32_t step) const {
 static RowToScore row_to_score(const Tokenizer &tokenizer, const DataRow &row, const SampledRow &sampled) {
   RowToScore out;
   out.domain = row.domain;
-  out.row.prompt = row_text(row, "prompt");
+  out.row.prompt = prompt_text(tokenizer, row);
   out.row.answer = row_text_or(row, "answer", "");
   out.row.columns = row.columns.dump();
   out.row.text = response_text(tokenizer, sampled.ids);

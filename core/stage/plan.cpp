@@ -16,6 +16,7 @@
 #include "core/plugin/settings.h"
 #include "core/rollout/sampler.h"
 #include "core/stage/context.h"
+#include "core/stage/conversations.h"
 #include "core/stage/host_settings.h"
 #include "core/stage/loop_handles.h"
 #include "core/stage/models.h"
@@ -327,11 +328,12 @@ class Planner {
     const auto trainers = services_.trainers_of(node, where(index), handles, [&] { const Instance instance(component, host_.abi(), own); });
     SeenRows seen;  // of all its data
     bool judges = false;
+    const auto writer = writing_tokenizer(pipeline_, node);
     for (const Setting &setting : component.settings) {
       if (!given(node.settings, setting.name.c_str())) continue;
       judges = judges || setting.type == HONE_REWARD_HANDLE;
       if (setting.type != HONE_DATA_HANDLE) continue;
-      SeenRows one = rows_.look(node.settings[setting.name], {"prompt"}, nullptr, 0);
+      SeenRows one = rows_.look(node.settings[setting.name], {"prompt"}, nullptr, 0, writer.get());
       seen.text += (seen.text.empty() ? "" : " + ") + one.text;
       seen.domains.insert(seen.domains.end(), one.domains.begin(), one.domains.end());
       for (auto &[domain, rows] : one.some) seen.some[domain].insert(seen.some[domain].end(), rows.begin(), rows.end());

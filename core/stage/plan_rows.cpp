@@ -5,6 +5,7 @@
 
 #include "core/base/failure.h"
 #include "core/stage/context.h"
+#include "core/stage/conversations.h"
 #include "core/stage/data.h"
 #include "core/stage/models.h"
 #include "core/text/rows.h"
@@ -23,8 +24,16 @@ uint64_t spread(uint64_t k, uint64_t n) { return n <= kSome ? k : k * (n - 1) / 
 
 void check_columns(const json &row, const std::vector<std::string> &columns, const std::string &where) {
   if (!row.is_object()) throw UsageError(where + ": is not a table with named columns");
-  if (row.contains("text") && columns == std::vector<std::string>{"prompt", "response"}) return;
+  const bool pairs_of_text = columns == std::vector<std::string>{"prompt", "response"};
+  if (row.contains("text") && pairs_of_text) return;
   try {
+    if (is_conversation(row)) {
+      const bool with_answer = pairs_of_text && !row.contains("response");
+      check_conversation({row, "", where}, with_answer);
+      for (const std::string &column : columns)
+        if (column != "prompt" && !(column == "response" && with_answer)) column_text(row, column, where);
+      return;
+    }
     for (const std::string &column : columns) column_text(row, column, where);
   } catch (const Failure &failure) {
     throw UsageError(failure.what());
@@ -48,8 +57,9 @@ uint64_t count_tokens(const Tokenizer &tokenizer, uint32_t max_positions, const 
 RowCheck::RowCheck(const Pipeline &pipeline, Script &script, MustBeEarlier must_be_earlier)
     : pipeline_(pipeline), script_(script), must_be_earlier_(std::move(must_be_earlier)) {}
 
-SeenRows RowCheck::look(const json &setting, const std::vector<std::string> &columns, const Tokenizer *tokenizer, uint32_t max_positions) {
+SeenRows RowCheck::look(const json &setting, const std::vector<std::string> &columns, const Tokenizer *tokenizer, uint32_t max_positions, const Tokenizer *writer) {
   tokenizer_ = tokenizer;
+  writer_ = tokenizer ? tokenizer : writer;
   max_positions_ = max_positions;
   columns_ = columns;
   seen_ = {};
@@ -64,12 +74,21 @@ void RowCheck::say(const std::string &part) { seen_.text += (seen_.text.empty() 
 void RowCheck::take(const json &row, const std::string &where, const std::string &domain, bool keep) {
   if (only_a_source_) return;
   check_columns(row, columns_, where);
+  if (is_conversation(row) && !writer_)
+    throw UsageError(where + ": messages: the stage has no model whose chat template could write them; give \"prompt\"");
   if (tokenizer_) {
     tokens_ += count_tokens(*tokenizer_, max_positions_, row, columns_.size(), where);
     ++encoded_;
   }
   std::vector<SomeRow> &some = seen_.some[domain];
-  if (keep && some.size() < kSome) some.push_back({row, where});
+  if (!keep || some.size() >= kSome) return;
+  some.push_back({row, where});
+  if (!is_conversation(row)) return;
+  try {  // rewards see the prompt as the model's template writes it
+    some.back().columns["prompt"] = prompt_text(*writer_, {row, "", where});
+  } catch (const Failure &failure) {
+    throw UsageError(failure.what());
+  }
 }
 
 json RowCheck::made(const DataNode &node, const json &argument, uint64_t row) {

@@ -30,8 +30,10 @@ class RowCheck {
   RowCheck(const Pipeline &, Script &, MustBeEarlier);
 
   // setting: {"$data": i}, or {domain: {"$data": i}}. Every row must have the columns, and when there is a tokenizer all of its
-  // text words of that, and no more tokens than the model has positions. UsageError naming the row.
-  SeenRows look(const nlohmann::json &setting, const std::vector<std::string> &columns, const Tokenizer *, uint32_t max_positions);
+  // text words of that, and no more tokens than the model has positions. writer: whose chat template writes conversations when
+  // there is no tokenizer. UsageError naming the row.
+  SeenRows look(const nlohmann::json &setting, const std::vector<std::string> &columns, const Tokenizer *, uint32_t max_positions,
+                const Tokenizer *writer = nullptr);
 
  private:
   uint64_t look_at(const nlohmann::json &setting, const std::string &domain);
@@ -45,7 +47,7 @@ class RowCheck {
   Script &script_;
   MustBeEarlier must_be_earlier_;
   // Of the look() under way.
-  const Tokenizer *tokenizer_ = nullptr;
+  const Tokenizer *tokenizer_ = nullptr, *writer_ = nullptr;
   uint32_t max_positions_ = 0;
   std::vector<std::string> columns_;
   SeenRows seen_;

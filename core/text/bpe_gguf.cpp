@@ -153,11 +153,7 @@ GgufVocabulary BpeTokenizer::gguf_vocabulary() const {
     throw Failure(where +
                   ": its post_processor puts other tokens around a text than bos and eos, which GGUF cannot say; "
                   "export it with --to hf");
-  const nlohmann::json &chat = json_member(files_.config, "chat_template");
-  if (const auto file = files_.text.find("chat_template.jinja"); file != files_.text.end())
-    out.chat_template = file->second;
-  else if (chat.is_string())
-    out.chat_template = chat.get<std::string>();
+  out.chat_template = chat().text();
   return out;
 }
 

@@ -206,7 +206,6 @@ std::unique_ptr<Tokenizer> Tokenizer::from_gguf(const GgufVocabulary &vocabulary
     files.config[key] = id < 0 ? nlohmann::json() : nlohmann::json(vocabulary.tokens[id]);
   files.config["add_bos_token"] = vocabulary.add_bos;
   files.config["add_eos_token"] = vocabulary.add_eos;
-  if (!vocabulary.chat_template.empty()) files.config["chat_template"] = vocabulary.chat_template;
   files.text["tokenizer_config.json"] = files.config.dump(1) + "\n";
   if (vocabulary.eot >= 0 && vocabulary.eot != vocabulary.eos) {  // ends a turn, so it ends a response as well
     nlohmann::json ends = nlohmann::json::array();
@@ -214,7 +213,9 @@ std::unique_ptr<Tokenizer> Tokenizer::from_gguf(const GgufVocabulary &vocabulary
       if (id >= 0) ends.push_back(id), files.generation_eos.push_back(id);
     files.text["generation_config.json"] = nlohmann::json{{"eos_token_id", ends}}.dump(1) + "\n";
   }
-  return std::make_unique<BpeTokenizer>(std::move(files));
+  auto tokenizer = std::make_unique<BpeTokenizer>(std::move(files));
+  if (!vocabulary.chat_template.empty()) tokenizer->set_chat(ChatFormat::from_text(vocabulary.chat_template, where));
+  return tokenizer;
 }
 
 }  // namespace hone

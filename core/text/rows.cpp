@@ -17,12 +17,11 @@ std::string keys_of(const nlohmann::json &row) {
   return join(names, ", ");
 }
 
-}  // namespace
-
-std::vector<std::pair<size_t, nlohmann::json>> read_numbered_rows(const std::string &path) {
+template <class Json>
+std::vector<std::pair<size_t, Json>> rows_of(const std::string &path) {
   const std::string name = path == "-" ? "stdin" : path;
   const std::string bytes = path == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_file(path);
-  std::vector<std::pair<size_t, nlohmann::json>> rows;
+  std::vector<std::pair<size_t, Json>> rows;
   size_t line_number = 0;
   for (size_t begin = 0; begin < bytes.size();) {
     size_t end = bytes.find('\n', begin);
@@ -36,9 +35,9 @@ std::vector<std::pair<size_t, nlohmann::json>> read_numbered_rows(const std::str
     if (const size_t bad = invalid_utf8(line); bad != std::string_view::npos)
       throw Failure(where + "invalid UTF-8 at byte " + std::to_string(bad) + "; save the file as UTF-8");
     refuse_deep_json(line, name + ":" + std::to_string(line_number));
-    nlohmann::json row;
+    Json row;
     try {
-      row = nlohmann::json::parse(line);
+      row = Json::parse(line);
     } catch (const nlohmann::json::exception &e) {
       throw Failure(where + "not JSON: " + json_reason(e.what()));
     }
@@ -48,6 +47,16 @@ std::vector<std::pair<size_t, nlohmann::json>> read_numbered_rows(const std::str
     rows.emplace_back(line_number, std::move(row));
   }
   if (rows.empty()) throw Failure(name + ": no rows; it needs one JSON object per line");
+  return rows;
+}
+
+}  // namespace
+
+std::vector<std::pair<size_t, nlohmann::json>> read_numbered_rows(const std::string &path) { return rows_of<nlohmann::json>(path); }
+
+std::vector<nlohmann::ordered_json> read_ordered_rows(const std::string &path) {
+  std::vector<nlohmann::ordered_json> rows;
+  for (auto &[line, row] : rows_of<nlohmann::ordered_json>(path)) rows.push_back(std::move(row));
   return rows;
 }
 

@@ -17,6 +17,9 @@ std::vector<nlohmann::json> read_rows(const std::string &path);
 // the row that an editor can be sent to.
 std::vector<std::pair<size_t, nlohmann::json>> read_numbered_rows(const std::string &path);
 
+// The same rows with the order of their keys, which a chat template shows when it writes tools as JSON.
+std::vector<nlohmann::ordered_json> read_ordered_rows(const std::string &path);
+
 // The text of a column, or Failure 'FILE:7: row has no column "prompt" (it has: question, answer)'. Numbers become
 // text.
 std::string column_text(const nlohmann::json &row, const std::string &column, const std::string &where);

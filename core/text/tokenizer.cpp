@@ -21,7 +21,9 @@ std::unique_ptr<Tokenizer> make_tokenizer(TokenizerFiles files) {
 }
 
 std::unique_ptr<Tokenizer> Tokenizer::from_file(const std::filesystem::path &path) {
-  return make_tokenizer(read_tokenizer_files(path));
+  std::unique_ptr<Tokenizer> tokenizer = make_tokenizer(read_tokenizer_files(path));
+  tokenizer->set_chat(ChatFormat::from_directory(path.parent_path()));
+  return tokenizer;
 }
 
 std::unique_ptr<Tokenizer> Tokenizer::from_directory(const std::filesystem::path &directory) {
@@ -31,6 +33,12 @@ std::unique_ptr<Tokenizer> Tokenizer::from_directory(const std::filesystem::path
                   ": has no tokenizer.json; hone reads Hugging Face's tokenizer.json, so convert "
                   "older files (tokenizer.model, vocab.json and merges.txt) with save_pretrained of transformers");
   return from_file(path);
+}
+
+void Tokenizer::set_chat(ChatFormat format) {
+  chat_ = std::move(format);
+  if (bos() >= 0) chat_.set_token("bos_token", token_of(bos()));
+  if (eos() >= 0) chat_.set_token("eos_token", token_of(eos()));
 }
 
 std::unique_ptr<Tokenizer> Tokenizer::from_words(const std::vector<std::string> &words,

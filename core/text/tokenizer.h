@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/text/chat_format.h"
 #include "core/text/gguf_vocabulary.h"
 
 namespace hone {
@@ -16,8 +17,8 @@ namespace hone {
 // Thread-safe after construction.
 class Tokenizer {
  public:
-  // tokenizer.json, and what of tokenizer_config.json, generation_config.json, special_tokens_map.json and
-  // chat_template.jinja lies beside it. Failure with file and key.
+  // tokenizer.json, and what of tokenizer_config.json, generation_config.json, special_tokens_map.json and the chat
+  // templates lies beside it. Failure with file and key.
   static std::unique_ptr<Tokenizer> from_file(const std::filesystem::path &tokenizer_json);
   static std::unique_ptr<Tokenizer> from_directory(const std::filesystem::path &directory);
   // A word-level vocabulary: words in id order, split at white space, joined by one space. special: never produced from
@@ -44,6 +45,12 @@ class Tokenizer {
   virtual std::map<std::string, std::string> files() const = 0;
   // The same vocabulary as GGUF's metadata; Failure when GGUF or llama.cpp's pre-tokenizers cannot express it.
   virtual GgufVocabulary gguf_vocabulary() const = 0;
+
+  const ChatFormat &chat() const { return chat_; }
+  void set_chat(ChatFormat);  // before the tokenizer is shared; names its bos and eos tokens to the template where they have no name
+
+ private:
+  ChatFormat chat_;
 };
 
 }  // namespace hone

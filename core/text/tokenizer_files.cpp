@@ -47,8 +47,7 @@ TokenizerFiles parse_tokenizer_json(std::string text, const std::string &where) 
 
 TokenizerFiles read_tokenizer_files(const std::filesystem::path &path) {
   TokenizerFiles files = parse_tokenizer_json(read_file(path), path);
-  for (const char *name :
-       {"tokenizer_config.json", "generation_config.json", "special_tokens_map.json", "chat_template.jinja"}) {
+  for (const char *name : {"tokenizer_config.json", "generation_config.json", "special_tokens_map.json"}) {
     const auto beside = path.parent_path() / name;
     if (std::filesystem::exists(beside)) files.text[name] = read_file(beside);
   }

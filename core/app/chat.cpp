@@ -1,0 +1,184 @@
+// chat.cpp -- `hone chat`: a conversation with a model, line by line. Answers come token by token on stdout; all else
+// is on stderr.
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "core/app/model_rows.h"
+#include "core/app/verbs.h"
+#include "core/base/failure.h"
+#include "core/base/text.h"
+#include "core/rollout/sampler.h"
+#include "core/text/decode_stream.h"
+
+namespace hone {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::atomic<bool> stop_asked{false};
+
+// ctrl-C stops the answer under way and nothing else. Without SA_RESTART, so that it also ends the wait for a line.
+void listen_to_ctrl_c() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { stop_asked = true; };
+  sigaction(SIGINT, &action, nullptr);
+  signal(SIGPIPE, SIG_IGN);  // a closed stdout is an error of writing, told at the end
+}
+
+constexpr const char *help =
+    "Write a line and the model answers it. ctrl-C stops an answer.\n"
+    "/reset  forget the conversation    /help  this    /exit  end (also ctrl-D)\n";
+
+// Lines of stdin. std::getline would take a signal for the end.
+class Lines {
+ public:
+  enum class Next { line, end, interrupted };
+  Next next(std::string &line) {
+    for (;;) {
+      if (const size_t end = held_.find('\n'); end != std::string::npos) {
+        line = held_.substr(0, end);
+        held_.erase(0, end + 1);
+        if (line.ends_with('\r')) line.pop_back();
+        return Next::line;
+      }
+      char bytes[4096];
+      const ssize_t got = read(0, bytes, sizeof bytes);
+      if (got > 0) {
+        held_.append(bytes, static_cast<size_t>(got));
+      } else if (got < 0 && errno == EINTR) {
+        if (stop_asked.exchange(false)) return Next::interrupted;
+      } else if (!held_.empty()) {  // the last line without a newline
+        line = std::exchange(held_, {});
+        return Next::line;
+      } else {
+        return Next::end;
+      }
+    }
+  }
+
+ private:
+  std::string held_;
+};
+
+class Chat {
+ public:
+  explicit Chat(const Arguments &a) : a_(a), open_(a), sampler_(kernels(), open_.pool), terminal_(isatty(0) != 0) {
+    const Tokenizer &tokenizer = *open_.model.tokenizer;
+    if (!tokenizer.chat().exists())
+      throw Failure(
+          a.model.string() +
+          ": the model has no chat template; give one with --template FILE, or use `hone generate` with a \"prompt\"");
+    reset();
+  }
+
+  int run() {
+    if (terminal_) std::cerr << help;
+    Lines lines;
+    std::string line;
+    for (;;) {
+      if (terminal_) std::cerr << "> " << std::flush;
+      switch (lines.next(line)) {
+        case Lines::Next::end:
+          if (terminal_) std::cerr << "\n";
+          return failed_ ? 1 : 0;
+        case Lines::Next::interrupted:
+          std::cerr << "\n(/exit or ctrl-D ends)\n";
+          continue;
+        case Lines::Next::line:
+          break;
+      }
+      if (line.find_first_not_of(" \t") == std::string::npos) continue;
+      if (line == "/exit" || line == "/quit") return failed_ ? 1 : 0;
+      if (line[0] == '/' && command(line)) continue;
+      try {
+        answer(line);
+      } catch (const Failure &failure) {  // of this line only
+        std::cerr << "hone: " << failure.what() << "\n";
+        failed_ = !terminal_;
+      }
+      if (!std::cout) return 1;  // run_verb() says why
+    }
+  }
+
+ private:
+  void reset() {
+    messages_ = ordered_json::array();
+    if (!a_.system.empty()) messages_.push_back({{"role", "system"}, {"content", a_.system}});
+  }
+
+  bool command(const std::string &line) {
+    if (line == "/reset") {
+      reset();
+      std::cerr << "(a new conversation)\n";
+    } else if (line == "/help") {
+      std::cerr << help;
+    } else if (line.find_first_of(" /", 1) != std::string::npos) {
+      return false;  // a path or a sentence
+    } else {
+      std::cerr << "there is no command " << line << "; /help tells which there are\n";
+    }
+    return true;
+  }
+
+  void answer(const std::string &line) {
+    if (const size_t bad = invalid_utf8(line); bad != std::string::npos)
+      throw Failure("the line has invalid UTF-8 at byte " + std::to_string(bad));
+    const Tokenizer &tokenizer = *open_.model.tokenizer;
+    ordered_json asked = messages_;
+    asked.push_back({{"role", "user"}, {"content", line}});
+    const std::vector<int32_t> ids = tokenizer.encode(tokenizer.chat().render(asked, true, nullptr, nullptr, "chat"));
+    if (const uint32_t positions = open_.model.architecture->info().max_positions; ids.size() >= positions)
+      throw Failure("the conversation has " + std::to_string(ids.size()) + " tokens, and the model's " +
+                    std::to_string(positions) + " positions leave none for an answer; /reset begins a new one");
+    SampleSettings settings;
+    settings.temperature = static_cast<float>(a_.temperature);
+    settings.top_p = static_cast<float>(a_.top_p);
+    settings.min_p = static_cast<float>(a_.min_p);
+    settings.top_k = a_.top_k;
+    settings.max_tokens = a_.max_tokens;
+    settings.stop_strings = a_.stop;
+    settings.seed = a_.seed;
+    settings.step = ++turn_;  // so that the same question twice is not the same dice
+    settings.stop_ids = tokenizer.stop_ids();
+    DecodeStream stream(tokenizer, true);
+    std::string text;
+    const auto show = [&](const std::string &part) {
+      text += part;
+      std::cout << part << std::flush;
+    };
+    settings.on_token = [&](size_t, int32_t token) {
+      show(stream.push(token));
+      return !stop_asked.load() && static_cast<bool>(std::cout);
+    };
+    stop_asked = false;
+    sampler_.generate(*open_.model.weights, &tokenizer, {{ids, 1, 0}}, settings, {}, [] { return stop_asked.load(); });
+    show(stream.finish());
+    std::cout << "\n" << std::flush;
+    if (stop_asked.exchange(false)) std::cerr << "(stopped)\n";
+    asked.push_back({{"role", "assistant"}, {"content", text}});
+    messages_ = std::move(asked);
+  }
+
+  const Arguments &a_;
+  OpenModel open_;
+  Sampler sampler_;
+  bool terminal_, failed_ = false;
+  uint32_t turn_ = 0;
+  ordered_json messages_;
+};
+
+}  // namespace
+
+int chat_verb(const Arguments &a) {
+  Chat chat(a);
+  listen_to_ctrl_c();
+  return chat.run();
+}
+
+}  // namespace hone

@@ -1,0 +1,27 @@
+// render.cpp -- `hone render`: conversations as the model's chat template writes them.
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/app/model_rows.h"
+#include "core/app/verbs.h"
+#include "core/base/failure.h"
+#include "core/text/rows.h"
+
+namespace hone {
+
+int render_verb(const Arguments &a) {
+  const auto rows = read_ordered_rows(a.input);
+  const auto tokenizer = Tokenizer::from_file(a.model / "tokenizer.json");
+  use_chat_options(*tokenizer, a);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const std::string where = (a.input == "-" ? "stdin" : a.input) + ": row " + std::to_string(i + 1);
+    if (!rows[i].contains("messages"))
+      throw Failure(where + ": has no \"messages\", the list of {\"role\", \"content\"} to render");
+    nlohmann::ordered_json out;
+    out["text"] = rendered(*tokenizer, rows[i], false, where);
+    std::cout << out.dump() << "\n";
+  }
+  return 0;
+}
+
+}  // namespace hone

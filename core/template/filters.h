@@ -1,0 +1,23 @@
+// filters.h -- the tables behind `value | filter` and `value is test`; Evaluator::filter and Evaluator::test look names
+// up here.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "core/template/objects.h"
+
+namespace hone::jinja {
+
+using Filter = Value (*)(Evaluator &, const Value &, const Arguments &);
+using FilterTable = std::unordered_map<std::string_view, Filter>;
+const FilterTable &text_filters();      // of texts and numbers
+const FilterTable &sequence_filters();  // of lists and dicts
+bool is_filter(const std::string &name), is_test(const std::string &name);
+
+// json.dumps as transformers calls it in tojson.
+std::string to_json(Store &, const Value &, bool ascii, const Value &indent, const std::string &between_items,
+                    const std::string &after_key, bool sorted);
+
+}  // namespace hone::jinja

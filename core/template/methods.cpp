@@ -1,0 +1,455 @@
+// methods.cpp -- methods of str, dict, list and tuple that do not change them, and next() and reset() of a cycler.
+// Python's library reference, "Built-in Types".
+#include <algorithm>
+
+#include "core/template/access.h"
+#include "core/template/arguments.h"
+#include "core/template/evaluator.h"
+#include "core/template/format.h"
+#include "core/template/unicode.h"
+
+namespace hone::jinja {
+namespace {
+
+using Method = Value (*)(Evaluator &, const Value &self, const Arguments &);
+using Table = std::unordered_map<std::string_view, Method>;
+
+Value made(Evaluator &e, std::string text) { return e.store().text(std::move(text)); }
+
+// ---- str ----
+
+Value strip(Evaluator &e, const Value &self, const Arguments &a, bool left, bool right) {
+  const Bound bound("strip()", {"chars"}, a);
+  std::string_view text = self.text();
+  if (bound.has_value(0)) {
+    const std::string set = bound.text(0, "");
+    if (left) text = strip_left(text, set);
+    if (right) text = strip_right(text, set);
+  } else {
+    if (left) text = strip_left(text);
+    if (right) text = strip_right(text);
+  }
+  return made(e, std::string(text));
+}
+Value text_strip(Evaluator &e, const Value &self, const Arguments &a) { return strip(e, self, a, true, true); }
+Value text_lstrip(Evaluator &e, const Value &self, const Arguments &a) { return strip(e, self, a, true, false); }
+Value text_rstrip(Evaluator &e, const Value &self, const Arguments &a) { return strip(e, self, a, false, true); }
+
+std::vector<std::string_view> split_at_spaces(std::string_view text, int64_t most, bool from_right) {
+  std::vector<std::string_view> parts;
+  text = from_right ? strip_right(text) : strip_left(text);
+  while (!text.empty()) {
+    if (most >= 0 && static_cast<int64_t>(parts.size()) == most) {
+      parts.push_back(from_right ? strip_right(text) : text);
+      break;
+    }
+    size_t edge = 0, begin = 0;
+    if (from_right) {
+      for (size_t at = 0; at < text.size(); at += character_bytes(text, at))
+        if (const size_t bytes = space_at(text, at)) begin = at + bytes;
+      parts.push_back(text.substr(begin));
+      text = strip_right(text.substr(0, begin));
+    } else {
+      while (edge < text.size() && !space_at(text, edge)) edge += character_bytes(text, edge);
+      parts.push_back(text.substr(0, edge));
+      text = strip_left(text.substr(edge));
+    }
+  }
+  return parts;
+}
+
+Value split(Evaluator &e, const Value &self, const Arguments &a, bool from_right) {
+  const Bound bound(from_right ? "rsplit()" : "split()", {"sep", "maxsplit"}, a);
+  const int64_t most = bound.whole(1, -1);
+  std::string_view text = self.text();
+  std::vector<std::string_view> parts;
+  if (!bound.has_value(0)) {
+    // rsplit without a limit is split: the same parts, found in one pass.
+    const bool right = from_right && most >= 0;
+    if (right) e.store().step((static_cast<uint64_t>(std::min<int64_t>(most, 1 << 20)) + 1) * (text.size() / 16 + 1));
+    parts = split_at_spaces(text, most, right);
+    if (right) std::reverse(parts.begin(), parts.end());
+  } else {
+    const std::string between = bound.text(0, "");
+    if (between.empty()) throw Refusal("split(): the separator is empty");
+    if (from_right) {
+      while (most < 0 || static_cast<int64_t>(parts.size()) < most) {
+        const size_t found = text.rfind(between);
+        if (found == std::string_view::npos) break;
+        parts.push_back(text.substr(found + between.size()));
+        text = text.substr(0, found);
+      }
+      parts.push_back(text);
+      std::reverse(parts.begin(), parts.end());
+    } else {
+      while (most < 0 || static_cast<int64_t>(parts.size()) < most) {
+        const size_t found = text.find(between);
+        if (found == std::string_view::npos) break;
+        parts.push_back(text.substr(0, found));
+        text = text.substr(found + between.size());
+      }
+      parts.push_back(text);
+    }
+  }
+  std::vector<Value> values;
+  for (const std::string_view part : parts) values.push_back(made(e, std::string(part)));
+  return e.store().list(std::move(values));
+}
+Value text_split(Evaluator &e, const Value &self, const Arguments &a) { return split(e, self, a, false); }
+Value text_rsplit(Evaluator &e, const Value &self, const Arguments &a) { return split(e, self, a, true); }
+
+Value text_splitlines(Evaluator &e, const Value &self, const Arguments &a) {
+  const Bound bound("splitlines()", {"keepends"}, a);
+  std::vector<Value> values;
+  for (const std::string_view line : lines(self.text(), bound.flag(0, false)))
+    values.push_back(made(e, std::string(line)));
+  return e.store().list(std::move(values));
+}
+
+Value partition(Evaluator &e, const Value &self, const Arguments &a, bool last) {
+  const Bound bound("partition()", {"sep"}, a, 1);
+  const std::string between = bound.text(0, "");
+  if (between.empty()) throw Refusal("partition(): the separator is empty");
+  const std::string &text = self.text();
+  const size_t found = last ? text.rfind(between) : text.find(between);
+  if (found == std::string::npos) {
+    const Value empty = made(e, "");
+    return e.store().tuple(last ? std::vector<Value>{empty, empty, self} : std::vector<Value>{self, empty, empty});
+  }
+  return e.store().tuple(
+      {made(e, text.substr(0, found)), made(e, between), made(e, text.substr(found + between.size()))});
+}
+Value text_partition(Evaluator &e, const Value &self, const Arguments &a) { return partition(e, self, a, false); }
+Value text_rpartition(Evaluator &e, const Value &self, const Arguments &a) { return partition(e, self, a, true); }
+
+// The part of a text that start and end, counted in characters, leave; its begin in characters goes to `from`.
+std::string_view part_of(Evaluator &e, const std::string &text, const Bound &bound, size_t first, int64_t *from,
+                         bool *within) {
+  *from = 0;
+  *within = true;
+  if (!bound.has_value(first) && !bound.has_value(first + 1)) return text;
+  e.store().step(text.size() / 16);
+  const auto letters = characters(text);
+  const auto size = static_cast<int64_t>(letters.size());
+  const auto place = [&](size_t i, int64_t fallback) {
+    if (!bound.has_value(i)) return fallback;
+    const int64_t at = bound.whole(i, 0);
+    return at < 0 ? std::max<int64_t>(0, at + size) : at;
+  };
+  const int64_t begin = place(first, 0), end = std::min(place(first + 1, size), size);
+  *from = begin;
+  *within = begin <= end;  // an empty text is found in an empty part, and not in one that begins behind its end
+  if (!*within || begin >= size) return std::string_view(text).substr(text.size());
+  const auto bytes = static_cast<size_t>(letters[static_cast<size_t>(begin)].data() - text.data());
+  const size_t last =
+      end == size ? text.size() : static_cast<size_t>(letters[static_cast<size_t>(end)].data() - text.data());
+  return std::string_view(text).substr(bytes, last - bytes);
+}
+
+bool affixed(Evaluator &e, const Value &self, const Arguments &a, bool at_end) {
+  const Bound bound(at_end ? "endswith()" : "startswith()", {"prefix", "start", "end"}, a, 1);
+  int64_t from = 0;
+  bool within = true;
+  const std::string_view text = part_of(e, self.text(), bound, 1, &from, &within);
+  const auto has = [&](const Value &affix) {
+    if (affix.is_undefined()) throw Refusal(affix.text());
+    if (!affix.is_text())
+      throw Refusal(std::string(at_end ? "endswith()" : "startswith()") + " needs a text or a tuple of them, not a " +
+                    affix.type_name());
+    return within && (at_end ? text.ends_with(affix.text()) : text.starts_with(affix.text()));
+  };
+  const Value &affix = bound.at(0);
+  if (affix.is(Value::Kind::sequence) && affix.sequence().flavour == Sequence::Flavour::tuple)
+    return std::any_of(affix.sequence().items.begin(), affix.sequence().items.end(), has);
+  return has(affix);
+}
+Value text_startswith(Evaluator &e, const Value &self, const Arguments &a) {
+  return Value::boolean(affixed(e, self, a, false));
+}
+Value text_endswith(Evaluator &e, const Value &self, const Arguments &a) {
+  return Value::boolean(affixed(e, self, a, true));
+}
+
+int64_t found_at(Evaluator &e, const Value &self, const Arguments &a, const char *what, bool last) {
+  const Bound bound(what, {"sub", "start", "end"}, a, 1);
+  int64_t from = 0;
+  bool within = true;
+  const std::string_view text = part_of(e, self.text(), bound, 1, &from, &within);
+  const std::string wanted = bound.text(0, "");
+  e.store().step(text.size() / 16);
+  const size_t at = !within ? std::string_view::npos : last ? text.rfind(wanted) : text.find(wanted);
+  return at == std::string_view::npos ? -1 : from + static_cast<int64_t>(character_count(text.substr(0, at)));
+}
+Value text_find(Evaluator &e, const Value &self, const Arguments &a) {
+  return Value::integer(found_at(e, self, a, "find()", false));
+}
+Value text_rfind(Evaluator &e, const Value &self, const Arguments &a) {
+  return Value::integer(found_at(e, self, a, "rfind()", true));
+}
+Value text_index(Evaluator &e, const Value &self, const Arguments &a) {
+  const int64_t at = found_at(e, self, a, "index()", false);
+  if (at < 0) throw Refusal("index(): the text does not contain what is looked for");
+  return Value::integer(at);
+}
+Value text_rindex(Evaluator &e, const Value &self, const Arguments &a) {
+  const int64_t at = found_at(e, self, a, "rindex()", true);
+  if (at < 0) throw Refusal("rindex(): the text does not contain what is looked for");
+  return Value::integer(at);
+}
+
+Value text_count(Evaluator &e, const Value &self, const Arguments &a) {
+  const Bound bound("count()", {"sub", "start", "end"}, a, 1);
+  int64_t from = 0;
+  bool within = true;
+  const std::string_view text = part_of(e, self.text(), bound, 1, &from, &within);
+  const std::string wanted = bound.text(0, "");
+  if (!within) return Value::integer(0);
+  if (wanted.empty()) return Value::integer(static_cast<int64_t>(character_count(text)) + 1);
+  int64_t n = 0;
+  for (size_t at = text.find(wanted); at != std::string_view::npos; at = text.find(wanted, at + wanted.size())) ++n;
+  return Value::integer(n);
+}
+
+Value text_replace(Evaluator &e, const Value &self, const Arguments &a) {
+  const Bound bound("replace()", {"old", "new", "count"}, a, 2);
+  return made(e, replaced(e.store(), self.text(), bound.text(0, ""), bound.text(1, ""), bound.whole(2, -1)));
+}
+Value text_removeprefix(Evaluator &e, const Value &self, const Arguments &a) {
+  const std::string affix = Bound("removeprefix()", {"prefix"}, a, 1).text(0, "");
+  return self.text().starts_with(affix) ? made(e, self.text().substr(affix.size())) : self;
+}
+Value text_removesuffix(Evaluator &e, const Value &self, const Arguments &a) {
+  const std::string affix = Bound("removesuffix()", {"suffix"}, a, 1).text(0, "");
+  return self.text().ends_with(affix) ? made(e, self.text().substr(0, self.text().size() - affix.size())) : self;
+}
+
+template <std::string (*convert)(std::string_view)>
+Value text_converted(Evaluator &e, const Value &self, const Arguments &a) {
+  const Bound bound("this method", {}, a);
+  return made(e, convert(self.text()));
+}
+
+template <bool (*holds)(uint32_t)>
+Value text_all(Evaluator &, const Value &self, const Arguments &a) {
+  const Bound bound("this method", {}, a);
+  bool all = !self.text().empty();
+  for (const std::string_view one : characters(self.text())) all = all && holds(code_point(one));
+  return Value::boolean(all);
+}
+bool is_alphanumeric(uint32_t c) { return is_letter(c) || is_numeric(c); }
+bool is_ascii(uint32_t c) { return c < 0x80; }
+
+Value text_isupper(Evaluator &e, const Value &self, const Arguments &a) {
+  return Value::boolean(e.test("upper", self, a));
+}
+Value text_islower(Evaluator &e, const Value &self, const Arguments &a) {
+  return Value::boolean(e.test("lower", self, a));
+}
+Value text_isascii(Evaluator &e, const Value &self, const Arguments &a) {
+  return self.text().empty() ? Value::boolean(true) : text_all<is_ascii>(e, self, a);
+}
+Value text_istitle(Evaluator &, const Value &self, const Arguments &a) {
+  const Bound bound("istitle()", {}, a);
+  bool before = false, any = false;
+  for (const std::string_view one : characters(self.text())) {
+    const uint32_t c = code_point(one);
+    const bool upper = is_upper(c) || is_title(c);
+    if ((upper && before) || (!upper && is_lower(c) && !before)) return Value::boolean(false);
+    before = upper || is_lower(c);
+    any = any || before;
+  }
+  return Value::boolean(any);
+}
+
+Value justified(Evaluator &e, const Value &self, const Arguments &a, char align) {
+  const Bound bound("this method", {"width", "fillchar"}, a, 1);
+  const std::string fill = bound.text(1, " ");
+  if (character_count(fill) != 1) throw Refusal("the character to fill with must be one");
+  return made(e, aligned(e.store(), self.text(), bound.whole(0, 0), fill, align));
+}
+Value text_ljust(Evaluator &e, const Value &self, const Arguments &a) { return justified(e, self, a, '<'); }
+Value text_rjust(Evaluator &e, const Value &self, const Arguments &a) { return justified(e, self, a, '>'); }
+Value text_center(Evaluator &e, const Value &self, const Arguments &a) { return justified(e, self, a, '^'); }
+Value text_zfill(Evaluator &e, const Value &self, const Arguments &a) {
+  const Bound bound("zfill()", {"width"}, a, 1);
+  const std::string &text = self.text();
+  const bool sign = text.starts_with("-") || text.starts_with("+");
+  const int64_t width = bound.whole(0, 0) - sign;
+  return made(e, text.substr(0, sign) + aligned(e.store(), text.substr(sign), width, "0", '>'));
+}
+
+Value text_join(Evaluator &e, const Value &self, const Arguments &a) {
+  const Bound bound("join()", {"iterable"}, a, 1);
+  Output out(e.store());
+  bool first = true;
+  for (const Value &item : items_of(e.store(), bound.at(0))) {
+    if (!item.is_text()) throw Refusal(std::string("join(): an item is a ") + item.type_name() + ", not a str");
+    if (!first) out.append(self.text());
+    first = false;
+    out.append(item.text());
+  }
+  return made(e, out.text());
+}
+
+Value text_format(Evaluator &e, const Value &self, const Arguments &a) {
+  return made(e, brace_format(e, self.text(), a));
+}
+
+const Table &text_methods() {
+  static const Table table = {
+      {"strip", text_strip},
+      {"lstrip", text_lstrip},
+      {"rstrip", text_rstrip},
+      {"split", text_split},
+      {"rsplit", text_rsplit},
+      {"splitlines", text_splitlines},
+      {"partition", text_partition},
+      {"rpartition", text_rpartition},
+      {"startswith", text_startswith},
+      {"endswith", text_endswith},
+      {"find", text_find},
+      {"rfind", text_rfind},
+      {"index", text_index},
+      {"rindex", text_rindex},
+      {"count", text_count},
+      {"replace", text_replace},
+      {"removeprefix", text_removeprefix},
+      {"removesuffix", text_removesuffix},
+      {"upper", text_converted<upper>},
+      {"lower", text_converted<lower>},
+      {"title", text_converted<title>},
+      {"capitalize", text_converted<capitalize>},
+      {"casefold", text_converted<fold>},
+      {"swapcase", text_converted<swap_case>},
+      {"isalpha", text_all<is_letter>},
+      {"isdecimal", text_all<is_decimal>},
+      {"isdigit", text_all<is_digit>},
+      {"isnumeric", text_all<is_numeric>},
+      {"isalnum", text_all<is_alphanumeric>},
+      {"isspace", text_all<is_space>},
+      {"isupper", text_isupper},
+      {"islower", text_islower},
+      {"isascii", text_isascii},
+      {"istitle", text_istitle},
+      {"ljust", text_ljust},
+      {"rjust", text_rjust},
+      {"center", text_center},
+      {"zfill", text_zfill},
+      {"join", text_join},
+      {"format", text_format},
+  };
+  return table;
+}
+
+// ---- dict ----
+
+Value dict_get(Evaluator &, const Value &self, const Arguments &a) {
+  const Bound bound("get()", {"key", "default"}, a, 1);
+  hash_key(bound.at(0));  // Refusal when it cannot be a key
+  if (const Value *found = self.mapping().find(bound.at(0))) return *found;
+  return bound.has(1) ? bound.at(1) : Value();
+}
+Value dict_keys(Evaluator &e, const Value &self, const Arguments &a) {
+  const Bound bound("keys()", {}, a);
+  return e.store().sequence(items_of(e.store(), self), Sequence::Flavour::keys);
+}
+Value dict_values(Evaluator &e, const Value &self, const Arguments &a) {
+  const Bound bound("values()", {}, a);
+  std::vector<Value> values;
+  for (const auto &[key, value] : self.mapping().items) values.push_back(value);
+  return e.store().sequence(std::move(values), Sequence::Flavour::values);
+}
+Value dict_items(Evaluator &e, const Value &self, const Arguments &a) {
+  const Bound bound("items()", {}, a);
+  std::vector<Value> pairs;
+  for (const auto &[key, value] : self.mapping().items) pairs.push_back(e.store().tuple({key, value}));
+  return e.store().sequence(std::move(pairs), Sequence::Flavour::items);
+}
+Value dict_copy(Evaluator &e, const Value &self, const Arguments &a) {
+  const Bound bound("copy()", {}, a);
+  return e.store().mapping(self.mapping().items);
+}
+const Table &dict_methods() {
+  static const Table table = {
+      {"get", dict_get}, {"keys", dict_keys}, {"values", dict_values}, {"items", dict_items}, {"copy", dict_copy}};
+  return table;
+}
+
+// ---- list, tuple, range ----
+
+Value list_count(Evaluator &e, const Value &self, const Arguments &a) {
+  const Bound bound("count()", {"value"}, a, 1);
+  int64_t n = 0;
+  for (const Value &item : self.sequence().items)
+    n += identical(item, bound.at(0)) || equal(e.store(), item, bound.at(0));
+  return Value::integer(n);
+}
+Value list_index(Evaluator &e, const Value &self, const Arguments &a) {
+  const Bound bound("index()", {"value"}, a, 1);
+  const auto &items = self.sequence().items;
+  for (size_t i = 0; i < items.size(); ++i)
+    if (identical(items[i], bound.at(0)) || equal(e.store(), items[i], bound.at(0)))
+      return Value::integer(static_cast<int64_t>(i));
+  throw Refusal("index(): the list does not contain what is looked for");
+}
+Value list_copy(Evaluator &e, const Value &self, const Arguments &a) {
+  const Bound bound("copy()", {}, a);
+  return e.store().list(self.sequence().items);
+}
+const Table &tuple_methods() {
+  static const Table table = {{"count", list_count}, {"index", list_index}};
+  return table;
+}
+const Table &list_methods() {
+  static const Table table = {{"count", list_count}, {"index", list_index}, {"copy", list_copy}};
+  return table;
+}
+
+// ---- cycler ----
+
+Value cycler_next(Evaluator &, const Value &self, const Arguments &a) {
+  const Bound bound("next()", {}, a);
+  auto *cycler = const_cast<Cycler *>(self.as<Cycler>());
+  const Value now = cycler->items[cycler->at];
+  cycler->at = (cycler->at + 1) % cycler->items.size();
+  return now;
+}
+Value cycler_reset(Evaluator &, const Value &self, const Arguments &a) {
+  const Bound bound("reset()", {}, a);
+  const_cast<Cycler *>(self.as<Cycler>())->at = 0;
+  return {};
+}
+const Table &cycler_methods() {
+  static const Table table = {{"next", cycler_next}, {"reset", cycler_reset}};
+  return table;
+}
+
+const Table *methods_of(const Value &value) {
+  if (value.is_text()) return &text_methods();
+  if (value.is(Value::Kind::mapping)) return &dict_methods();
+  if (value.as<Cycler>()) return &cycler_methods();
+  if (!value.is(Value::Kind::sequence) || !value.sequence().can_be_indexed()) return nullptr;
+  return value.sequence().flavour == Sequence::Flavour::list ? &list_methods() : &tuple_methods();
+}
+
+}  // namespace
+
+Value method_of(Evaluator &evaluator, const Value &value, const std::string &name, bool &found) {
+  found = false;
+  const Table *table = methods_of(value);
+  if (!table) return {};
+  const auto method = table->find(name);
+  if (method == table->end()) return {};
+  found = true;
+  auto function = std::make_shared<Function>();
+  function->name = name;
+  function->call = [self = value, name, call = method->second](Evaluator &e, const Arguments &given) {
+    const bool named = self.is_text() && (name == "split" || name == "rsplit" || name == "splitlines" ||
+                                          name == "format" || name == "replace");
+    if (!given.named.empty() && !named) throw Refusal(name + "() takes its arguments by place, not by name");
+    return call(e, self, given);
+  };
+  return evaluator.store().object(std::move(function), {value});
+}
+
+}  // namespace hone::jinja
