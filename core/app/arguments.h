@@ -33,6 +33,7 @@ struct Arguments {
   std::vector<std::string> stop;
   uint64_t seed = 0;
   bool add_special_tokens = false;
+  std::string to;                         // export: "hf" or "gguf"
   // eval
   std::string task, reward = "math", prompt_column = "prompt", answer_column = "answer";
   uint32_t samples = 4, batch_size = 64;

@@ -16,6 +16,7 @@ int eval_verb(const Arguments &);
 int generate_verb(const Arguments &);
 int logprobs_verb(const Arguments &);
 int tokenize_verb(const Arguments &);
+int export_verb(const Arguments &);
 int score_rows_verb(const Arguments &);
 int objective_columns_verb(const Arguments &);
 int list_plugins_verb(const Arguments &);

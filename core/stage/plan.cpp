@@ -10,6 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/model/model_files.h"
 #include "core/plugin/settings.h"
 #include "core/stage/context.h"
 #include "core/stage/host_settings.h"
@@ -73,12 +74,18 @@ class Planner {
       uint32_t words = 0;
       std::string component = node.component;
       if (node.source == ModelNode::directory) {
-        const fs::path file = fs::path(node.path) / "config.json";
+        const fs::path file = model_config_path(node.path);
         if (!fs::exists(file)) throw UsageError(node.place.text() + ": model \"" + node.path + "\": there is no " + file.string());
         try {
-          const std::string text = read_file(file);
-          refuse_deep_json(text, node.place.text() + ": " + file.string());
-          config = json::parse(text);
+          if (is_model_file(node.path)) {
+            config = read_model_config(node.path);
+          } else {
+            const std::string text = read_file(file);
+            refuse_deep_json(text, file.string());
+            config = json::parse(text);
+          }
+        } catch (const Failure &failure) {
+          throw UsageError(node.place.text() + ": " + failure.what());
         } catch (const json::exception &error) {
           throw UsageError(node.place.text() + ": " + file.string() + ": not JSON: " + json_reason(error.what()));
         }

@@ -9,6 +9,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/model/model_files.h"
 #include "core/run/report.h"
 #include "core/script/toml_values.h"
 #include "core/stage/host_settings.h"
@@ -26,7 +27,7 @@ namespace {
 // Checksums of files by path: what a run read and what code made it, so that a resume can tell whether they are the same.
 json file_checksums(const std::set<fs::path> &files) {
   json all = json::object();
-  for (const fs::path &file : files) all[fs::absolute(file).string()] = checksum_hex(read_file(file));
+  for (const fs::path &file : files) all[fs::absolute(file).string()] = file_checksum_hex(file);
   return all;
 }
 
@@ -37,9 +38,7 @@ std::set<fs::path> data_files(const Pipeline &pipeline) {
   for (const ModelNode &node : pipeline.models) {
     if (node.source == ModelNode::fresh && !node.tokenizer.empty()) files.insert(node.tokenizer);
     if (node.source != ModelNode::directory) continue;
-    for (const fs::directory_entry &file : fs::directory_iterator(node.path))
-      if (const fs::path kind = file.path().extension(); file.is_regular_file() && (kind == ".json" || kind == ".safetensors" || kind == ".jinja"))
-        files.insert(file.path());
+    for (const fs::path &file : model_files(node.path)) files.insert(file);
   }
   return files;
 }
@@ -60,7 +59,7 @@ std::set<fs::path> code_files(const Pipeline &pipeline, const Registry &registry
 void compare_files(const json &recorded, const std::string &what, bool refuse) {
   for (const auto &[file, sum] : recorded.items()) {
     const bool there = fs::exists(file);
-    if (there && checksum_hex(read_file(file)) == sum) continue;
+    if (there && file_checksum_hex(file) == sum) continue;
     const std::string sentence = what + " file " + file + (there ? " has changed" : " is gone") + " since the run began";
     if (refuse) throw Failure(sentence + "; bring it back, or start a new run");
     log_warning(sentence + ": the run may not end with the bits it would have had");
