@@ -1,5 +1,5 @@
-// export.cpp -- `hone export`: a model as a Hugging Face directory or a GGUF file, for other programs. Written beside its place
-// and renamed when whole.
+// export.cpp -- `hone export`: a model as a Hugging Face directory or a GGUF file, for other programs. Written beside
+// its place and renamed when whole.
 #include <unistd.h>
 
 #include "core/app/verbs.h"
@@ -16,8 +16,10 @@ namespace {
 // A folder beside `place` that is gone again unless it was renamed to it.
 class FolderBeside {
  public:
-  explicit FolderBeside(const fs::path &place) : place_(place), beside_(place.string() + ".partial-" + std::to_string(getpid())) {
-    if (!fs::create_directory(beside_)) throw Failure("cannot write " + beside_.string() + ": it is there already; remove it");
+  explicit FolderBeside(const fs::path &place)
+      : place_(place), beside_(place.string() + ".partial-" + std::to_string(getpid())) {
+    if (!fs::create_directory(beside_))
+      throw Failure("cannot write " + beside_.string() + ": it is there already; remove it");
   }
   ~FolderBeside() {
     std::error_code ignored;
@@ -40,8 +42,11 @@ class FolderBeside {
 int export_verb(const Arguments &a) {
   fs::path out = a.out;
   if (!out.has_filename()) out = out.parent_path();  // "folder/"
-  if (out.empty()) throw UsageError("hone export: OUT is empty; name the " + std::string(a.to == "hf" ? "directory" : "file") + " to write");
-  if (fs::exists(fs::symlink_status(out))) throw UsageError(out.string() + " is there already; choose another OUT, or remove it");
+  if (out.empty())
+    throw UsageError("hone export: OUT is empty; name the " + std::string(a.to == "hf" ? "directory" : "file") +
+                     " to write");
+  if (fs::exists(fs::symlink_status(out)))
+    throw UsageError(out.string() + " is there already; choose another OUT, or remove it");
   if (const fs::path parent = out.parent_path(); !parent.empty() && !fs::is_directory(parent))
     throw UsageError(out.string() + ": there is no folder " + parent.string());
   const std::string dtype = a.dtype == "bf16" ? "BF16" : a.dtype == "f16" ? "F16" : "F32";

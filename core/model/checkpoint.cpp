@@ -88,13 +88,15 @@ LoadedModel load_model(const std::filesystem::path &path, const Registry &regist
     throw Failure(path.string() + ": its tokenizer has " + std::to_string(model.tokenizer->size()) + " tokens, but " +
                   shapes_from + "'s vocab_size is " + std::to_string(model.architecture->info().vocab_size));
   const std::unique_ptr<Gguf> file = single ? std::make_unique<Gguf>(path) : nullptr;
-  const std::unique_ptr<TensorSource> source = single ? open_gguf_tensors(*file, config) : open_safetensors(path, quantization);
+  const std::unique_ptr<TensorSource> source =
+      single ? open_gguf_tensors(*file, config) : open_safetensors(path, quantization);
   model.weights = std::make_unique<Weights>(model.architecture, source->shape("score.weight") != nullptr, dtype);
   read_weights(*model.weights, *source, path.string(), shapes_from);
   return model;
 }
 
-void save_model(const std::filesystem::path &directory, const Weights &weights, const Tokenizer &tokenizer, const std::string &dtype) {
+void save_model(const std::filesystem::path &directory, const Weights &weights, const Tokenizer &tokenizer,
+                const std::string &dtype) {
   const std::vector<WeightPiece> pieces = weight_pieces(weights);
   std::vector<TensorPlan> plans;
   for (const WeightPiece &piece : pieces) plans.push_back({piece.name, dtype, piece.shape});

@@ -25,10 +25,19 @@ std::string in_quotes(std::string_view text) {
 // Bytes of a scalar in the file; a string's is its length's.
 uint64_t size_of(GgufKind kind) {
   switch (kind) {
-    case GgufKind::u8: case GgufKind::i8: case GgufKind::boolean: return 1;
-    case GgufKind::u16: case GgufKind::i16: return 2;
-    case GgufKind::u32: case GgufKind::i32: case GgufKind::f32: return 4;
-    default: return 8;
+    case GgufKind::u8:
+    case GgufKind::i8:
+    case GgufKind::boolean:
+      return 1;
+    case GgufKind::u16:
+    case GgufKind::i16:
+      return 2;
+    case GgufKind::u32:
+    case GgufKind::i32:
+    case GgufKind::f32:
+      return 4;
+    default:
+      return 8;
   }
 }
 
@@ -43,7 +52,8 @@ double shortest(float value) {
 // Reads on from the file's beginning, never past its end.
 class Reader {
  public:
-  Reader(const MappedFile &file) : begin_(file.data()), at_(begin_), end_(begin_ + file.size()), name_(file.path().string()) {}
+  Reader(const MappedFile &file)
+      : begin_(file.data()), at_(begin_), end_(begin_ + file.size()), name_(file.path().string()) {}
 
   uint64_t left() const { return static_cast<uint64_t>(end_ - at_); }
   uint64_t position() const { return static_cast<uint64_t>(at_ - begin_); }
@@ -60,8 +70,8 @@ class Reader {
   std::string_view text(const std::string &what) {
     const uint64_t size = take<uint64_t>(what);
     if (size > left())
-      throw Failure(name_ + ": " + what + " claims to be a text of " + std::to_string(size) + " bytes, but the file has " +
-                    std::to_string(left()) + " more; is it cut short?");
+      throw Failure(name_ + ": " + what + " claims to be a text of " + std::to_string(size) +
+                    " bytes, but the file has " + std::to_string(left()) + " more; is it cut short?");
     const std::string_view out(reinterpret_cast<const char *>(at_), size);
     at_ += size;
     return out;
@@ -71,8 +81,8 @@ class Reader {
   uint64_t count(const std::string &what, uint64_t least) {
     const uint64_t n = take<uint64_t>(what);
     if (n > left() / least)
-      throw Failure(name_ + ": " + what + " is " + std::to_string(n) + ", but the file has only " + std::to_string(left()) +
-                    " more bytes; is it cut short?");
+      throw Failure(name_ + ": " + what + " is " + std::to_string(n) + ", but the file has only " +
+                    std::to_string(left()) + " more bytes; is it cut short?");
     return n;
   }
 
@@ -85,7 +95,8 @@ class Reader {
       return out;
     }
     out.kind = kind(what);
-    if (out.kind == GgufKind::array) throw Failure(name_ + ": " + what + " is an array of arrays, which no GGUF model needs");
+    if (out.kind == GgufKind::array)
+      throw Failure(name_ + ": " + what + " is an array of arrays, which no GGUF model needs");
     const uint64_t n = count("the length of " + what, size_of(out.kind));
     if (out.kind == GgufKind::string) {
       std::vector<std::string_view> texts;
@@ -105,7 +116,8 @@ class Reader {
 
  private:
   [[noreturn]] void cut(const std::string &what) const {
-    throw Failure(name_ + ": it ends within " + what + ", at byte " + std::to_string(position()) + "; is it cut short?");
+    throw Failure(name_ + ": it ends within " + what + ", at byte " + std::to_string(position()) +
+                  "; is it cut short?");
   }
 
   GgufKind kind(const std::string &what) {
@@ -117,28 +129,48 @@ class Reader {
 
   int64_t whole(GgufKind kind, const std::string &what) {
     switch (kind) {
-      case GgufKind::u8: return take<uint8_t>(what);
-      case GgufKind::i8: return take<int8_t>(what);
-      case GgufKind::u16: return take<uint16_t>(what);
-      case GgufKind::i16: return take<int16_t>(what);
-      case GgufKind::u32: return take<uint32_t>(what);
-      case GgufKind::i32: return take<int32_t>(what);
-      case GgufKind::boolean: return take<uint8_t>(what) != 0;
-      case GgufKind::i64: return take<int64_t>(what);
-      default: break;
+      case GgufKind::u8:
+        return take<uint8_t>(what);
+      case GgufKind::i8:
+        return take<int8_t>(what);
+      case GgufKind::u16:
+        return take<uint16_t>(what);
+      case GgufKind::i16:
+        return take<int16_t>(what);
+      case GgufKind::u32:
+        return take<uint32_t>(what);
+      case GgufKind::i32:
+        return take<int32_t>(what);
+      case GgufKind::boolean:
+        return take<uint8_t>(what) != 0;
+      case GgufKind::i64:
+        return take<int64_t>(what);
+      default:
+        break;
     }
     const uint64_t value = take<uint64_t>(what);
-    if (value > INT64_MAX) throw Failure(name_ + ": " + what + " holds " + std::to_string(value) + ", too large a number");
+    if (value > INT64_MAX)
+      throw Failure(name_ + ": " + what + " holds " + std::to_string(value) + ", too large a number");
     return static_cast<int64_t>(value);
   }
 
   void scalar(GgufValue &out, const std::string &what) {
     switch (out.kind) {
-      case GgufKind::f32: out.value = shortest(take<float>(what)); break;
-      case GgufKind::f64: out.value = take<double>(what); break;
-      case GgufKind::string: out.value = text(what); break;
-      case GgufKind::boolean: out.value = take<uint8_t>(what) != 0; break;
-      default: out.value = whole(out.kind, what); break;
+      case GgufKind::f32:
+        out.value = shortest(take<float>(what));
+        break;
+      case GgufKind::f64:
+        out.value = take<double>(what);
+        break;
+      case GgufKind::string:
+        out.value = text(what);
+        break;
+      case GgufKind::boolean:
+        out.value = take<uint8_t>(what) != 0;
+        break;
+      default:
+        out.value = whole(out.kind, what);
+        break;
     }
   }
 
@@ -172,19 +204,22 @@ Gguf::Gguf(const std::filesystem::path &path) : file_(path, 24, "GGUF") {
   const std::string name = path.string();
   Reader reader(file_);
   reader.take<uint64_t>("magic and version");
-  const uint64_t tensor_count = reader.count("the number of tensors", 32),  // of a name's length, 1 size, type and offset
+  const uint64_t tensor_count =
+                     reader.count("the number of tensors", 32),  // of a name's length, 1 size, type and offset
       value_count = reader.count("the number of metadata values", 13);
   for (uint64_t i = 0; i < value_count; ++i) {
     const std::string_view key = reader.text("the key of metadata value " + std::to_string(i));
     if (const size_t bad = invalid_utf8(key); bad != std::string_view::npos)
-      throw Failure(name + ": the metadata key " + in_quotes(key) + " has invalid UTF-8 at byte " + std::to_string(bad));
+      throw Failure(name + ": the metadata key " + in_quotes(key) + " has invalid UTF-8 at byte " +
+                    std::to_string(bad));
     GgufValue value = reader.value("metadata " + in_quotes(key));
     if (!metadata_.emplace(key, std::move(value)).second)
       throw Failure(name + ": the metadata key " + in_quotes(key) + " is there twice");
   }
   const int64_t alignment = integer("general.alignment", 32);
   if (alignment < 1 || alignment > 1 << 20 || !std::has_single_bit(static_cast<uint64_t>(alignment)))
-    throw Failure(name + ": general.alignment is " + std::to_string(alignment) + "; it must be a power of two up to 2^20");
+    throw Failure(name + ": general.alignment is " + std::to_string(alignment) +
+                  "; it must be a power of two up to 2^20");
 
   struct Extent {
     uint64_t begin, end;
@@ -199,7 +234,8 @@ Gguf::Gguf(const std::filesystem::path &path) : file_(path, 24, "GGUF") {
     GgufTensor tensor;
     tensor.name = raw;
     const uint32_t dimensions = reader.take<uint32_t>(what);
-    if (dimensions < 1 || dimensions > 4) throw Failure(where + " has " + std::to_string(dimensions) + " dimensions; 1 to 4 are allowed");
+    if (dimensions < 1 || dimensions > 4)
+      throw Failure(where + " has " + std::to_string(dimensions) + " dimensions; 1 to 4 are allowed");
     tensor.elements = 1;
     for (uint32_t d = 0; d < dimensions; ++d) {
       tensor.shape.insert(tensor.shape.begin(), reader.take<uint64_t>(what));
@@ -210,14 +246,17 @@ Gguf::Gguf(const std::filesystem::path &path) : file_(path, 24, "GGUF") {
     tensor.type = reader.take<uint32_t>(what);
     const uint64_t offset = reader.take<uint64_t>(what);
     const GgufType *type = gguf_type(tensor.type);
-    if (!type) throw Failure(where + " has the unknown type " + std::to_string(tensor.type) + "; hone reads " + gguf_readable_types());
+    if (!type)
+      throw Failure(where + " has the unknown type " + std::to_string(tensor.type) + "; hone reads " +
+                    gguf_readable_types());
     if (tensor.shape.back() % type->numbers)
       throw Failure(where + " of type " + type->name + " has rows of " + std::to_string(tensor.shape.back()) +
                     " numbers, which blocks of " + std::to_string(type->numbers) + " do not fill");
     if (__builtin_mul_overflow(tensor.elements / type->numbers, uint64_t{type->bytes}, &tensor.bytes))
       throw Failure(where + " has an impossibly large shape " + shape_text(tensor.shape));
     if (offset % static_cast<uint64_t>(alignment))
-      throw Failure(where + " begins at byte " + std::to_string(offset) + " of the data, which is not a multiple of general.alignment, " + std::to_string(alignment));
+      throw Failure(where + " begins at byte " + std::to_string(offset) +
+                    " of the data, which is not a multiple of general.alignment, " + std::to_string(alignment));
     uint64_t end;
     if (__builtin_add_overflow(offset, tensor.bytes, &end)) end = UINT64_MAX;
     const auto [place, fresh] = tensors_.emplace(tensor.name, tensor);
@@ -230,14 +269,17 @@ Gguf::Gguf(const std::filesystem::path &path) : file_(path, 24, "GGUF") {
   const uint64_t data_size = file_.size() - data_begin;
   for (const Extent &extent : extents) {
     if (extent.end > data_size)
-      throw Failure(name + ": tensor " + in_quotes(*extent.tensor) + " claims bytes " + std::to_string(extent.begin) + " .. " +
-                    std::to_string(extent.end) + " of the data, but the file has " + std::to_string(data_size) + " of it; is it cut short?");
+      throw Failure(name + ": tensor " + in_quotes(*extent.tensor) + " claims bytes " + std::to_string(extent.begin) +
+                    " .. " + std::to_string(extent.end) + " of the data, but the file has " +
+                    std::to_string(data_size) + " of it; is it cut short?");
     tensors_.at(*extent.tensor).data = file_.data() + data_begin + extent.begin;
   }
-  std::sort(extents.begin(), extents.end(), [](const Extent &a, const Extent &b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+  std::sort(extents.begin(), extents.end(),
+            [](const Extent &a, const Extent &b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
   for (size_t i = 1; i < extents.size(); ++i)
     if (extents[i].begin < extents[i - 1].end)
-      throw Failure(name + ": tensors " + in_quotes(*extents[i - 1].tensor) + " and " + in_quotes(*extents[i].tensor) + " overlap");
+      throw Failure(name + ": tensors " + in_quotes(*extents[i - 1].tensor) + " and " + in_quotes(*extents[i].tensor) +
+                    " overlap");
 }
 
 const GgufTensor *Gguf::find(const std::string &tensor) const {
@@ -248,7 +290,8 @@ const GgufTensor *Gguf::find(const std::string &tensor) const {
 const GgufValue &Gguf::require(const std::string &key) const {
   const auto found = metadata_.find(key);
   if (found == metadata_.end())
-    throw Failure(path().string() + ": its metadata lacks \"" + key + "\"; convert the model again with a current converter");
+    throw Failure(path().string() + ": its metadata lacks \"" + key +
+                  "\"; convert the model again with a current converter");
   return found->second;
 }
 void Gguf::wrong_type(const std::string &key, const char *wanted) const {
@@ -277,7 +320,9 @@ std::string Gguf::text(const std::string &key) const {
 }
 int64_t Gguf::integer(const std::string &key, int64_t fallback) const { return has(key) ? integer(key) : fallback; }
 double Gguf::number(const std::string &key, double fallback) const { return has(key) ? number(key) : fallback; }
-std::string Gguf::text(const std::string &key, const std::string &fallback) const { return has(key) ? text(key) : fallback; }
+std::string Gguf::text(const std::string &key, const std::string &fallback) const {
+  return has(key) ? text(key) : fallback;
+}
 bool Gguf::boolean(const std::string &key, bool fallback) const {
   if (!has(key)) return fallback;
   const auto *truth = std::get_if<bool>(&require(key).value);
@@ -303,7 +348,8 @@ std::vector<double> Gguf::numbers(const std::string &key) const {
 void Gguf::read_floats(const GgufTensor &tensor, uint64_t begin, uint64_t count, float *to) const {
   const GgufType &type = *gguf_type(tensor.type);
   if (!type.read)
-    throw Failure(path().string() + ": tensor " + in_quotes(tensor.name) + " has type " + type.name + "; hone reads " + gguf_readable_types());
+    throw Failure(path().string() + ": tensor " + in_quotes(tensor.name) + " has type " + type.name + "; hone reads " +
+                  gguf_readable_types());
   const uint64_t first = begin / type.numbers * type.bytes;
   const uint8_t *at = tensor.data + first;
   float block[256];

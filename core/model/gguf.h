@@ -1,5 +1,6 @@
-// gguf.h -- the GGUF container, versions 2 and 3 (ggml's docs/gguf.md): typed metadata, then tensors of plain or block-quantised
-// numbers. Memory-mapped; everything that the file claims of itself is checked against its length before it is believed.
+// gguf.h -- the GGUF container, versions 2 and 3 (ggml's docs/gguf.md): typed metadata, then tensors of plain or
+// block-quantised numbers. Memory-mapped; everything that the file claims of itself is checked against its length
+// before it is believed.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +15,7 @@
 
 namespace hone {
 
-enum class GgufKind : uint32_t {
-  u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64
-};
+enum class GgufKind : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
 
 // A value of the metadata. Texts point into the mapped file.
 struct GgufValue {

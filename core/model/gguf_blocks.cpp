@@ -1,5 +1,5 @@
-// gguf_blocks.cpp -- dequantisation of ggml's block formats. A block is scale(s) first, packed integers after. The float
-// operations are those of ggml's own reference in the same order, so results are equal bit for bit.
+// gguf_blocks.cpp -- dequantisation of ggml's block formats. A block is scale(s) first, packed integers after. The
+// float operations are those of ggml's own reference in the same order, so results are equal bit for bit.
 //   Q4_0, Q5_0, Q8_0: d * (q - offset)      Q4_1, Q5_1: d * q + m          (32 numbers)
 //   Q2_K, Q4_K, Q5_K: (d * scale) * q - (dmin * min)     Q3_K, Q6_K: (d * scale) * (q - offset)     (256 numbers)
 #include "core/model/gguf_blocks.h"
@@ -75,8 +75,8 @@ void read_q5_1(const uint8_t *block, uint64_t count, float *to) {
   }
 }
 
-// Scale and minimum of sub-block j of eight, six bits each, in twelve bytes: those of 0 .. 3 in the low bits of bytes 0 .. 7;
-// of 4 .. 7 four bits each in bytes 8 .. 11, and their upper two on top of bytes 0 .. 7.
+// Scale and minimum of sub-block j of eight, six bits each, in twelve bytes: those of 0 .. 3 in the low bits of bytes 0
+// .. 7; of 4 .. 7 four bits each in bytes 8 .. 11, and their upper two on top of bytes 0 .. 7.
 void scale_and_minimum(const uint8_t *packed, int j, float &scale, float &minimum) {
   int s, m;
   if (j < 4) {
@@ -90,7 +90,8 @@ void scale_and_minimum(const uint8_t *packed, int j, float &scale, float &minimu
   minimum = static_cast<float>(m);
 }
 
-// Q4_K: d, dmin, 12 bytes of scales, 128 of nibbles. Q5_K has 32 bytes of fifth bits between: bit j of byte i is number 32 j + i's.
+// Q4_K: d, dmin, 12 bytes of scales, 128 of nibbles. Q5_K has 32 bytes of fifth bits between: bit j of byte i is number
+// 32 j + i's.
 template <bool five>
 void read_q4_or_q5_k(const uint8_t *block, uint64_t count, float *to) {
   constexpr int nibbles = five ? 48 : 16, size = five ? 176 : 144;
@@ -110,7 +111,8 @@ void read_q4_or_q5_k(const uint8_t *block, uint64_t count, float *to) {
   }
 }
 
-// Q6_K: 128 bytes of low nibbles, 64 of upper bit pairs, 16 signed scales, d. Each half of 128 numbers is four rows of 32.
+// Q6_K: 128 bytes of low nibbles, 64 of upper bit pairs, 16 signed scales, d. Each half of 128 numbers is four rows
+// of 32.
 void read_q6_k(const uint8_t *block, uint64_t count, float *to) {
   for (; count--; block += 210, to += 256) {
     const float d = half_at(block + 208);
@@ -136,8 +138,8 @@ void read_q2_k(const uint8_t *block, uint64_t count, float *to) {
   }
 }
 
-// Q3_K: 32 bytes of third bits (bit j of byte i is number 32 j + i's; 0 subtracts 4), 64 of bit pairs, 12 of six-bit scales
-// (low nibbles of scale j in byte j mod 8, upper pairs in bytes 8 .. 11), d.
+// Q3_K: 32 bytes of third bits (bit j of byte i is number 32 j + i's; 0 subtracts 4), 64 of bit pairs, 12 of six-bit
+// scales (low nibbles of scale j in byte j mod 8, upper pairs in bytes 8 .. 11), d.
 void read_q3_k(const uint8_t *block, uint64_t count, float *to) {
   for (; count--; block += 110, to += 256) {
     const float d = half_at(block + 108);

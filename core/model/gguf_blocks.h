@@ -8,7 +8,7 @@ namespace hone {
 
 struct GgufType {
   const char *name;
-  uint32_t numbers, bytes;  // of one block
+  uint32_t numbers, bytes;                                         // of one block
   void (*read)(const uint8_t *blocks, uint64_t count, float *to);  // `count` blocks; null: hone cannot read this type
 };
 

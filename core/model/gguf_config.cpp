@@ -1,4 +1,5 @@
-// gguf_config.cpp -- see gguf_config.h. The keys of the metadata are those of ggml's docs/gguf.md and of llama.cpp's converter.
+// gguf_config.cpp -- see gguf_config.h. The keys of the metadata are those of ggml's docs/gguf.md and of llama.cpp's
+// converter.
 #include "core/model/gguf_config.h"
 
 #include <cmath>
@@ -51,7 +52,9 @@ class Settings {
   std::vector<std::string> unused() const {
     std::vector<std::string> names;
     for (const auto &[name, value] : file_.metadata())
-      if (name.starts_with(architecture_ + ".") && !name.starts_with(architecture_ + ".rope.") && !asked_.contains(name)) names.push_back(name);
+      if (name.starts_with(architecture_ + ".") && !name.starts_with(architecture_ + ".rope.") &&
+          !asked_.contains(name))
+        names.push_back(name);
     return names;
   }
 
@@ -84,8 +87,11 @@ void read_attention(json &config, Settings &s, const Gguf &file) {
   const int64_t rotated = s.count("rope.dimension_count", 0);
   const int64_t width = s.count("attention.key_length", rotated ? rotated : s.count("embedding_length") / heads);
   if (const int64_t value = s.count("attention.value_length", width); value != width)
-    s.refuse("attention.value_length", std::to_string(value), "it must equal attention.key_length, " + std::to_string(width));
-  if (rotated && rotated != width) s.refuse("rope.dimension_count", std::to_string(rotated), "only whole heads of " + std::to_string(width) + " are rotated here");
+    s.refuse("attention.value_length", std::to_string(value),
+             "it must equal attention.key_length, " + std::to_string(width));
+  if (rotated && rotated != width)
+    s.refuse("rope.dimension_count", std::to_string(rotated),
+             "only whole heads of " + std::to_string(width) + " are rotated here");
   config["head_dim"] = width;
   if (const int64_t window = s.count("attention.sliding_window", 0))
     s.refuse("attention.sliding_window", std::to_string(window), "hone's models attend to all tokens");
@@ -106,7 +112,9 @@ void read_latent_attention(json &config, Settings &s) {
   const bool apart = s.has("attention.key_length_mla");
   s.count("attention.key_length"), s.count("attention.value_length");
   const int64_t width = s.count(apart ? "attention.key_length_mla" : "attention.key_length");
-  if (width <= rotated) s.refuse(apart ? "attention.key_length_mla" : "attention.key_length", std::to_string(width), "it must be above rope.dimension_count, " + std::to_string(rotated));
+  if (width <= rotated)
+    s.refuse(apart ? "attention.key_length_mla" : "attention.key_length", std::to_string(width),
+             "it must be above rope.dimension_count, " + std::to_string(rotated));
   config["qk_rope_head_dim"] = rotated;
   config["qk_nope_head_dim"] = width - rotated;
   config["v_head_dim"] = s.count(apart ? "attention.value_length_mla" : "attention.value_length");
@@ -153,9 +161,11 @@ json config_from_gguf(const Gguf &file) {
     known.push_back(one.architecture);
     if (architecture == one.architecture) family = &one;
   }
-  if (!family) throw Failure(where + ": general.architecture is \"" + architecture + "\"; hone reads " + join(known, ", "));
+  if (!family)
+    throw Failure(where + ": general.architecture is \"" + architecture + "\"; hone reads " + join(known, ", "));
   if (const int64_t parts = file.integer("split.count", 1); parts > 1)
-    throw Failure(where + ": is one of " + std::to_string(parts) + " parts; join them first (llama-gguf-split --merge)");
+    throw Failure(where + ": is one of " + std::to_string(parts) +
+                  " parts; join them first (llama-gguf-split --merge)");
 
   Settings s(file, architecture);
   json config = {{"model_type", *family->model_types.begin()}, {"hidden_act", "silu"}};
@@ -166,16 +176,20 @@ json config_from_gguf(const Gguf &file) {
   config["rms_norm_eps"] = s.number("attention.layer_norm_rms_epsilon");
   config["tie_word_embeddings"] = file.find("output.weight") == nullptr;
   const GgufTensor *embedding = file.find("token_embd.weight");
-  if (!embedding || embedding->shape.size() != 2) throw Failure(where + ": lacks the tensor \"token_embd.weight\" of two dimensions");
+  if (!embedding || embedding->shape.size() != 2)
+    throw Failure(where + ": lacks the tensor \"token_embd.weight\" of two dimensions");
   config["vocab_size"] = embedding->shape[0];
-  if (const int64_t words = s.count("vocab_size", static_cast<int64_t>(embedding->shape[0])); static_cast<uint64_t>(words) != embedding->shape[0])
-    s.refuse("vocab_size", std::to_string(words), "but token_embd.weight has " + std::to_string(embedding->shape[0]) + " rows");
+  if (const int64_t words = s.count("vocab_size", static_cast<int64_t>(embedding->shape[0]));
+      static_cast<uint64_t>(words) != embedding->shape[0])
+    s.refuse("vocab_size", std::to_string(words),
+             "but token_embd.weight has " + std::to_string(embedding->shape[0]) + " rows");
 
   if (architecture == "deepseek2") {
     read_latent_attention(config, s);
     read_latent_experts(config, s);
     if (const int64_t more = s.count("nextn_predict_layers", 0))
-      s.refuse("nextn_predict_layers", std::to_string(more), "hone reads multi-token prediction layers from Hugging Face directories only");
+      s.refuse("nextn_predict_layers", std::to_string(more),
+               "hone reads multi-token prediction layers from Hugging Face directories only");
   } else {
     read_attention(config, s, file);
     const int64_t experts = s.count("expert_count", 0);
@@ -187,13 +201,15 @@ json config_from_gguf(const Gguf &file) {
       config["decoder_sparse_step"] = 1;
       config["mlp_only_layers"] = json::array();
     } else if (experts) {
-      s.refuse("expert_count", std::to_string(experts), "hone reads no mixture of experts of the architecture " + architecture);
+      s.refuse("expert_count", std::to_string(experts),
+               "hone reads no mixture of experts of the architecture " + architecture);
     }
   }
   const double theta = s.number("rope.freq_base", 10000);
   config["rope_theta"] = theta;
   config["rope_scaling"] = rope_scaling_from_gguf(file, architecture, theta);
-  if (const auto unused = s.unused(); !unused.empty()) log_warning(where + ": hone does not use the metadata " + join(unused, ", "));
+  if (const auto unused = s.unused(); !unused.empty())
+    log_warning(where + ": hone does not use the metadata " + join(unused, ", "));
   return config;
 }
 
@@ -202,14 +218,21 @@ std::string config_to_gguf(const json &config, GgufWriter &writer, std::vector<f
   std::string architecture;
   for (const Family &family : kFamilies)
     if (family.model_types.contains(type)) architecture = family.architecture;
-  if (architecture.empty()) throw Failure("models of model_type \"" + type + "\" have no architecture in GGUF that hone can write; export with --to hf");
+  if (architecture.empty())
+    throw Failure("models of model_type \"" + type +
+                  "\" have no architecture in GGUF that hone can write; export with --to hf");
   const auto given = [&](const char *key) { return config.contains(key) && !config.at(key).is_null(); };
-  const auto whole = [&](const char *key, uint32_t fallback) { return given(key) ? config.at(key).get<uint32_t>() : fallback; };
+  const auto whole = [&](const char *key, uint32_t fallback) {
+    return given(key) ? config.at(key).get<uint32_t>() : fallback;
+  };
   const auto refuse_unless = [&](const char *key, const json &wanted) {
     if (given(key) && config.at(key) != wanted)
-      throw Failure(std::string(key) + " is " + config.at(key).dump() + ", but a GGUF file of " + architecture + " always means " + wanted.dump());
+      throw Failure(std::string(key) + " is " + config.at(key).dump() + ", but a GGUF file of " + architecture +
+                    " always means " + wanted.dump());
   };
-  const auto integer = [&](const std::string &end, uint32_t value) { writer.set_integer(architecture + "." + end, value); };
+  const auto integer = [&](const std::string &end, uint32_t value) {
+    writer.set_integer(architecture + "." + end, value);
+  };
   const uint32_t heads = whole("num_attention_heads", 0), hidden = whole("hidden_size", 0);
   uint32_t kv_heads = whole("num_key_value_heads", 0), width = whole("head_dim", 0);
   if (kv_heads == 0) kv_heads = heads;
@@ -250,7 +273,8 @@ std::string config_to_gguf(const json &config, GgufWriter &writer, std::vector<f
       writer.set_boolean(architecture + ".expert_weights_norm", config.value("norm_topk_prob", false));
       const bool v3 = config.value("scoring_func", "softmax") == "sigmoid";
       if (v3 != (config.value("topk_method", "") == "noaux_tc"))
-        throw Failure("scoring_func \"" + config.value("scoring_func", "softmax") + "\" with topk_method \"" + config.value("topk_method", "") + "\" has no place in a GGUF file");
+        throw Failure("scoring_func \"" + config.value("scoring_func", "softmax") + "\" with topk_method \"" +
+                      config.value("topk_method", "") + "\" has no place in a GGUF file");
       integer("expert_gating_func", v3 ? sigmoid : softmax);
     }
   } else {
@@ -261,13 +285,14 @@ std::string config_to_gguf(const json &config, GgufWriter &writer, std::vector<f
       refuse_unless("norm_topk_prob", true);
       refuse_unless("decoder_sparse_step", 1);
       refuse_unless("mlp_only_layers", json::array());
-      integer("expert_count", whole("num_experts", 0));
+      integer("expert_count", whole("num_experts", whole("num_local_experts", 0)));
       integer("expert_used_count", whole("num_experts_per_tok", 0));
       integer("expert_feed_forward_length", whole("moe_intermediate_size", 0));
     }
   }
   integer("rope.dimension_count", rotated);
-  rope_frequency_factors = rope_scaling_to_gguf(config.value("rope_scaling", json()), architecture, theta, rotated, writer);
+  rope_frequency_factors =
+      rope_scaling_to_gguf(config.value("rope_scaling", json()), architecture, theta, rotated, writer);
   return architecture;
 }
 

@@ -31,7 +31,9 @@ class GgufExport {
     architecture_ = config_to_gguf(config_, writer_, factors);
     writer_.set_text("general.type", "model");
     writer_.set_text("general.name", path_.stem().string());
-    writer_.set_integer("general.file_type", dtype_ == "F32" ? 0 : dtype_ == "F16" ? 1 : 32);  // llama.cpp's LLAMA_FTYPE
+    writer_.set_integer("general.file_type", dtype_ == "F32"   ? 0
+                                             : dtype_ == "F16" ? 1
+                                                               : 32);  // llama.cpp's LLAMA_FTYPE
     writer_.set_integer("general.quantization_version", 2);
     vocabulary_to_gguf(vocabulary, weights_.architecture().info().vocab_size, writer_);
     if (!factors.empty())
@@ -50,19 +52,24 @@ class GgufExport {
   void plan(const ParameterInfo &parameter) {
     const std::string layers = "model.layers.";
     if (parameter.name == "score.weight") return leave_out("the value head (score.weight)");
-    if (parameter.name.starts_with(layers) && std::stoul(parameter.name.substr(layers.size())) >= config_.at("num_hidden_layers"))
+    if (parameter.name.starts_with(layers) &&
+        std::stoul(parameter.name.substr(layers.size())) >= config_.at("num_hidden_layers"))
       return leave_out("the layers of multi-token prediction");
     const std::string name = gguf_tensor_name(parameter.name);
-    if (name.empty()) throw Failure("the parameter \"" + parameter.name + "\" has no name in GGUF; export with --to hf");
+    if (name.empty())
+      throw Failure("the parameter \"" + parameter.name + "\" has no name in GGUF; export with --to hf");
     if (name.ends_with(".attn_kv_b.weight")) return plan_latent(parameter, name);
     const std::vector<uint64_t> shape(parameter.dims.begin(), parameter.dims.end());
     const bool small = shape.size() == 1 || name.ends_with(".ffn_gate_inp.weight");
     const std::string dtype = small ? "F32" : dtype_;
-    const bool q = parameter.name.find(".q_proj.") != std::string::npos, k = parameter.name.find(".k_proj.") != std::string::npos;
+    const bool q = parameter.name.find(".q_proj.") != std::string::npos,
+               k = parameter.name.find(".k_proj.") != std::string::npos;
     if (architecture_ == "llama" && (q || k)) {
       uint64_t heads = config_.at("num_attention_heads");
       if (k && config_.value("num_key_value_heads", 0)) heads = config_.at("num_key_value_heads");
-      plan_.push_back({name, dtype, shape, [this, &parameter, dtype, shape, heads] { write_permuted(parameter, dtype, shape, shape[0] / heads); }});
+      plan_.push_back({name, dtype, shape, [this, &parameter, dtype, shape, heads] {
+                         write_permuted(parameter, dtype, shape, shape[0] / heads);
+                       }});
       return;
     }
     plan_.push_back({name, dtype, shape, [this, &parameter, dtype, shape] {
@@ -74,8 +81,8 @@ class GgufExport {
   // kv_b_proj [heads * (keys + values), latent] as attn_k_b [heads, latent, keys] and attn_v_b [heads, values, latent].
   void plan_latent(const ParameterInfo &parameter, const std::string &name) {
     const std::string layer = name.substr(0, name.size() - std::string("attn_kv_b.weight").size());
-    const uint64_t heads = config_.at("num_attention_heads"), keys = config_.at("qk_nope_head_dim"), values = config_.at("v_head_dim"),
-                   latent = parameter.dims[1];
+    const uint64_t heads = config_.at("num_attention_heads"), keys = config_.at("qk_nope_head_dim"),
+                   values = config_.at("v_head_dim"), latent = parameter.dims[1];
     plan_.push_back({layer + "attn_k_b.weight", dtype_, {heads, latent, keys}, [=, this, &parameter] {
                        for_each_head(parameter, heads, [&](const float *head) {
                          std::vector<float> turned(latent * keys);
@@ -85,11 +92,13 @@ class GgufExport {
                        });
                      }});
     plan_.push_back({layer + "attn_v_b.weight", dtype_, {heads, values, latent}, [=, this, &parameter] {
-                       for_each_head(parameter, heads, [&](const float *head) { put(head + keys * latent, values * latent, parameter); });
+                       for_each_head(parameter, heads,
+                                     [&](const float *head) { put(head + keys * latent, values * latent, parameter); });
                      }});
   }
 
-  void write_permuted(const ParameterInfo &parameter, const std::string &dtype, const std::vector<uint64_t> &shape, uint64_t head_size) {
+  void write_permuted(const ParameterInfo &parameter, const std::string &dtype, const std::vector<uint64_t> &shape,
+                      uint64_t head_size) {
     const uint64_t columns = parameter.size / shape[0];
     for_each_head(parameter, shape[0] / head_size, [&](const float *head) {
       std::vector<float> turned(head_size * columns);
@@ -101,7 +110,8 @@ class GgufExport {
   }
 
   void put(const float *numbers, uint64_t count, const ParameterInfo &parameter) {
-    encode_numbers(numbers, 0, count, dtype_, parameter.name, {count}, [this](const void *data, uint64_t bytes) { writer_.write(data, bytes); });
+    encode_numbers(numbers, 0, count, dtype_, parameter.name, {count},
+                   [this](const void *data, uint64_t bytes) { writer_.write(data, bytes); });
   }
 
   // Equal parts of a parameter, one at a time.
@@ -111,7 +121,9 @@ class GgufExport {
     std::vector<float> head(each);
     for (uint64_t h = 0; h < heads; ++h) {
       copy_weights(weights_, parameter.offset + h * each, each,
-                   [&](const float *numbers, uint64_t begin, uint64_t count) { std::copy_n(numbers, count, head.data() + begin); });
+                   [&](const float *numbers, uint64_t begin, uint64_t count) {
+                     std::copy_n(numbers, count, head.data() + begin);
+                   });
       take(head.data());
     }
   }
@@ -133,14 +145,18 @@ class GgufExport {
 std::unique_ptr<Tokenizer> tokenizer_from_gguf(const Gguf &file) {
   const GgufVocabulary vocabulary = vocabulary_from_gguf(file);
   throw Failure(file.path().string() + ": its tokenizer (tokenizer.ggml.model \"" + vocabulary.model +
-                "\") cannot be read yet; take a model directory");  // merge: return Tokenizer::from_gguf(vocabulary, file.path().string());
+                "\") cannot be read yet; take a model directory");  // merge: return Tokenizer::from_gguf(vocabulary,
+                                                                    // file.path().string());
 }
 
 GgufVocabulary gguf_vocabulary_of(const Tokenizer &) {
-  throw Failure("a word-level tokenizer has no place in a GGUF file; export with --to hf");  // merge: return tokenizer.gguf_vocabulary();
+  throw Failure(
+      "a word-level tokenizer has no place in a GGUF file; export with --to hf");  // merge: return
+                                                                                   // tokenizer.gguf_vocabulary();
 }
 
-void save_gguf(const std::filesystem::path &path, const Weights &weights, const GgufVocabulary &vocabulary, const std::string &dtype) {
+void save_gguf(const std::filesystem::path &path, const Weights &weights, const GgufVocabulary &vocabulary,
+               const std::string &dtype) {
   GgufExport(path, weights, dtype).run(vocabulary);
 }
 

@@ -14,8 +14,8 @@ namespace hone {
 std::unique_ptr<Tokenizer> tokenizer_from_gguf(const Gguf &);
 GgufVocabulary gguf_vocabulary_of(const Tokenizer &);  // Failure when GGUF has no such kind of tokenizer
 
-// Writes the file at `path`, which is there only when whole. dtype: "F32", "F16" or "BF16" for the matrices; vectors and routers
-// stay F32, as llama.cpp wants them. Failure when GGUF has no place for something that the model needs.
+// Writes the file at `path`, which is there only when whole. dtype: "F32", "F16" or "BF16" for the matrices; vectors
+// and routers stay F32, as llama.cpp wants them. Failure when GGUF has no place for something that the model needs.
 void save_gguf(const std::filesystem::path &path, const Weights &, const GgufVocabulary &, const std::string &dtype);
 
 }  // namespace hone

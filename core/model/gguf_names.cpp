@@ -61,8 +61,8 @@ bool divide(const std::string &name, const std::string &prefix, Parts &parts) {
   return true;
 }
 
-std::string translate(const std::string &name, const char *Pair::*from, const char *Pair::*to, const std::string &prefix,
-                      const std::string &new_prefix) {
+std::string translate(const std::string &name, const char *Pair::*from, const char *Pair::*to,
+                      const std::string &prefix, const std::string &new_prefix) {
   for (const Pair &pair : kWhole)
     if (name == pair.*from) return pair.*to;
   Parts parts;

@@ -10,8 +10,8 @@
 
 namespace hone {
 
-// rope_scaling, null for none. Llama 3's is in a file only as the factors by which it divides each frequency, in the tensor
-// rope_freqs.weight: its parameters are found from them, and checked.
+// rope_scaling, null for none. Llama 3's is in a file only as the factors by which it divides each frequency, in the
+// tensor rope_freqs.weight: its parameters are found from them, and checked.
 nlohmann::json rope_scaling_from_gguf(const Gguf &, const std::string &architecture, double theta);
 
 // `size`: of the rotated part of a head. Returns those factors, or none.

@@ -1,5 +1,6 @@
-// gguf_source.cpp -- see gguf_source.h. Four kinds of tensors: as they are; one expert of a stack; rows of q and k put back into
-// Hugging Face's order; and kv_b_proj of latent attention, which GGUF keeps as keys (transposed) and values of each head.
+// gguf_source.cpp -- see gguf_source.h. Four kinds of tensors: as they are; one expert of a stack; rows of q and k put
+// back into Hugging Face's order; and kv_b_proj of latent attention, which GGUF keeps as keys (transposed) and values
+// of each head.
 #include "core/model/gguf_source.h"
 
 #include <algorithm>
@@ -34,13 +35,17 @@ class GgufSource final : public TensorSource {
       }
       const std::string whole = hugging_face_tensor_name(name);
       if (whole.empty()) {
-        entries_[name] = {&tensor, 0, 0, nullptr, tensor.shape};  // known by its own name, for the message that it is one too many
+        entries_[name] = {&tensor, 0, 0, nullptr,
+                          tensor.shape};  // known by its own name, for the message that it is one too many
       } else if (whole.find("{}") != std::string::npos) {
         add_experts(whole, tensor);
-      } else if (permuted && (whole.find(".q_proj.") != std::string::npos || whole.find(".k_proj.") != std::string::npos)) {
-        const uint64_t heads = config.at(whole.find(".q_proj.") != std::string::npos ? "num_attention_heads" : "num_key_value_heads");
+      } else if (permuted &&
+                 (whole.find(".q_proj.") != std::string::npos || whole.find(".k_proj.") != std::string::npos)) {
+        const uint64_t heads =
+            config.at(whole.find(".q_proj.") != std::string::npos ? "num_attention_heads" : "num_key_value_heads");
         if (heads == 0 || tensor.shape[0] % heads || tensor.shape[0] / heads % 2)
-          throw Failure(where_of(tensor) + " of shape " + shape_text(tensor.shape) + " does not hold " + std::to_string(heads) + " heads of an even size");
+          throw Failure(where_of(tensor) + " of shape " + shape_text(tensor.shape) + " does not hold " +
+                        std::to_string(heads) + " heads of an even size");
         entries_[whole] = {&tensor, 0, tensor.shape[0] / heads, nullptr, tensor.shape};
       } else {
         entries_[whole] = {&tensor, 0, 0, nullptr, tensor.shape};
@@ -73,12 +78,16 @@ class GgufSource final : public TensorSource {
   }
 
  private:
-  std::string where_of(const GgufTensor &tensor) const { return file_.path().string() + ": tensor \"" + tensor.name + "\""; }
+  std::string where_of(const GgufTensor &tensor) const {
+    return file_.path().string() + ": tensor \"" + tensor.name + "\"";
+  }
 
   void add_experts(const std::string &whole, const GgufTensor &tensor) {
-    if (tensor.shape.size() != 3) throw Failure(where_of(tensor) + " must have three dimensions, not the shape " + shape_text(tensor.shape));
+    if (tensor.shape.size() != 3)
+      throw Failure(where_of(tensor) + " must have three dimensions, not the shape " + shape_text(tensor.shape));
     const uint64_t each = tensor.shape[1] * tensor.shape[2];
-    if (tensor.shape[0] > 1 << 16) throw Failure(where_of(tensor) + " has " + std::to_string(tensor.shape[0]) + " experts; 65536 are allowed");
+    if (tensor.shape[0] > 1 << 16)
+      throw Failure(where_of(tensor) + " has " + std::to_string(tensor.shape[0]) + " experts; 65536 are allowed");
     for (uint64_t e = 0; e < tensor.shape[0]; ++e) {
       std::string name = whole;
       name.replace(name.find("{}"), 2, std::to_string(e));
@@ -92,8 +101,10 @@ class GgufSource final : public TensorSource {
     const GgufTensor *values = file_.find(layer + "attn_v_b.weight");
     if (file_.find(layer + "attn_kv_b.weight")) return;  // some files have both forms
     if (whole.empty() || !values) throw Failure(where_of(keys) + " stands without " + layer + "attn_v_b.weight");
-    if (keys.shape.size() != 3 || values->shape.size() != 3 || keys.shape[0] != values->shape[0] || keys.shape[1] != values->shape[2])
-      throw Failure(where_of(keys) + " of shape " + shape_text(keys.shape) + " does not fit " + values->name + " of shape " + shape_text(values->shape));
+    if (keys.shape.size() != 3 || values->shape.size() != 3 || keys.shape[0] != values->shape[0] ||
+        keys.shape[1] != values->shape[2])
+      throw Failure(where_of(keys) + " of shape " + shape_text(keys.shape) + " does not fit " + values->name +
+                    " of shape " + shape_text(values->shape));
     entries_[whole] = {&keys, 0, 0, values, {keys.shape[0] * (keys.shape[2] + values->shape[1]), keys.shape[1]}};
   }
 
@@ -117,14 +128,16 @@ class GgufSource final : public TensorSource {
     });
   }
 
-  // Row (h, x) is column x of head h's keys [latent][keys] for x < keys, then row x - keys of its values [values][latent].
+  // Row (h, x) is column x of head h's keys [latent][keys] for x < keys, then row x - keys of its values
+  // [values][latent].
   void read_latent(const Entry &entry, uint64_t begin, uint64_t count, float *to) const {
     const uint64_t latent = entry.shape[1], keys = entry.tensor->shape[2], each = keys + entry.values->shape[1];
     std::vector<float> head;
     uint64_t head_read = UINT64_MAX;
     each_row(latent, begin, count, to, [&](uint64_t row, uint64_t column, uint64_t part, float *at) {
       const uint64_t h = row / each, x = row % each;
-      if (x >= keys) return file_.read_floats(*entry.values, (h * (each - keys) + x - keys) * latent + column, part, at);
+      if (x >= keys)
+        return file_.read_floats(*entry.values, (h * (each - keys) + x - keys) * latent + column, part, at);
       if (head_read != h) {
         head.resize(latent * keys);
         file_.read_floats(*entry.tensor, h * latent * keys, latent * keys, head.data());

@@ -29,7 +29,8 @@ GgufVocabulary vocabulary_from_gguf(const Gguf &file) {
   const size_t size = out.tokens.size();
   const auto same_length = [&](const char *key, size_t length) {
     if (length != size)
-      throw Failure(where + key + "\" has " + std::to_string(length) + " elements for " + std::to_string(size) + " tokens");
+      throw Failure(where + key + "\" has " + std::to_string(length) + " elements for " + std::to_string(size) +
+                    " tokens");
   };
   if (const char *key = "tokenizer.ggml.token_type"; file.has(key)) {
     for (int64_t type : file.integers(key)) {
@@ -46,7 +47,8 @@ GgufVocabulary vocabulary_from_gguf(const Gguf &file) {
   for (const Id &one : kIds) {
     const int64_t id = file.integer(one.key, -1);
     if (id >= static_cast<int64_t>(size) && id != UINT32_MAX)  // that is how -1 is written into an unsigned value
-      throw Failure(where + one.key + "\" is " + std::to_string(id) + ", but there are " + std::to_string(size) + " tokens");
+      throw Failure(where + one.key + "\" is " + std::to_string(id) + ", but there are " + std::to_string(size) +
+                    " tokens");
     out.*one.id = id < 0 || id == UINT32_MAX ? -1 : id;
   }
   out.add_bos = file.boolean("tokenizer.ggml.add_bos_token", out.model == "llama");
@@ -58,7 +60,9 @@ GgufVocabulary vocabulary_from_gguf(const Gguf &file) {
 
 void vocabulary_to_gguf(const GgufVocabulary &vocabulary, uint64_t vocab_size, GgufWriter &writer) {
   const size_t size = vocabulary.tokens.size();
-  if (size > vocab_size) throw Failure("the tokenizer has " + std::to_string(size) + " tokens, more than the model's " + std::to_string(vocab_size));
+  if (size > vocab_size)
+    throw Failure("the tokenizer has " + std::to_string(size) + " tokens, more than the model's " +
+                  std::to_string(vocab_size));
   std::vector<std::string> tokens = vocabulary.tokens;
   std::vector<int32_t> types = vocabulary.types;
   std::vector<float> scores = vocabulary.scores;

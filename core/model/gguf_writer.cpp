@@ -16,7 +16,9 @@ void put_text(std::string &to, const std::string &text) {
   put<uint64_t>(to, text.size());
   to += text;
 }
-uint64_t padded(uint64_t at) { return (at + GgufWriter::alignment - 1) / GgufWriter::alignment * GgufWriter::alignment; }
+uint64_t padded(uint64_t at) {
+  return (at + GgufWriter::alignment - 1) / GgufWriter::alignment * GgufWriter::alignment;
+}
 
 enum Kind : uint32_t { u32 = 4, i32 = 5, f32 = 6, boolean = 7, string = 8, array = 9 };
 
@@ -28,9 +30,15 @@ void GgufWriter::key(const std::string &name, uint32_t kind) {
   ++values_;
 }
 void GgufWriter::set_integer(const std::string &name, uint32_t value) { key(name, u32), put(metadata_, value); }
-void GgufWriter::set_number(const std::string &name, double value) { key(name, f32), put(metadata_, static_cast<float>(value)); }
-void GgufWriter::set_boolean(const std::string &name, bool value) { key(name, boolean), put<uint8_t>(metadata_, value); }
-void GgufWriter::set_text(const std::string &name, const std::string &value) { key(name, string), put_text(metadata_, value); }
+void GgufWriter::set_number(const std::string &name, double value) {
+  key(name, f32), put(metadata_, static_cast<float>(value));
+}
+void GgufWriter::set_boolean(const std::string &name, bool value) {
+  key(name, boolean), put<uint8_t>(metadata_, value);
+}
+void GgufWriter::set_text(const std::string &name, const std::string &value) {
+  key(name, string), put_text(metadata_, value);
+}
 void GgufWriter::set_texts(const std::string &name, const std::vector<std::string> &values) {
   key(name, array);
   put<uint32_t>(metadata_, string);
@@ -83,7 +91,8 @@ void GgufWriter::begin(const std::filesystem::path &path) {
 void GgufWriter::write(const void *data, uint64_t bytes) {
   const char *at = static_cast<const char *>(data);
   while (bytes) {
-    if (next_ == ends_.size()) throw Failure("cannot write " + path_.string() + ": more bytes came than its tensors take");
+    if (next_ == ends_.size())
+      throw Failure("cannot write " + path_.string() + ": more bytes came than its tensors take");
     const uint64_t part = std::min(bytes, ends_[next_] - (file_->written() - data_begin_));
     file_->write(at, part);
     at += part;
@@ -97,7 +106,8 @@ void GgufWriter::write(const void *data, uint64_t bytes) {
 }
 
 void GgufWriter::finish() {
-  if (next_ != ends_.size()) throw Failure("cannot write " + path_.string() + ": fewer bytes came than its tensors take");
+  if (next_ != ends_.size())
+    throw Failure("cannot write " + path_.string() + ": fewer bytes came than its tensors take");
   file_->finish();
 }
 

@@ -1,4 +1,5 @@
-// gguf_writer.h -- writes a GGUF file, version 3: metadata and the list of tensors first, then their bytes in pieces of any size.
+// gguf_writer.h -- writes a GGUF file, version 3: metadata and the list of tensors first, then their bytes in pieces of
+// any size.
 #pragma once
 
 #include <cstdint>

@@ -16,7 +16,9 @@ namespace hone {
 
 MappedFile::MappedFile(const std::filesystem::path &path, uint64_t least, const char *format) : path_(path) {
   int file;
-  do file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe is refused below, and must not be waited for
+  do
+    file =
+        open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe is refused below, and must not be waited for
   while (file < 0 && errno == EINTR);
   if (file < 0) throw Failure("cannot open " + path.string() + ": " + std::strerror(errno));
   struct stat status {};
@@ -26,7 +28,8 @@ MappedFile::MappedFile(const std::filesystem::path &path, uint64_t least, const 
   else if (!S_ISREG(status.st_mode))
     problem = "it is not a regular file";
   else if (static_cast<uint64_t>(status.st_size) < least)
-    problem = "it has " + std::to_string(status.st_size) + " bytes, too few for a " + format + " file; is it cut short?";
+    problem =
+        "it has " + std::to_string(status.st_size) + " bytes, too few for a " + format + " file; is it cut short?";
   if (problem.empty()) {
     size_ = static_cast<uint64_t>(status.st_size);
     void *mapped = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);

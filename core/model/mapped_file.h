@@ -9,7 +9,8 @@ namespace hone {
 
 class MappedFile {
  public:
-  // `least`: bytes that a file of `format` has at the very least. Failure if it cannot be opened, is no regular file or is shorter.
+  // `least`: bytes that a file of `format` has at the very least. Failure if it cannot be opened, is no regular file or
+  // is shorter.
   MappedFile(const std::filesystem::path &, uint64_t least, const char *format);
   ~MappedFile();
   MappedFile(const MappedFile &) = delete;
@@ -18,7 +19,8 @@ class MappedFile {
   const std::filesystem::path &path() const { return path_; }
   const uint8_t *data() const { return data_; }  // unaligned uses only
   uint64_t size() const { return size_; }
-  // These bytes will hardly be read again: their pages no longer count as this process's memory. They stay readable. [many]
+  // These bytes will hardly be read again: their pages no longer count as this process's memory. They stay readable.
+  // [many]
   void release(const uint8_t *begin, uint64_t bytes) const;
 
  private:

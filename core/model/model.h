@@ -102,8 +102,8 @@ struct LoadedModel {
 // Files are mapped and read a piece at a time: the weights are in memory once.
 LoadedModel load_model(const std::filesystem::path &directory_or_gguf, const Registry &, const Host &,
                        uint32_t dtype = HONE_F32);
-// Writes into an existing folder; files are fsynced. Expert parameters become one tensor per expert. file_dtype: "F32", "BF16" or
-// "F16", rounded to nearest.
+// Writes into an existing folder; files are fsynced. Expert parameters become one tensor per expert. file_dtype: "F32",
+// "BF16" or "F16", rounded to nearest.
 void save_model(const std::filesystem::path &directory, const Weights &, const Tokenizer &,
                 const std::string &file_dtype = "F32");
 

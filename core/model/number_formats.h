@@ -1,5 +1,5 @@
-// number_formats.h -- the small floating-point formats in which weights are kept: bfloat16, IEEE 754 binary16, and F8_E4M3
-// (OCP 8-bit floating point, "FN": no infinities). Encoding rounds to nearest, ties to even.
+// number_formats.h -- the small floating-point formats in which weights are kept: bfloat16, IEEE 754 binary16, and
+// F8_E4M3 (OCP 8-bit floating point, "FN": no infinities). Encoding rounds to nearest, ties to even.
 #pragma once
 
 #include <bit>

@@ -1,4 +1,5 @@
-// partial_file.h -- a file that is written from its beginning to its end beside its place, and is there only when whole.
+// partial_file.h -- a file that is written from its beginning to its end beside its place, and is there only when
+// whole.
 #pragma once
 
 #include <cstdint>

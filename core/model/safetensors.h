@@ -30,7 +30,8 @@ class Safetensors {
   const std::map<std::string, TensorView> &tensors() const { return tensors_; }
   const std::map<std::string, std::string> &metadata() const { return metadata_; }
   const TensorView &require(const std::string &name) const;
-  // All numbers of an F32, F16, BF16 or F8_E4M3 tensor as floats; Failure for other types or another number of elements.
+  // All numbers of an F32, F16, BF16 or F8_E4M3 tensor as floats; Failure for other types or another number of
+  // elements.
   void read_floats(const std::string &name, float *to, uint64_t elements) const;
   // `count` of them from number `begin` on, which must lie within the tensor; their pages are given back. [many]
   void read_floats(const std::string &name, uint64_t begin, uint64_t count, float *to) const;
@@ -46,8 +47,8 @@ struct TensorPlan {
   std::vector<uint64_t> shape;
 };
 
-// Writes tensors in the order of their plan, their bytes in pieces of any size, so that none need be whole in memory. The
-// file is there only after finish().
+// Writes tensors in the order of their plan, their bytes in pieces of any size, so that none need be whole in memory.
+// The file is there only after finish().
 class SafetensorsWriter {
  public:
   SafetensorsWriter(const std::filesystem::path &, const std::vector<TensorPlan> &,

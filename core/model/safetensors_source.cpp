@@ -1,5 +1,6 @@
-// safetensors_source.cpp -- the tensors of a Hugging Face directory. F8_E4M3 weights are multiplied by their blocks' scales as
-// DeepSeek-V3 keeps them (arXiv 2412.19437, section 3.3): W[i, j] = w8[i, j] * weight_scale_inv[i / 128, j / 128].
+// safetensors_source.cpp -- the tensors of a Hugging Face directory. F8_E4M3 weights are multiplied by their blocks'
+// scales as DeepSeek-V3 keeps them (arXiv 2412.19437, section 3.3): W[i, j] = w8[i, j] * weight_scale_inv[i / 128, j /
+// 128].
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -33,8 +34,8 @@ Block block_size(const json &config, const std::string &where) {
     throw Failure(key + ": quant_method " + method.dump().substr(0, 40) +
                   " is not supported; hone reads \"fp8\" with a weight_block_size, and unquantised weights");
   const json size = found->value("weight_block_size", json());
-  if (!size.is_array() || size.size() != 2 || !size[0].is_number_unsigned() || !size[1].is_number_unsigned() ||
-      size[0] == 0 || size[1] == 0)
+  const auto is_count = [](const json &n) { return n.is_number_integer() && n > 0 && n <= 1 << 20; };
+  if (!size.is_array() || size.size() != 2 || !is_count(size[0]) || !is_count(size[1]))
     throw Failure(key + ": weight_block_size must be two whole numbers such as [128, 128], not " +
                   size.dump().substr(0, 40));
   return {size[0].get<uint64_t>(), size[1].get<uint64_t>()};
@@ -104,7 +105,8 @@ class SafetensorsSource final : public TensorSource {
     std::map<std::string, std::vector<std::string>> tensors_of;
     for (const auto &[tensor, file] : parsed["weight_map"].items()) {
       const std::string name = file.is_string() ? file.get<std::string>() : "";
-      if (name.empty() || name == "." || name == ".." || name.find_first_of(std::string("/\\\0", 3)) != std::string::npos)
+      if (name.empty() || name == "." || name == ".." ||
+          name.find_first_of(std::string("/\\\0", 3)) != std::string::npos)
         throw Failure(index.string() + ": weight_map[\"" + tensor +
                       "\"] must be the name of a file in the same folder, not " + file.dump().substr(0, 80));
       tensors_of[name].push_back(tensor);
@@ -127,8 +129,7 @@ class SafetensorsSource final : public TensorSource {
       throw Failure(where + " needs quantization_config.weight_block_size in config.json, which has none");
     if (shape.size() != 2) throw Failure(where + " must be a matrix, not of shape " + shape_text(shape));
     const auto scale = files_of_.find(name + kScale);
-    if (scale == files_of_.end())
-      throw Failure(where + " has no scales: there is no tensor \"" + name + kScale + "\"");
+    if (scale == files_of_.end()) throw Failure(where + " has no scales: there is no tensor \"" + name + kScale + "\"");
     const TensorView &view = scale->second->require(scale->first);
     const std::vector<uint64_t> wanted = {(shape[0] + block_.rows - 1) / block_.rows,
                                           (shape[1] + block_.columns - 1) / block_.columns};

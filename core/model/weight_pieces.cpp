@@ -65,10 +65,12 @@ void read_weights(Weights &weights, const TensorSource &source, const std::strin
       throw Failure(source.where(piece.name) + ": tensor \"" + piece.name + "\" has shape " + shape_text(*shape) +
                     ", but " + shapes_from + " makes it " + shape_text(piece.shape));
   }
-  if (!missing.empty()) throw Failure(where + ": lacks the tensor " + few(missing) + " that " + shapes_from + " calls for");
+  if (!missing.empty())
+    throw Failure(where + ": lacks the tensor " + few(missing) + " that " + shapes_from + " calls for");
   for (const std::string &name : source.names())
     if (!wanted.contains(name) && !name.ends_with("rotary_emb.inv_freq")) extra.push_back(name);
-  if (!extra.empty()) throw Failure(where + ": has the tensor " + few(extra) + " that " + shapes_from + " has no place for");
+  if (!extra.empty())
+    throw Failure(where + ": has the tensor " + few(extra) + " that " + shapes_from + " has no place for");
 
   hone_stream stream = Pool::serial_stream();
   std::vector<float> numbers;
@@ -79,8 +81,11 @@ void read_weights(Weights &weights, const TensorSource &source, const std::strin
       for (uint64_t i = 0; i < numbers.size(); ++i)
         if (!std::isfinite(numbers[i]))
           throw Failure(source.where(piece.name) + ": tensor \"" + piece.name + "\" is " +
-                        (std::isnan(numbers[i]) ? "NaN" : numbers[i] > 0 ? "infinite" : "minus infinity") + " at " +
-                        index_text(begin + i, piece.shape) + "; the model is damaged, or its training diverged");
+                        (std::isnan(numbers[i]) ? "NaN"
+                         : numbers[i] > 0       ? "infinite"
+                                                : "minus infinity") +
+                        " at " + index_text(begin + i, piece.shape) +
+                        "; the model is damaged, or its training diverged");
       kernels().copy_in(&stream, weights.data() + piece.offset + begin, numbers.data(), numbers.size() * sizeof(float));
     }
   kernels().synchronize(&stream);
@@ -109,8 +114,8 @@ void encode_numbers(const float *numbers, uint64_t begin, uint64_t count, const 
   for (uint64_t i = 0; i < count; ++i) {
     bits[i] = half ? to_f16(numbers[i]) : to_bf16(numbers[i]);
     if (half && std::isfinite(numbers[i]) && (bits[i] & 0x7FFF) == 0x7C00)
-      throw Failure("tensor \"" + tensor + "\" has " + number_text(numbers[i]) + " at " +
-                    index_text(begin + i, shape) + ", beyond what F16 holds (65504); choose bf16 or f32");
+      throw Failure("tensor \"" + tensor + "\" has " + number_text(numbers[i]) + " at " + index_text(begin + i, shape) +
+                    ", beyond what F16 holds (65504); choose bf16 or f32");
   }
   take(bits.data(), count * sizeof(uint16_t));
 }

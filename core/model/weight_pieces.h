@@ -19,15 +19,16 @@ struct WeightPiece {
 };
 std::vector<WeightPiece> weight_pieces(const Weights &);
 
-// Fills all weights. Failure when a tensor is missing, one too many or of another shape, or when a number is NaN or infinite.
-// For messages: `where` is the model's path, `shapes_from` what told the shapes ("config.json").
+// Fills all weights. Failure when a tensor is missing, one too many or of another shape, or when a number is NaN or
+// infinite. For messages: `where` is the model's path, `shapes_from` what told the shapes ("config.json").
 void read_weights(Weights &, const TensorSource &, const std::string &where, const std::string &shapes_from);
 
 // The numbers [offset, offset + size) of the weights, in order, in pieces that fit the cache.
 void copy_weights(const Weights &, uint64_t offset, uint64_t size,
                   const std::function<void(const float *numbers, uint64_t begin, uint64_t count)> &take);
 
-// The same as bytes of `dtype`: "F32", "BF16" or "F16". Failure naming `tensor` and the index of a number that F16 cannot hold.
+// The same as bytes of `dtype`: "F32", "BF16" or "F16". Failure naming `tensor` and the index of a number that F16
+// cannot hold.
 void encode_weights(const Weights &, uint64_t offset, uint64_t size, const std::string &dtype,
                     const std::string &tensor, const std::vector<uint64_t> &shape,
                     const std::function<void(const void *data, uint64_t bytes)> &take);

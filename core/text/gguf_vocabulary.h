@@ -1,4 +1,5 @@
-// gguf_vocabulary.h -- a GGUF file's tokenizer as plain data, between the room that reads the file and the one that encodes.
+// gguf_vocabulary.h -- a GGUF file's tokenizer as plain data, between the room that reads the file and the one that
+// encodes.
 #pragma once
 
 #include <cstdint>
@@ -9,15 +10,15 @@ namespace hone {
 
 // The tokenizer of a GGUF file, as its tokenizer.ggml.* metadata has it.
 struct GgufVocabulary {
-  std::string model;                 // "gpt2": byte-level BPE; "llama": SentencePiece BPE
-  std::string pre;                   // tokenizer.ggml.pre; "" when absent
-  std::vector<std::string> tokens;   // in id order
-  std::vector<int32_t> types;        // 1 normal 2 unknown 3 control 4 user defined 5 unused 6 byte; may be empty
-  std::vector<float> scores;         // "llama" needs them; may be empty
-  std::vector<std::string> merges;   // "a b"; "gpt2" needs them
+  std::string model;                // "gpt2": byte-level BPE; "llama": SentencePiece BPE
+  std::string pre;                  // tokenizer.ggml.pre; "" when absent
+  std::vector<std::string> tokens;  // in id order
+  std::vector<int32_t> types;       // 1 normal 2 unknown 3 control 4 user defined 5 unused 6 byte; may be empty
+  std::vector<float> scores;        // "llama" needs them; may be empty
+  std::vector<std::string> merges;  // "a b"; "gpt2" needs them
   int64_t bos = -1, eos = -1, unknown = -1, padding = -1, eot = -1;
   bool add_bos = false, add_eos = false, add_space_prefix = true;
-  std::string chat_template;         // "" when absent
+  std::string chat_template;  // "" when absent
 };
 
 }  // namespace hone

@@ -1,9 +1,11 @@
-// gguf_test.cpp -- block formats against the `gguf` package's numbers (tests/parity/gguf_blocks.py), and files written to do harm.
+// gguf_test.cpp -- block formats against the `gguf` package's numbers (tests/parity/gguf_blocks.py), and files written
+// to do harm.
 #include "core/model/gguf.h"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <random>
 
 #include "core/base/file.h"
@@ -68,7 +70,8 @@ TEST(Gguf, DequantisesEveryBlockTypeAsTheGgufPackageDoes) {
       const size_t begin = random() % wanted.size(), count = random() % (wanted.size() - begin + 1);
       std::vector<float> part(count, 12345);
       file.read_floats(tensor, begin, count, part.data());
-      ASSERT_TRUE(std::equal(part.begin(), part.end(), wanted.begin() + static_cast<long>(begin))) << name << " from " << begin << ", " << count;
+      ASSERT_TRUE(std::equal(part.begin(), part.end(), wanted.begin() + static_cast<long>(begin)))
+          << name << " from " << begin << ", " << count;
     }
   }
   EXPECT_EQ(types, 13);
@@ -89,10 +92,15 @@ TEST(Gguf, RefusesAnotherFormatVersionOrByteOrder) {
 TEST(Gguf, RefusesCountsAndLengthsBeyondTheFile) {
   EXPECT_SAYS(refused(Bytes().head(uint64_t{1} << 60, 0)), "the number of tensors is 1152921504606846976");
   EXPECT_SAYS(refused(Bytes().head(0, uint64_t{1} << 60)), "the number of metadata values is 1152921504606846976");
-  EXPECT_SAYS(refused(Bytes().head(0, 1).raw(uint64_t{1} << 63).raw<uint64_t>(0)), "a text of 9223372036854775808 bytes");
-  EXPECT_SAYS(refused(Bytes().head(0, 1).text("key.x").raw<uint32_t>(8).raw(UINT64_MAX)), "\"key.x\"", "18446744073709551615");
-  EXPECT_SAYS(refused(Bytes().head(0, 1).text("key.x").raw<uint32_t>(9).raw<uint32_t>(4).raw(uint64_t{1} << 62)), "the length of metadata \"key.x\"", "4611686018427387904");
-  EXPECT_SAYS(refused(Bytes().head(0, 1).text("key.x").raw<uint32_t>(9).raw<uint32_t>(8).raw(uint64_t{1}).raw<uint64_t>(9)), "element 0", "9 bytes");
+  EXPECT_SAYS(refused(Bytes().head(0, 1).raw(uint64_t{1} << 63).raw<uint64_t>(0)),
+              "a text of 9223372036854775808 bytes");
+  EXPECT_SAYS(refused(Bytes().head(0, 1).text("key.x").raw<uint32_t>(8).raw(UINT64_MAX)), "\"key.x\"",
+              "18446744073709551615");
+  EXPECT_SAYS(refused(Bytes().head(0, 1).text("key.x").raw<uint32_t>(9).raw<uint32_t>(4).raw(uint64_t{1} << 62)),
+              "the length of metadata \"key.x\"", "4611686018427387904");
+  EXPECT_SAYS(
+      refused(Bytes().head(0, 1).text("key.x").raw<uint32_t>(9).raw<uint32_t>(8).raw(uint64_t{1}).raw<uint64_t>(9)),
+      "element 0", "9 bytes");
   EXPECT_SAYS(refused(Bytes().head(0, 1).text("key.x").raw<uint32_t>(10)), "ends within metadata \"key.x\"");
   EXPECT_SAYS(refused(Bytes().head(0, 1).text("key.x").raw<uint32_t>(13).raw<uint64_t>(0)), "unknown value type 13");
 }
@@ -121,20 +129,27 @@ TEST(Gguf, RefusesTensorsThatCannotBe) {
   EXPECT_SAYS(one({4, 2}, 4, 0, 32), "unknown type 4", "Q4_K");
   EXPECT_SAYS(one({33}, 2, 0, 64), "of type Q4_0 has rows of 33");
   Bytes overlapping, twice;
-  EXPECT_SAYS(refused(overlapping.head(2, 0).tensor("a", {16}, 0, 0).tensor("b", {8}, 0, 32).data(64)), "\"a\" and \"b\" overlap");
-  EXPECT_SAYS(refused(twice.head(2, 0).tensor("a", {8}, 0, 0).tensor("a", {8}, 0, 32).data(64)), "\"a\" is there twice");
+  EXPECT_SAYS(refused(overlapping.head(2, 0).tensor("a", {16}, 0, 0).tensor("b", {8}, 0, 32).data(64)),
+              "\"a\" and \"b\" overlap");
+  EXPECT_SAYS(refused(twice.head(2, 0).tensor("a", {8}, 0, 0).tensor("a", {8}, 0, 32).data(64)),
+              "\"a\" is there twice");
   const auto aligned = [](uint32_t alignment) {
-    return refused(Bytes().head(1, 1).text("general.alignment").raw<uint32_t>(4).raw(alignment).tensor("a", {8}, 0, 0).data(64));
+    return refused(
+        Bytes().head(1, 1).text("general.alignment").raw<uint32_t>(4).raw(alignment).tensor("a", {8}, 0, 0).data(64));
   };
   EXPECT_EQ(aligned(8), "");
   EXPECT_SAYS(aligned(0), "general.alignment is 0");
   EXPECT_SAYS(aligned(48), "general.alignment is 48");
-  EXPECT_SAYS(refused(Bytes().head(0, 2).text("k").raw<uint32_t>(4).raw<uint32_t>(1).text("k").raw<uint32_t>(4).raw<uint32_t>(1)), "\"k\" is there twice");
+  EXPECT_SAYS(
+      refused(
+          Bytes().head(0, 2).text("k").raw<uint32_t>(4).raw<uint32_t>(1).text("k").raw<uint32_t>(4).raw<uint32_t>(1)),
+      "\"k\" is there twice");
   const ScratchFolder folder;
   const auto path = folder.write("integers.gguf", Bytes().head(1, 0).tensor("a", {8}, 27, 0).data(64).out);
   const Gguf integers(path);
   float number;
-  EXPECT_SAYS(refusal_of([&] { integers.read_floats(*integers.find("a"), 0, 1, &number); }), "integers.gguf", "\"a\" has type I64", "hone reads");
+  EXPECT_SAYS(refusal_of([&] { integers.read_floats(*integers.find("a"), 0, 1, &number); }), "integers.gguf",
+              "\"a\" has type I64", "hone reads");
 }
 
 // Every cut and many damages of a good file are refused or read within its bytes (sanitizers watch).
@@ -170,7 +185,8 @@ TEST(Gguf, ConfigurationsThatHoneCannotServeAreRefusedByKey) {
     GgufWriter writer;
     const std::string at = std::string(architecture) + ".";
     writer.set_text("general.architecture", architecture);
-    for (const char *key : {"embedding_length", "block_count", "feed_forward_length", "context_length", "attention.head_count"})
+    for (const char *key :
+         {"embedding_length", "block_count", "feed_forward_length", "context_length", "attention.head_count"})
       writer.set_integer(at + key, 8);
     writer.set_number(at + "attention.layer_norm_rms_epsilon", 1e-5);
     writer.add_tensor("token_embd.weight", {4, 8}, "F32");
@@ -187,10 +203,20 @@ TEST(Gguf, ConfigurationsThatHoneCannotServeAreRefusedByKey) {
   EXPECT_SAYS(with([](GgufWriter &w) { w.set_integer("llama.expert_count", 8); }), "\"llama.expert_count\" is 8");
   EXPECT_SAYS(with([](GgufWriter &w) { w.set_integer("llama.vocab_size", 5); }), "\"llama.vocab_size\" is 5", "4 rows");
   EXPECT_SAYS(with([](GgufWriter &w) { w.set_integer("llama.attention.sliding_window", 5); }), "sliding_window\" is 5");
-  EXPECT_SAYS(with([](GgufWriter &w) { w.set_integer("llama.rope.dimension_count", 6), w.set_integer("llama.attention.key_length", 8); }), "rope.dimension_count\" is 6");
-  EXPECT_SAYS(with([](GgufWriter &w) { w.set_text("llama.rope.scaling.type", "longrope"), w.set_number("llama.rope.scaling.factor", 2); }), "\"longrope\"");
-  EXPECT_SAYS(with([](GgufWriter &w) { w.set_text("llama.rope.freq_base", "x"); }), "\"llama.rope.freq_base\" must be a number");
-  EXPECT_SAYS(with([](GgufWriter &w) { w.set_integers("llama.attention.head_count_kv", {1, 2}); }), "not the same in all layers");
+  EXPECT_SAYS(with([](GgufWriter &w) {
+                w.set_integer("llama.rope.dimension_count", 6), w.set_integer("llama.attention.key_length", 8);
+              }),
+              "rope.dimension_count\" is 6");
+  EXPECT_SAYS(with([](GgufWriter &w) {
+                w.set_text("llama.rope.scaling.type", "longrope"), w.set_number("llama.rope.scaling.factor", 2);
+              }),
+              "\"longrope\"");
+  EXPECT_SAYS(with([](GgufWriter &w) { w.set_text("llama.rope.freq_base", "x"); }),
+              "\"llama.rope.freq_base\" must be a number");
+  EXPECT_SAYS(with([](GgufWriter &w) {
+                w.set_integers("llama.attention.head_count_kv", {1, 2});
+              }),
+              "not the same in all layers");
   EXPECT_SAYS(with([](GgufWriter &w) { w.set_integer("split.count", 3); }), "one of 3 parts");
 }
 
@@ -206,11 +232,16 @@ TEST(Gguf, AVocabularyThatContradictsItselfIsRefusedByKey) {
     return refusal_of([&] { vocabulary_from_gguf(Gguf(folder.path / "v.gguf")); });
   };
   EXPECT_EQ(with([](GgufWriter &w) { w.set_integer("tokenizer.ggml.eos_token_id", 2); }), "");
-  EXPECT_SAYS(with([](GgufWriter &w) { w.set_integer("tokenizer.ggml.eos_token_id", 3); }), "v.gguf", "\"tokenizer.ggml.eos_token_id\" is 3, but there are 3 tokens");
-  EXPECT_SAYS(with([](GgufWriter &w) { w.set_integers("tokenizer.ggml.token_type", {1, 1}); }), "token_type\" has 2 elements for 3 tokens");
+  EXPECT_SAYS(with([](GgufWriter &w) { w.set_integer("tokenizer.ggml.eos_token_id", 3); }), "v.gguf",
+              "\"tokenizer.ggml.eos_token_id\" is 3, but there are 3 tokens");
+  EXPECT_SAYS(with([](GgufWriter &w) {
+                w.set_integers("tokenizer.ggml.token_type", {1, 1});
+              }),
+              "token_type\" has 2 elements for 3 tokens");
   EXPECT_SAYS(with([](GgufWriter &w) { w.set_integers("tokenizer.ggml.token_type", {1, 1, 9}); }), "unknown type 9");
   EXPECT_SAYS(with([](GgufWriter &w) { w.set_numbers("tokenizer.ggml.scores", {1}); }), "scores\" has 1 elements");
-  EXPECT_SAYS(with([](GgufWriter &w) { w.set_integers("tokenizer.ggml.merges", {1}); }), "merges\" must be an array of texts");
+  EXPECT_SAYS(with([](GgufWriter &w) { w.set_integers("tokenizer.ggml.merges", {1}); }),
+              "merges\" must be an array of texts");
 }
 
 TEST(Gguf, AFileThatIsNotWholeIsNotThere) {

@@ -1,4 +1,5 @@
-// number_formats_test.cpp -- every bit pattern against the formats' definitions in double; rounding against a search of neighbours.
+// number_formats_test.cpp -- every bit pattern against the formats' definitions in double; rounding against a search of
+// neighbours.
 #include "core/model/number_formats.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +12,8 @@ namespace {
 
 // sign, exponent and fraction by definition (IEEE 754): the value in double.
 double value_of(uint32_t bits, int exponent_bits, int fraction_bits) {
-  const int exponent = static_cast<int>(bits >> fraction_bits & ((1u << exponent_bits) - 1)), bias = (1 << (exponent_bits - 1)) - 1;
+  const int exponent = static_cast<int>(bits >> fraction_bits & ((1u << exponent_bits) - 1)),
+            bias = (1 << (exponent_bits - 1)) - 1;
   const double fraction = std::ldexp(static_cast<double>(bits & ((1u << fraction_bits) - 1)), -fraction_bits);
   const double magnitude = exponent ? std::ldexp(1 + fraction, exponent - bias) : std::ldexp(fraction, 1 - bias);
   return bits >> (exponent_bits + fraction_bits) & 1 ? -magnitude : magnitude;
@@ -29,7 +31,9 @@ TEST(NumberFormats, EveryFiniteBitPatternHasItsDefinedValue) {
     }
   }
   for (uint32_t bits = 0; bits < 256; ++bits)
-    if ((bits & 0x7F) != 0x7F) ASSERT_EQ(from_f8_e4m3(static_cast<uint8_t>(bits)), value_of(bits, 4, 3)) << bits;
+    if ((bits & 0x7F) != 0x7F) {
+      ASSERT_EQ(from_f8_e4m3(static_cast<uint8_t>(bits)), value_of(bits, 4, 3)) << bits;
+    }
   EXPECT_EQ(from_f8_e4m3(0x7E), 448);
   EXPECT_TRUE(std::isnan(from_f8_e4m3(0x7F)) && std::isnan(from_f8_e4m3(0xFF)) && std::isnan(from_f16(0x7E00)));
   EXPECT_EQ(from_f16(0xFC00), -INFINITY);
@@ -53,7 +57,8 @@ void expect_nearest(float x, Encode &&encode, Decode &&decode) {
 TEST(NumberFormats, RoundingTakesTheNearestAndOfTwoTheEven) {
   std::mt19937 random(1);
   for (int i = 0; i < 200000; ++i) {
-    const float x = std::ldexp(static_cast<float>(random()) * 0x1p-32f, static_cast<int>(random() % 44) - 28) * (i % 2 ? -1 : 1);
+    const float x =
+        std::ldexp(static_cast<float>(random()) * 0x1p-32f, static_cast<int>(random() % 44) - 28) * (i % 2 ? -1 : 1);
     if (std::abs(x) < 65504) expect_nearest(x, to_f16, from_f16);
     expect_nearest(x, to_bf16, from_bf16);
   }
