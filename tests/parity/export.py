@@ -106,7 +106,6 @@ def main():
     options.add_argument("--only", default="")
     options.add_argument("--to", choices=["hf", "gguf"], default="")
     options = options.parse_args()
-    gguf.MODEL_ARCH_NAMES_BY_VALUE = {name: arch for arch, name in gguf.MODEL_ARCH_NAMES.items()}
     failed = []
     for name in gguf_models.MODELS:
         if options.only and options.only != name:

@@ -16,10 +16,11 @@ from safetensors import safe_open
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "core/model/goldens"
 VOCABULARY = 20
+ARCHITECTURES = {value: arch for arch, value in gguf.MODEL_ARCH_NAMES.items()}
 COMMON = dict(vocab_size=VOCABULARY, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
               num_key_value_heads=2, max_position_embeddings=64, rms_norm_eps=1e-5)
 LATENT = dict(COMMON, num_key_value_heads=4, moe_intermediate_size=8, n_shared_experts=1, n_routed_experts=4, num_experts_per_tok=2,
-              first_k_dense_replace=1, kv_lora_rank=6, qk_rope_head_dim=4, qk_nope_head_dim=3, v_head_dim=5)
+              first_k_dense_replace=1, kv_lora_rank=6, qk_rope_head_dim=4, qk_nope_head_dim=4, v_head_dim=5)
 
 
 def scaling(kind, **numbers):
@@ -106,7 +107,7 @@ def metadata(writer, architecture, config):
 
 
 def tensors(architecture, config, folder):
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH_NAMES_BY_VALUE[architecture], config.num_hidden_layers)
+    names = gguf.get_tensor_name_map(ARCHITECTURES[architecture], config.num_hidden_layers)
     stacks = {}
     with safe_open(folder / "model.safetensors", "numpy") as file:
         for name in sorted(file.keys()):
@@ -134,35 +135,39 @@ def tensors(architecture, config, folder):
         yield names.get_name(name, try_suffixes=(".weight",)), np.stack([experts[i] for i in range(len(experts))])
 
 
+def build(name, folder, **changes):
+    kind, settings = MODELS[name]
+    architecture, config = name.split("_")[0], kind(**dict(settings, **changes))
+    torch.manual_seed(1)
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    for parameter in [*model.parameters(), *model.buffers()]:
+        if parameter.dtype == torch.float32 and parameter.dim() > 0:
+            parameter.data.normal_(0, 0.5)
+    model.save_pretrained(folder)
+    writer = gguf.GGUFWriter(folder / "model.gguf", architecture)
+    metadata(writer, architecture, config)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list([chr(97 + i) for i in range(VOCABULARY)])
+    writer.add_token_types([1] * VOCABULARY)
+    writer.add_token_merges(["a b"])
+    writer.add_eos_token_id(3)
+    if config.rope_parameters["rope_type"] == "llama3":
+        writer.add_tensor("rope_freqs.weight", llama3_factors(config))
+    for tensor, data in tensors(architecture, config, folder):
+        assert tensor, "no name"
+        writer.add_tensor(tensor, data)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def main():
-    gguf.MODEL_ARCH_NAMES_BY_VALUE = {name: arch for arch, name in gguf.MODEL_ARCH_NAMES.items()}
-    for name, (kind, settings) in MODELS.items():
-        folder, architecture = FOLDER / name, name.split("_")[0]
+    for name in MODELS:
+        folder = FOLDER / name
         shutil.rmtree(folder, ignore_errors=True)
-        config = kind(**settings)
-        torch.manual_seed(1)
-        model = transformers.AutoModelForCausalLM.from_config(config)
-        for parameter in [*model.parameters(), *model.buffers()]:
-            if parameter.dtype == torch.float32 and parameter.dim() > 0:
-                parameter.data.normal_(0, 0.5)
-        model.save_pretrained(folder)
-        writer = gguf.GGUFWriter(folder / "model.gguf", architecture)
-        metadata(writer, architecture, config)
-        writer.add_tokenizer_model("gpt2")
-        writer.add_tokenizer_pre("gpt-2")
-        writer.add_token_list([chr(97 + i) for i in range(VOCABULARY)])
-        writer.add_token_types([1] * VOCABULARY)
-        writer.add_token_merges(["a b"])
-        writer.add_eos_token_id(3)
-        if config.rope_parameters["rope_type"] == "llama3":
-            writer.add_tensor("rope_freqs.weight", llama3_factors(config))
-        for tensor, data in tensors(architecture, config, folder):
-            assert tensor, "no name"
-            writer.add_tensor(tensor, data)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
+        build(name, folder)
         for extra in folder.iterdir():
             if extra.name not in ("config.json", "model.safetensors", "model.gguf"):
                 extra.unlink()
