@@ -7,6 +7,9 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/model/gguf_model.h"
+#include "core/model/model_files.h"
+#include "core/stage/context.h"
+#include "core/stage/interrupt.h"
 
 namespace hone {
 namespace fs = std::filesystem;
@@ -37,6 +40,19 @@ class FolderBeside {
   fs::path place_, beside_;
 };
 
+// What a directory says of its tokenizer and of generation beside the files that save_model() writes.
+void keep_companions(const fs::path &from, const fs::path &to) {
+  for (const char *name : {"chat_template.jinja", "generation_config.json", "special_tokens_map.json",
+                           "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model"})
+    if (fs::is_regular_file(from / name) && !fs::exists(to / name))
+      write_file_atomically(to / name, read_file(from / name));
+}
+
+// A signal ends the verb at the next of these places, so that nothing is left behind.
+void stop_if_interrupted() {
+  if (const int signal = interrupt_flag().load()) throw Interrupted{signal};
+}
+
 }  // namespace
 
 int export_verb(const Arguments &a) {
@@ -53,12 +69,16 @@ int export_verb(const Arguments &a) {
   Pool pool(a.threads);
   const Host host(pool, a.seed);
   const Registry registry = Registry::scan(plugin_folders(a.plugins));
+  stop_if_interrupted();  // from here on a signal only sets the flag
   const LoadedModel model = load_model(a.model, registry, host);
+  stop_if_interrupted();
   if (a.to == "gguf") {
     save_gguf(out, *model.weights, gguf_vocabulary_of(*model.tokenizer), dtype);
   } else {
     FolderBeside folder(out);
     save_model(folder.path(), *model.weights, *model.tokenizer, dtype);
+    if (!is_model_file(a.model)) keep_companions(a.model, folder.path());
+    stop_if_interrupted();
     folder.put_in_place();
   }
   log_info("wrote " + out.string());
