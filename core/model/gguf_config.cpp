@@ -2,7 +2,7 @@
 // converter.
 #include "core/model/gguf_config.h"
 
-#include <cmath>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -16,10 +16,10 @@ namespace {
 using nlohmann::json;
 
 struct Family {
-  const char *architecture;  // general.architecture
-  std::set<std::string> model_types;
+  const char *architecture;              // general.architecture
+  std::vector<std::string> model_types;  // the first is what a file of the architecture is read as
 };
-const Family kFamilies[] = {{"llama", {"llama"}},
+const Family kFamilies[] = {{"llama", {"llama", "mistral"}},
                             {"qwen2", {"qwen2"}},
                             {"qwen3", {"qwen3"}},
                             {"qwen3moe", {"qwen3_moe"}},
@@ -120,7 +120,7 @@ void read_latent_attention(json &config, Settings &s) {
   config["v_head_dim"] = s.count(apart ? "attention.value_length_mla" : "attention.value_length");
 }
 
-void read_latent_experts(json &config, Settings &s) {
+void read_latent_experts(json &config, Settings &s, const std::string &where) {
   const int64_t experts = s.count("expert_count", 0);
   config["first_k_dense_replace"] = s.count("leading_dense_block_count", 0);
   if (experts == 0) {
@@ -142,12 +142,15 @@ void read_latent_experts(json &config, Settings &s) {
   const bool v3 = gate == sigmoid;
   config["model_type"] = v3 ? "deepseek_v3" : "deepseek_v2";
   config["scoring_func"] = v3 ? "sigmoid" : "softmax";
-  config["topk_method"] = v3 ? "noaux_tc" : config["n_group"] == 1 ? "greedy" : "group_limited_greedy";
-  if (v3 && experts == 256 && !s.has("expert_group_count")) {
+  // Files made before the groups were written: both models that have any are known by their numbers of experts.
+  const bool lacking = !s.has("expert_group_count");
+  if (lacking && experts == (v3 ? 256 : 160)) {
     config["n_group"] = 8;
-    config["topk_group"] = 4;
-    log_warning("the metadata does not tell the groups of its 256 experts; taken are DeepSeek-V3's, 4 of 8");
+    config["topk_group"] = v3 ? 4 : 3;
+    log_warning(where + ": the metadata does not tell the groups of its " + std::to_string(experts) +
+                " experts; taken are those of DeepSeek-" + (v3 ? "V3, 4 of 8" : "V2, 3 of 8"));
   }
+  config["topk_method"] = v3 ? "noaux_tc" : config["n_group"] == 1 ? "greedy" : "group_limited_greedy";
 }
 
 }  // namespace
@@ -168,7 +171,7 @@ json config_from_gguf(const Gguf &file) {
                   " parts; join them first (llama-gguf-split --merge)");
 
   Settings s(file, architecture);
-  json config = {{"model_type", *family->model_types.begin()}, {"hidden_act", "silu"}};
+  json config = {{"model_type", family->model_types.front()}, {"hidden_act", "silu"}};
   config["hidden_size"] = s.count("embedding_length");
   config["num_hidden_layers"] = s.count("block_count");
   config["intermediate_size"] = s.count("feed_forward_length");
@@ -186,7 +189,7 @@ json config_from_gguf(const Gguf &file) {
 
   if (architecture == "deepseek2") {
     read_latent_attention(config, s);
-    read_latent_experts(config, s);
+    read_latent_experts(config, s, where);
     if (const int64_t more = s.count("nextn_predict_layers", 0))
       s.refuse("nextn_predict_layers", std::to_string(more),
                "hone reads multi-token prediction layers from Hugging Face directories only");
@@ -217,7 +220,8 @@ std::string config_to_gguf(const json &config, GgufWriter &writer, std::vector<f
   const std::string type = config.at("model_type");
   std::string architecture;
   for (const Family &family : kFamilies)
-    if (family.model_types.contains(type)) architecture = family.architecture;
+    if (std::find(family.model_types.begin(), family.model_types.end(), type) != family.model_types.end())
+      architecture = family.architecture;
   if (architecture.empty())
     throw Failure("models of model_type \"" + type +
                   "\" have no architecture in GGUF that hone can write; export with --to hf");

@@ -97,7 +97,7 @@ class Planner {
         component = info->name;
         json known = json::object();
         for (const Setting &setting : info->settings)
-          if (config.contains(setting.name)) known[setting.name] = config[setting.name];
+          if (config.contains(setting.name) && !config[setting.name].is_null()) known[setting.name] = config[setting.name];
         config = check_settings(info->settings, known, file.string());
       } else {
         words = tokenizer_of(pipeline_, index)->size();

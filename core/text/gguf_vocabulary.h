@@ -1,5 +1,5 @@
-// gguf_vocabulary.h -- a GGUF file's tokenizer as plain data, between the room that reads the file and the one that
-// encodes.
+// gguf_vocabulary.h -- a GGUF file's tokenizer metadata as plain data
+// (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
 #pragma once
 
 #include <cstdint>

@@ -220,6 +220,37 @@ TEST(Gguf, ConfigurationsThatHoneCannotServeAreRefusedByKey) {
   EXPECT_SAYS(with([](GgufWriter &w) { w.set_integer("split.count", 3); }), "one of 3 parts");
 }
 
+// DeepSeek-V2's and V3's published configurations: 3 of 8 groups among 160 experts, 4 of 8 among 256.
+TEST(Gguf, GroupsOfExpertsThatOldFilesDoNotTellAreThoseOfDeepSeek) {
+  const ScratchFolder folder;
+  const auto config = [&](uint32_t experts, uint32_t gate, bool told) {
+    GgufWriter w;
+    w.set_text("general.architecture", "deepseek2");
+    for (const char *key : {"embedding_length", "block_count", "feed_forward_length", "context_length",
+                            "attention.head_count", "attention.kv_lora_rank", "attention.key_length",
+                            "attention.value_length", "expert_used_count", "expert_feed_forward_length"})
+      w.set_integer(std::string("deepseek2.") + key, 8);
+    w.set_integer("deepseek2.rope.dimension_count", 4);
+    w.set_number("deepseek2.attention.layer_norm_rms_epsilon", 1e-6);
+    w.set_integer("deepseek2.expert_count", experts);
+    w.set_integer("deepseek2.expert_gating_func", gate);
+    if (told) w.set_integer("deepseek2.expert_group_count", 2), w.set_integer("deepseek2.expert_group_used_count", 1);
+    w.add_tensor("token_embd.weight", {4, 8}, "F32");
+    w.begin(folder.path / "d.gguf");
+    const std::vector<float> numbers(32);
+    w.write(numbers.data(), 128);
+    w.finish();
+    return config_from_gguf(Gguf(folder.path / "d.gguf"));
+  };
+  const auto groups = [](const nlohmann::json &c) {
+    return std::tuple<int, int, std::string>{c["n_group"], c["topk_group"], c["topk_method"]};
+  };
+  EXPECT_EQ(groups(config(256, 2, false)), std::tuple(8, 4, "noaux_tc"));
+  EXPECT_EQ(groups(config(160, 1, false)), std::tuple(8, 3, "group_limited_greedy"));
+  EXPECT_EQ(groups(config(64, 1, false)), std::tuple(1, 1, "greedy"));
+  EXPECT_EQ(groups(config(256, 2, true)), std::tuple(2, 1, "noaux_tc"));
+}
+
 TEST(Gguf, AVocabularyThatContradictsItselfIsRefusedByKey) {
   const ScratchFolder folder;
   const auto with = [&](auto &&change) {
