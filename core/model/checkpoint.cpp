@@ -106,6 +106,9 @@ void save_model(const std::filesystem::path &directory, const Weights &weights, 
                    [&](const void *data, uint64_t bytes) { writer.write(data, bytes); });
   writer.finish();
   nlohmann::json config = weights.architecture().config_json();
+  // Some of transformers' classes take null for a number, others have a default of their own for what is absent.
+  if (const auto width = config.find("head_dim"); width != config.end() && width->is_null())
+    *width = config.at("hidden_size").get<uint32_t>() / config.at("num_attention_heads").get<uint32_t>();
   config["torch_dtype"] = dtype == "BF16" ? "bfloat16" : dtype == "F16" ? "float16" : "float32";
   if (tokenizer.bos() >= 0) config["bos_token_id"] = tokenizer.bos();
   if (tokenizer.eos() >= 0) config["eos_token_id"] = tokenizer.eos();
