@@ -4,7 +4,7 @@
              of the original rounded so;
   --to gguf  the `gguf` package reads the file; its tensors and metadata are those that llama.cpp's converter makes of the original
              (as tests/parity/gguf_models.py lays them out); hone loads the file again with the same log-probs.
-bash tests/parity/venv.sh makes the environment. Usage: export.py [--hone build/release/bin/hone] [--only NAME]"""
+Usage: $(bash tests/parity/venv.sh torch transformers tokenizers safetensors gguf) tests/parity/export.py [--hone build/release/bin/hone] [--only NAME]"""
 import argparse
 import json
 import pathlib

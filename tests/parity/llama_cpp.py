@@ -2,7 +2,7 @@
 """Does llama.cpp load GGUF files as hone lays them out, and compute the same? For each model of tests/core/model/goldens (whose
 model.gguf `test_model` holds hone's own writer to), next-token log-probs of llama.cpp (package xllamacpp) after prefixes of a random
 row are compared with transformers' on the Hugging Face directory beside it.
-Usage: $(bash tests/parity/venv.sh xllamacpp) tests/parity/llama_cpp.py [--gguf FILE --hf DIRECTORY]"""
+Usage: $(bash tests/parity/venv.sh torch transformers gguf safetensors xllamacpp) tests/parity/llama_cpp.py [--gguf FILE --hf DIRECTORY]"""
 import argparse
 import json
 import pathlib

@@ -1,9 +1,9 @@
-#!/usr/bin/env bash
-# venv.sh -- the Python that parity scripts run with: makes build/parity-venv once, adds the packages named, prints its python.
-#   tests/parity/venv.sh [PACKAGE...]
+#!/bin/bash
+# venv.sh PACKAGE... -- prints a Python that has the packages: $HONE_PARITY_PYTHON when it is set, else build/parity-venv's, made now.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
-venv=build/parity-venv
+if [ -n "${HONE_PARITY_PYTHON:-}" ]; then echo "$HONE_PARITY_PYTHON"; exit 0; fi
+root=$(cd "$(dirname "$0")/../.." && pwd)
+venv=$root/build/parity-venv
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv" >&2
-"$venv/bin/pip" install --quiet --disable-pip-version-check torch transformers tokenizers safetensors jinja2 gguf "$@" >&2
-echo "$PWD/$venv/bin/python"
+[ $# -eq 0 ] || "$venv/bin/pip" install --quiet "$@" >&2
+echo "$venv/bin/python"
