@@ -21,7 +21,8 @@ fs::path model_config_path(const fs::path &path) { return is_model_file(path) ? 
 json read_model_config(const fs::path &path) {
   if (is_model_file(path)) return config_from_gguf(Gguf(path));
   const fs::path file = path / "config.json";
-  if (!fs::exists(path)) throw Failure(path.string() + ": no such model directory or GGUF file");
+  if (!fs::exists(path))
+    throw Failure(path.string() + ": no such model directory or GGUF file; a model directory has a config.json");
   if (!fs::exists(file)) {
     std::string remedy;
     for (const fs::directory_entry &entry : fs::directory_iterator(path))
