@@ -1,13 +1,18 @@
 #!/usr/bin/env bash
-# Installs what building, running and testing hone needs from Debian's packages. With "run" only what the program needs.
+# Installs what building, running and testing hone needs from Debian's packages. With "run" only what the program needs, with
+# "fetch" only what scripts need that fetch a model.
 # Nothing else is fetched from anywhere. Does nothing when all is there already.
 set -euo pipefail
 build=(ca-certificates git cmake ninja-build g++ ccache pkg-config libboost-dev libboost-filesystem-dev libboost-system-dev
   liblua5.4-dev libtomlplusplus-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev libdnnl-dev libicu-dev libpcre2-dev
   libzstd-dev libxxhash-dev libdlpack-dev)
 test=(libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-14-dev libc++-dev libc++abi-dev)
-wanted=("${build[@]}")
-[ "${1:-all}" = run ] || wanted+=("${test[@]}")
+fetch=(ca-certificates curl unzip)
+case ${1:-all} in
+  fetch) wanted=("${fetch[@]}") ;;
+  run) wanted=("${build[@]}") ;;
+  *) wanted=("${build[@]}" "${test[@]}") ;;
+esac
 
 missing=()
 for package in "${wanted[@]}"; do

@@ -35,6 +35,7 @@ struct Arguments {
   bool add_special_tokens = false;
   std::filesystem::path chat_template;    // in place of the model's own
   std::string date, system;               // date: what a template is told of today, such as "2024-12-31"
+  std::string to;                         // export: "hf" or "gguf"
   // eval
   std::string task, reward = "math", prompt_column = "prompt", answer_column = "answer";
   uint32_t samples = 4, batch_size = 64;

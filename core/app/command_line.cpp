@@ -118,6 +118,12 @@ struct Line {
     input(model(verb("tokenize", "rows {\"text\"} in, {\"ids\",\"text\"} out")))
         ->add_flag("--add-special-tokens", a.add_special_tokens, "add the tokens that the tokenizer puts around a text");
 
+    CLI::App *out = verb("export", "write a model for other programs: hone export --model M --to hf|gguf OUT");
+    out->add_option("--model", a.model, "model directory, or GGUF file")->required();
+    out->add_option("--to", a.to, "hf: a directory for transformers; gguf: a file for llama.cpp")->required()->check(one_of({"hf", "gguf"}));
+    out->add_option("--dtype", a.dtype, "of the numbers in the file")->check(one_of({"f32", "bf16", "f16"}))->capture_default_str();
+    out->add_option("OUT", a.out, "what to write; must not be there yet")->required();
+
     CLI::App *score = input(verb("score", "score rows with a reward: hone score REWARD --input rows.jsonl"));
     score->add_option("REWARD", a.component, "name of the reward")->required();
     setting(score, "a setting of the reward: key=value");
@@ -162,7 +168,7 @@ struct Line {
     return sub;
   }
   CLI::App *model(CLI::App *sub) {
-    sub->add_option("--model", a.model, "model directory: config.json, model.safetensors, tokenizer.json")->required();
+    sub->add_option("--model", a.model, "model directory (config.json, model.safetensors, tokenizer.json), or GGUF file")->required();
     return dtype(sub);
   }
   CLI::App *chat_template(CLI::App *sub) {

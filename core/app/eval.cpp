@@ -10,7 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
-#include "core/model/adapter_files.h"
+#include "core/model/model_files.h"
 #include "core/run/report.h"
 #include "core/stage/runner.h"
 #include "core/text/rows.h"
@@ -73,8 +73,7 @@ int eval_verb(const Arguments &a) {
     row["answer"] = column_text(rows[i], a.answer_column, where);
     task += "  " + lua_literal(row) + ",\n";
   }
-  if (!fs::exists(description_file(a.model, "config.json")))
-    throw Failure(a.model.string() + ": is not a model directory: there is no config.json in it");
+  read_model_config(a.model);  // what is wrong with the model is said before anything is written
   std::string settings;
   for (const auto &[name, value] : a.set) settings += ", [" + lua_literal(name) + "] = " + lua_value(value);
   // The rows are part of the script, so that the run directory holds all that it needs.

@@ -6,6 +6,7 @@
 
 #include "core/app/verbs.h"
 #include "core/base/failure.h"
+#include "core/model/model_files.h"
 #include "core/rollout/sampler.h"
 #include "core/run/progress.h"
 #include "core/stage/conversations.h"
@@ -143,7 +144,7 @@ int logprobs_verb(const Arguments &a) {
 
 int tokenize_verb(const Arguments &a) {
   const std::vector<json> rows = read_rows(a.input);
-  const auto tokenizer = Tokenizer::from_directory(a.model);
+  const auto tokenizer = read_model_tokenizer(a.model);
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::string text = column_text(rows[i], "text", row_name(a, i));
     const std::vector<int32_t> ids = tokenizer->encode(text, a.add_special_tokens);

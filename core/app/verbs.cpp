@@ -15,7 +15,7 @@ int run_verb(const Arguments &arguments) {
       {"run", run_pipeline_verb},      {"resume", resume_verb},       {"plan", plan_verb},
       {"report", report_verb},         {"replay", replay_verb},       {"eval", eval_verb},
       {"generate", generate_verb},     {"logprobs", logprobs_verb},   {"tokenize", tokenize_verb},
-      {"chat", chat_verb},             {"render", render_verb},
+      {"chat", chat_verb},             {"render", render_verb},        {"export", export_verb},
       {"score", score_rows_verb},      {"objective", objective_columns_verb},
       {"plugins", list_plugins_verb},  {"describe", describe_component_verb},
       {"check", check_plugin_verb},    {"new-plugin", new_plugin_verb}, {"doctor", doctor_verb},

@@ -18,6 +18,7 @@ int chat_verb(const Arguments &);
 int render_verb(const Arguments &);
 int logprobs_verb(const Arguments &);
 int tokenize_verb(const Arguments &);
+int export_verb(const Arguments &);
 int score_rows_verb(const Arguments &);
 int objective_columns_verb(const Arguments &);
 int list_plugins_verb(const Arguments &);

@@ -4,13 +4,15 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
 #include <xxhash.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <utility>
+#include <vector>
 
 #include "core/base/failure.h"
 
@@ -98,12 +100,29 @@ void write_file_atomically(const std::filesystem::path &path, std::string_view b
 
 uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
-std::string checksum_hex(std::string_view bytes) {
+static std::string hex(uint64_t sum) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string text(16, '0');
-  uint64_t sum = checksum(bytes);
   for (int i = 15; i >= 0; --i, sum >>= 4) text[static_cast<size_t>(i)] = kDigits[sum & 15];
   return text;
+}
+
+std::string checksum_hex(std::string_view bytes) { return hex(checksum(bytes)); }
+
+std::string file_checksum_hex(const std::filesystem::path &path) {
+  Descriptor file(open_retrying(path, O_RDONLY));
+  if (file.get() < 0) fail("cannot read", path, errno);
+  const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t *)> state(XXH3_createState(), XXH3_freeState);
+  if (!state) throw std::bad_alloc();
+  XXH3_64bits_reset(state.get());
+  std::vector<char> piece(1 << 20);
+  for (;;) {
+    const ssize_t got = ::read(file.get(), piece.data(), piece.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail("cannot read", path, errno);
+    if (got == 0) return hex(XXH3_64bits_digest(state.get()));
+    XXH3_64bits_update(state.get(), piece.data(), static_cast<size_t>(got));
+  }
 }
 
 }  // namespace hone

@@ -235,26 +235,21 @@ fs::path adapter_base_path(const fs::path &directory) {
   const json named = read_json(file).value(key, json());
   if (!named.is_string() || named.get_ref<const std::string &>().empty())
     throw Failure(file.string() + ": \"" + key + "\" is " + shown(named) +
-                  "; it must name the directory of the base model");
+                  "; it must name the base model");
   fs::path path = named.get<std::string>();
   if (path.is_relative() && (own || fs::exists(directory / path)))
     path = (fs::absolute(directory) / path).lexically_normal();
   if (!fs::exists(path))
     throw Failure(file.string() + ": the base model of this adapter, " + path.string() +
                   ", is not there; put it there, or change \"" + key + "\"");
+  if (is_adapter_directory(path))
+    throw Failure(directory.string() + ": its base model, " + path.string() +
+                  ", is an adapter itself; merge that one first");
   return path;
-}
-
-fs::path description_file(const fs::path &directory, const char *name) {
-  const fs::path own = directory / name;
-  return !fs::exists(own) && is_adapter_directory(directory) ? adapter_base_path(directory) / name : own;
 }
 
 LoadedModel load_adapted_model(const fs::path &directory, const Registry &registry, const Host &host, uint32_t dtype) {
   const fs::path base = adapter_base_path(directory);
-  if (is_adapter_directory(base))
-    throw Failure(directory.string() + ": its base model, " + base.string() +
-                  ", is an adapter itself; merge that one first");
   LoadedModel model = load_model(base, registry, host, dtype);
   const std::shared_ptr<const Weights> weights = std::move(model.weights);
   model.weights = load_adapter(directory, weights, weights->checksum());

@@ -24,12 +24,8 @@ void save_adapter(const std::filesystem::path &directory, const Weights &adapted
 std::unique_ptr<Weights> load_adapter(const std::filesystem::path &directory, std::shared_ptr<const Weights> base,
                                       uint64_t base_checksum);
 
-// Where the base of an adapter is: a path that exists, or a Failure.
+// Where the base of an adapter is: a path that exists and is no adapter, or a Failure.
 std::filesystem::path adapter_base_path(const std::filesystem::path &directory);
-
-// The file `name` (config.json, tokenizer.json) that describes the model of a directory: of an adapter without it,
-// base's.
-std::filesystem::path description_file(const std::filesystem::path &directory, const char *name);
 
 // What load_model gives for such a directory: base and adapter, unmerged.
 LoadedModel load_adapted_model(const std::filesystem::path &directory, const Registry &, const Host &, uint32_t dtype);

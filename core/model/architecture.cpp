@@ -45,10 +45,13 @@ ParameterInfo read_parameter(const hone_parameter &raw, const std::string &compo
 
 }  // namespace
 
-std::string shape_text(const std::vector<uint32_t> &dims) {
+std::string shape_text(const std::vector<uint64_t> &dims) {
   std::string text = "[";
   for (size_t i = 0; i < dims.size(); ++i) text += (i ? ", " : "") + std::to_string(dims[i]);
   return text + "]";
+}
+std::string shape_text(const std::vector<uint32_t> &dims) {
+  return shape_text(std::vector<uint64_t>(dims.begin(), dims.end()));
 }
 
 uint64_t align_floats(uint64_t n) { return (n + 15) / 16 * 16; }
@@ -124,7 +127,7 @@ Architecture::Architecture(const ComponentInfo &component, const Host &host, con
       parameters_[info_.head].dims != std::vector<uint32_t>{info_.vocab_size, info_.hidden_size})
     throw Failure(who + ": its head, parameter " + std::to_string(info_.head) +
                   ", must have the shape [vocab_size, hidden_size] " +
-                  shape_text({info_.vocab_size, info_.hidden_size}));
+                  shape_text(std::vector<uint32_t>{info_.vocab_size, info_.hidden_size}));
   if (info_.depths && !methods_.forward_ahead)
     throw Failure(who + " tells of " + std::to_string(info_.depths) +
                   " depths of multi-token prediction, but lacks forward_ahead");

@@ -172,7 +172,8 @@ json with_older_spelling(const ComponentInfo &component, json config, const std:
   return config;
 }
 
-json known_settings(const ComponentInfo &component, const json &config, const std::filesystem::path &path) {
+json known_settings(const ComponentInfo &component, const json &config, const std::filesystem::path &path,
+                    bool tell_unused) {
   json given = json::object();
   std::vector<std::string> ignored;
   for (const auto &[key, value] : config.items()) {
@@ -185,7 +186,7 @@ json known_settings(const ComponentInfo &component, const json &config, const st
   for (const char *size : kSizes)
     if (find_setting(component, size) && !given.contains(size))
       throw Failure(path.string() + ": lacks \"" + size + "\", without which the tensors' shapes are not known");
-  if (!ignored.empty())
+  if (tell_unused && !ignored.empty())
     log_warning(path.string() + ": model " + component.name + " does not use " + join(ignored, ", "));
   return given;
 }

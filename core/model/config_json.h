@@ -18,8 +18,9 @@ nlohmann::json read_config(const std::filesystem::path &);
 nlohmann::json with_older_spelling(const ComponentInfo &, nlohmann::json config, const std::string &where);
 
 // What the component's settings know of it; null means "not given", and a number may stand in quotes. Other keys are
-// told, unless harmless. Failure when sizes that make the shapes of all tensors are not given.
-nlohmann::json known_settings(const ComponentInfo &, const nlohmann::json &config, const std::filesystem::path &);
+// told if asked to, unless harmless. Failure when sizes that make the shapes of all tensors are not given.
+nlohmann::json known_settings(const ComponentInfo &, const nlohmann::json &config, const std::filesystem::path &,
+                              bool tell_unused);
 
 // "torch_dtype" and "dtype", for readers of either spelling.
 void set_dtype(nlohmann::json &config, const std::string &name);

@@ -15,5 +15,6 @@ uint64_t align_floats(uint64_t n);                          // the next multiple
 std::string shape_text(const std::vector<uint32_t> &dims);  // "[64, 48]"
 // Whether parameter `index` is multiplied with (and packed): not a vector, and not a table that is only looked up.
 bool is_matrix(const ParameterInfo &, const hone_model_info &, uint32_t index);
+std::string shape_text(const std::vector<uint64_t> &dims);
 
 }  // namespace hone

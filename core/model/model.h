@@ -123,17 +123,21 @@ class Weights {
   std::unique_ptr<State> state_;
 };
 
-// A model directory in Hugging Face's layout: config.json, model.safetensors, tokenizer.json, tokenizer_config.json.
-// One with an adapter (adapter_files.h) gives adapted weights over the base that it names.
+// A model directory in Hugging Face's layout (config.json, model.safetensors or its shards, tokenizer.json,
+// tokenizer_config.json), or a single GGUF file. A directory with an adapter (adapter_files.h) gives adapted weights over
+// the base that it names.
 struct LoadedModel {
   std::shared_ptr<const Architecture> architecture;
   std::unique_ptr<Weights> weights;
   std::shared_ptr<const Tokenizer> tokenizer;
 };
-LoadedModel load_model(const std::filesystem::path &directory, const Registry &, const Host &,
+// Files are mapped and read a piece at a time: the weights are in memory once.
+LoadedModel load_model(const std::filesystem::path &directory_or_gguf, const Registry &, const Host &,
                        uint32_t dtype = HONE_F32);
-// Writes into an existing folder; files are fsynced. Expert parameters become one tensor per expert.
-void save_model(const std::filesystem::path &directory, const Weights &, const Tokenizer &);
+// Writes into an existing folder; files are fsynced. Expert parameters become one tensor per expert. file_dtype: "F32",
+// "BF16" or "F16", rounded to nearest.
+void save_model(const std::filesystem::path &directory, const Weights &, const Tokenizer &,
+                const std::string &file_dtype = "F32");
 // config.json and the tokenizer's files alone.
 void save_description(const std::filesystem::path &directory, const Architecture &, const Tokenizer &);
 

@@ -2,20 +2,14 @@
 // whole.
 #include "core/model/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "core/base/failure.h"
-#include "core/base/file.h"
 #include "core/base/text.h"
+#include "core/model/number_formats.h"
 
 namespace hone {
 namespace {
@@ -24,7 +18,14 @@ static_assert(std::endian::native == std::endian::little, "safetensors are littl
 
 constexpr uint64_t kMostHeader = 100'000'000;  // as in the format's own library
 
-uint64_t bits_of(const std::string &dtype) {
+uint64_t whole_number(const nlohmann::json &value, const std::string &where) {
+  if (!value.is_number_unsigned()) throw Failure(where + " must be a whole number, not " + value.dump().substr(0, 40));
+  return value.get<uint64_t>();
+}
+
+}  // namespace
+
+uint64_t safetensors_bits(const std::string &dtype) {
   static const std::map<std::string, uint64_t> bits = {
       {"BOOL", 8},  {"U8", 8},   {"I8", 8},   {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"U16", 16}, {"I16", 16}, {"F16", 16},
       {"BF16", 16}, {"U32", 32}, {"I32", 32}, {"F32", 32},    {"U64", 64},    {"I64", 64}, {"F64", 64}};
@@ -32,80 +33,12 @@ uint64_t bits_of(const std::string &dtype) {
   return found == bits.end() ? 0 : found->second;
 }
 
-std::string shape_of(const std::vector<uint64_t> &shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
-
-float from_half(uint16_t half) {
-  const uint32_t sign = uint32_t{half & 0x8000u} << 16, exponent = half >> 10 & 31, fraction = half & 0x3FF;
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000u | fraction << 13);
-  if (exponent) return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
-  const float small = static_cast<float>(fraction) * 0x1p-24f;
-  return sign ? -small : small;
-}
-
-struct Map {
-  void *data = nullptr;
-  size_t size = 0;
-};
-
-Map map_file(const std::filesystem::path &path) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) throw Failure("cannot open " + path.string() + ": " + std::strerror(errno));
-  struct stat status {};
-  Map map;
-  std::string problem;
-  if (fstat(file, &status) != 0)
-    problem = std::strerror(errno);
-  else if (!S_ISREG(status.st_mode))
-    problem = "it is not a regular file";
-  else if (status.st_size < 8)
-    problem = "it has " + std::to_string(status.st_size) + " bytes, too few for a safetensors file; is it cut short?";
-  if (problem.empty()) {
-    map.size = static_cast<size_t>(status.st_size);
-    map.data = mmap(nullptr, map.size, PROT_READ, MAP_PRIVATE, file, 0);
-    if (map.data == MAP_FAILED) problem = std::strerror(errno);
-  }
-  close(file);
-  if (!problem.empty()) throw Failure("cannot read " + path.string() + ": " + problem);
-  return map;
-}
-
-struct Unmap {
-  Map map;
-  bool armed = true;
-  ~Unmap() {
-    if (armed) munmap(map.data, map.size);
-  }
-};
-
-uint64_t whole_number(const nlohmann::json &value, const std::string &where) {
-  if (!value.is_number_unsigned()) throw Failure(where + " must be a whole number, not " + value.dump().substr(0, 40));
-  return value.get<uint64_t>();
-}
-
-void write_all(int file, const void *data, uint64_t bytes, const std::filesystem::path &path) {
-  const char *at = static_cast<const char *>(data);
-  while (bytes) {
-    const ssize_t written = write(file, at, std::min<uint64_t>(bytes, 1u << 30));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) throw Failure("cannot write " + path.string() + ": " + std::strerror(written ? errno : ENOSPC));
-    at += written;
-    bytes -= static_cast<uint64_t>(written);
-  }
-}
-
-}  // namespace
-
-Safetensors::Safetensors(const std::filesystem::path &path) : path_(path) {
-  Unmap guard{map_file(path)};
-  const auto *bytes = static_cast<const uint8_t *>(guard.map.data);
+Safetensors::Safetensors(const std::filesystem::path &path) : file_(path, 8, "safetensors") {
+  const uint8_t *bytes = file_.data();
   const std::string name = path.string();
   uint64_t header_size;
   std::memcpy(&header_size, bytes, 8);
-  const uint64_t after = guard.map.size - 8;
+  const uint64_t after = file_.size() - 8;
   if (header_size > after || header_size > kMostHeader)
     throw Failure(name + ": its header claims " + std::to_string(header_size) + " bytes, but the file has " +
                   std::to_string(after) + " after the first 8; is it cut short, or not a safetensors file?");
@@ -151,13 +84,13 @@ Safetensors::Safetensors(const std::filesystem::path &path) : path_(path) {
       throw Failure(where + " needs a dtype, a shape and two data_offsets");
     TensorView view;
     view.dtype = entry["dtype"].get<std::string>();
-    const uint64_t bits = bits_of(view.dtype);
+    const uint64_t bits = safetensors_bits(view.dtype);
     if (!bits) throw Failure(where + " has the unknown dtype \"" + view.dtype + "\"");
     uint64_t elements = 1;
     for (const auto &dim : entry["shape"]) {
       view.shape.push_back(whole_number(dim, where + ": a dimension"));
       if (__builtin_mul_overflow(elements, view.shape.back(), &elements))
-        throw Failure(where + " has an impossibly large shape " + shape_of(view.shape));
+        throw Failure(where + " has an impossibly large shape " + shape_text(view.shape));
     }
     const uint64_t begin = whole_number(entry["data_offsets"][0], where + ": data_offsets"),
                    end = whole_number(entry["data_offsets"][1], where + ": data_offsets");
@@ -166,7 +99,7 @@ Safetensors::Safetensors(const std::filesystem::path &path) : path_(path) {
                     std::to_string(data_size) + "; is the file cut short?");
     uint64_t wanted;
     if (__builtin_mul_overflow(elements, bits / 8, &wanted) || wanted != end - begin)
-      throw Failure(where + " of shape " + shape_of(view.shape) + " and dtype " + view.dtype + " does not take the " +
+      throw Failure(where + " of shape " + shape_text(view.shape) + " and dtype " + view.dtype + " does not take the " +
                     std::to_string(end - begin) + " bytes that it claims");
     view.data = data + begin;
     view.bytes = end - begin;
@@ -184,13 +117,6 @@ Safetensors::Safetensors(const std::filesystem::path &path) : path_(path) {
   }
   if (at != data_size)
     throw Failure(name + ": its last " + std::to_string(data_size - at) + " bytes belong to no tensor");
-  guard.armed = false;
-  mapped_ = guard.map.data;
-  size_ = guard.map.size;
-}
-
-Safetensors::~Safetensors() {
-  if (mapped_) munmap(mapped_, size_);
 }
 
 const TensorView &Safetensors::require(const std::string &name) const {
@@ -199,65 +125,81 @@ const TensorView &Safetensors::require(const std::string &name) const {
   std::vector<std::string> names;
   for (const auto &[other, view] : tensors_) names.push_back(other);
   const std::string near = nearest_name(name, names);
-  throw Failure(path_.string() + ": has no tensor \"" + name + "\"" +
+  throw Failure(path().string() + ": has no tensor \"" + name + "\"" +
                 (near.empty() ? "" : "; the nearest is \"" + near + "\""));
 }
 
 void Safetensors::read_floats(const std::string &name, float *to, uint64_t elements) const {
   const TensorView &view = require(name);
-  const uint64_t size = view.dtype == "F32" ? 4 : view.dtype == "F16" || view.dtype == "BF16" ? 2 : 0;
-  if (!size)
-    throw Failure(path_.string() + ": tensor \"" + name + "\" has dtype " + view.dtype +
-                  "; hone reads F32, BF16 and F16 weights");
-  if (view.bytes != elements * size)
-    throw Failure(path_.string() + ": tensor \"" + name + "\" has shape " + shape_of(view.shape) +
+  uint64_t held = 1;
+  for (uint64_t dim : view.shape) held *= dim;
+  if (held != elements)
+    throw Failure(path().string() + ": tensor \"" + name + "\" has shape " + shape_text(view.shape) +
                   ", which is not the " + std::to_string(elements) + " numbers wanted");
-  if (size == 4) {
-    std::memcpy(to, view.data, view.bytes);
-    return;
-  }
-  const bool half = view.dtype == "F16";
-  for (uint64_t i = 0; i < elements; ++i) {
-    uint16_t bits;
-    std::memcpy(&bits, view.data + 2 * i, 2);
-    to[i] = half ? from_half(bits) : std::bit_cast<float>(uint32_t{bits} << 16);
-  }
+  read_floats(name, 0, elements, to);
 }
 
-void write_safetensors(const std::filesystem::path &path, const std::vector<TensorToWrite> &tensors,
-                       const std::map<std::string, std::string> &metadata) {
+void Safetensors::read_floats(const std::string &name, uint64_t begin, uint64_t count, float *to) const {
+  const TensorView &view = require(name);
+  const bool f32 = view.dtype == "F32", f16 = view.dtype == "F16", bf16 = view.dtype == "BF16",
+             f8 = view.dtype == "F8_E4M3";
+  if (!f32 && !f16 && !bf16 && !f8)
+    throw Failure(path().string() + ": tensor \"" + name + "\" has dtype " + view.dtype +
+                  "; hone reads F32, BF16, F16 and block-scaled F8_E4M3 weights");
+  const uint64_t size = f32 ? 4 : f8 ? 1 : 2;
+  const uint8_t *from = view.data + begin * size;
+  if (f32) {
+    if (count) std::memcpy(to, from, count * size);
+  } else if (f8) {
+    for (uint64_t i = 0; i < count; ++i) to[i] = from_f8_e4m3(from[i]);
+  } else {
+    for (uint64_t i = 0; i < count; ++i) {
+      uint16_t bits;
+      std::memcpy(&bits, from + 2 * i, 2);
+      to[i] = f16 ? from_f16(bits) : from_bf16(bits);
+    }
+  }
+  file_.release(from, count * size);
+}
+
+SafetensorsWriter::SafetensorsWriter(const std::filesystem::path &path, const std::vector<TensorPlan> &tensors,
+                                     const std::map<std::string, std::string> &metadata)
+    : path_(path), file_(path) {
   nlohmann::json header = nlohmann::json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   uint64_t at = 0;
-  for (const TensorToWrite &tensor : tensors) {
+  for (const TensorPlan &tensor : tensors) {
     if (tensor.name == "__metadata__" || header.contains(tensor.name))
       throw Failure(path.string() + ": tensor \"" + tensor.name + "\" would be written twice");
-    header[tensor.name] = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {at, at + tensor.bytes}}};
-    at += tensor.bytes;
+    uint64_t bytes = safetensors_bits(tensor.dtype) / 8;
+    for (uint64_t dim : tensor.shape) bytes *= dim;
+    header[tensor.name] = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {at, at + bytes}}};
+    at += bytes;
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
   const uint64_t size = text.size();
+  file_.write(&size, sizeof size);
+  file_.write(text.data(), text.size());
+  total_ = file_.written() + at;
+}
 
-  const std::filesystem::path beside = path.string() + ".partial";
-  const int file = open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file < 0) throw Failure("cannot write " + beside.string() + ": " + std::strerror(errno));
-  try {
-    write_all(file, &size, sizeof size, path);
-    write_all(file, text.data(), text.size(), path);
-    for (const TensorToWrite &tensor : tensors) write_all(file, tensor.data, tensor.bytes, path);
-    if (fsync(file) != 0) throw Failure("cannot write " + path.string() + ": " + std::strerror(errno));
-  } catch (...) {
-    close(file);
-    unlink(beside.c_str());
-    throw;
-  }
-  if (close(file) != 0 || rename(beside.c_str(), path.c_str()) != 0) {
-    const std::string reason = std::strerror(errno);
-    unlink(beside.c_str());
-    throw Failure("cannot write " + path.string() + ": " + reason);
-  }
-  sync_file(path.has_parent_path() ? path.parent_path() : std::filesystem::path("."));
+void SafetensorsWriter::write(const void *data, uint64_t bytes) { file_.write(data, bytes); }
+
+void SafetensorsWriter::finish() {
+  if (file_.written() != total_)
+    throw Failure("cannot write " + path_.string() + ": its tensors take " + std::to_string(total_) + " bytes, but " +
+                  std::to_string(file_.written()) + " were written");
+  file_.finish();
+}
+
+void write_safetensors(const std::filesystem::path &path, const std::vector<TensorToWrite> &tensors,
+                       const std::map<std::string, std::string> &metadata) {
+  std::vector<TensorPlan> plans;
+  for (const TensorToWrite &tensor : tensors) plans.push_back({tensor.name, tensor.dtype, tensor.shape});
+  SafetensorsWriter writer(path, plans, metadata);
+  for (const TensorToWrite &tensor : tensors) writer.write(tensor.data, tensor.bytes);
+  writer.finish();
 }
 
 }  // namespace hone

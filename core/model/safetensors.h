@@ -7,7 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "core/model/layout.h"
+#include "core/model/mapped_file.h"
+#include "core/model/partial_file.h"
+
 namespace hone {
+
+uint64_t safetensors_bits(const std::string &dtype);  // of one element; 0: the format has no such type
 
 struct TensorView {
   std::string dtype;  // "F32", "BF16", "F16", "I64", "U64", ...
@@ -20,20 +26,40 @@ struct TensorView {
 class Safetensors {
  public:
   explicit Safetensors(const std::filesystem::path &);  // Failure naming file, tensor and value
-  ~Safetensors();
-  Safetensors(const Safetensors &) = delete;
+  const std::filesystem::path &path() const { return file_.path(); }
   const std::map<std::string, TensorView> &tensors() const { return tensors_; }
   const std::map<std::string, std::string> &metadata() const { return metadata_; }
   const TensorView &require(const std::string &name) const;
-  // F32, F16 and BF16 tensors as floats; Failure for other types or another number of elements
+  // All numbers of an F32, F16, BF16 or F8_E4M3 tensor as floats; Failure for other types or another number of
+  // elements.
   void read_floats(const std::string &name, float *to, uint64_t elements) const;
+  // `count` of them from number `begin` on, which must lie within the tensor; their pages are given back. [many]
+  void read_floats(const std::string &name, uint64_t begin, uint64_t count, float *to) const;
+
+ private:
+  MappedFile file_;
+  std::map<std::string, TensorView> tensors_;
+  std::map<std::string, std::string> metadata_;
+};
+
+struct TensorPlan {
+  std::string name, dtype;
+  std::vector<uint64_t> shape;
+};
+
+// Writes tensors in the order of their plan, their bytes in pieces of any size, so that none need be whole in memory.
+// The file is there only after finish().
+class SafetensorsWriter {
+ public:
+  SafetensorsWriter(const std::filesystem::path &, const std::vector<TensorPlan> &,
+                    const std::map<std::string, std::string> &metadata = {});
+  void write(const void *data, uint64_t bytes);
+  void finish();
 
  private:
   std::filesystem::path path_;
-  std::map<std::string, TensorView> tensors_;
-  std::map<std::string, std::string> metadata_;
-  void *mapped_ = nullptr;
-  size_t size_ = 0;
+  PartialFile file_;
+  uint64_t total_ = 0;  // bytes of the whole file
 };
 
 struct TensorToWrite {

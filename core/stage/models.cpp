@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "core/base/failure.h"
-#include "core/model/adapter_files.h"
+#include "core/model/model_files.h"
 
 namespace hone {
 namespace fs = std::filesystem;
@@ -33,8 +33,7 @@ static std::vector<std::string> special_words(const std::vector<std::string> &wo
 std::shared_ptr<const Tokenizer> tokenizer_of(const Pipeline &pipeline, int model) {
   const ModelNode &node = pipeline.models.at(model);
   switch (node.source) {
-    case ModelNode::directory:
-      return Tokenizer::from_file(description_file(node.path, "tokenizer.json"));
+    case ModelNode::directory: return read_model_tokenizer(node.path);
     case ModelNode::stage_output: return tokenizer_of(pipeline, handle_index(pipeline.stages.at(node.stage).settings.value("model", nlohmann::json()), "$model"));
     case ModelNode::fresh: break;
   }

@@ -56,7 +56,7 @@ bool ObjectiveStage::take_from_cache() {
   std::string metrics;
   try {
     summary = json::parse(read_file(folder / "summary.json"));
-    if (checksum_hex(read_file(folder / "model" / "model.safetensors")) != summary.at("file_checksum"))
+    if (file_checksum_hex(folder / "model" / "model.safetensors") != summary.at("file_checksum"))
       throw Failure(folder.string() + ": model.safetensors is damaged");
     const std::string kept = read_file(folder / "metrics.jsonl");
     for (size_t at = 0, end; at < kept.size(); at = end + 1) {
@@ -101,7 +101,7 @@ void ObjectiveStage::put_into_cache() {
     const std::string all = read_file(context_.run.path() / "metrics.jsonl");
     const uint64_t begin = summary.at("metrics_begin");
     write_file_atomically(beside / "metrics.jsonl", std::string_view(all).substr(begin, uint64_t(summary.at("metrics_length")) - begin));
-    summary["file_checksum"] = checksum_hex(read_file(beside / "model" / "model.safetensors"));
+    summary["file_checksum"] = file_checksum_hex(beside / "model" / "model.safetensors");
     write_file_atomically(beside / "summary.json", summary.dump(1) + "\n");
     for (const fs::directory_entry &file : fs::directory_iterator(beside / "model")) sync_file(file.path());
     sync_file(beside / "model");

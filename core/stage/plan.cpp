@@ -10,9 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
-#include "core/model/adapter_files.h"
-#include "core/model/config_json.h"
-#include "core/model/type_defaults.h"
+#include "core/model/model_description.h"
 #include "core/plugin/settings.h"
 #include "core/rollout/sampler.h"
 #include "core/stage/context.h"
@@ -79,26 +77,13 @@ class Planner {
       uint32_t words = 0;
       std::string component = node.component;
       if (node.source == ModelNode::directory) {
-        const fs::path file = description_file(node.path, "config.json");
-        if (!fs::exists(file)) throw UsageError(node.place.text() + ": model \"" + node.path + "\": there is no " + file.string());
         try {
-          const std::string text = read_file(file);
-          refuse_deep_json(text, node.place.text() + ": " + file.string());
-          config = json::parse(text);
-        } catch (const json::exception &error) {
-          throw UsageError(node.place.text() + ": " + file.string() + ": not JSON: " + json_reason(error.what()));
+          ModelDescription description = describe_model(node.path, registry_, false);
+          component = description.component->name;
+          config = std::move(description.settings);
+        } catch (const Failure &failure) {
+          throw UsageError(node.place.text() + ": " + failure.what());
         }
-        if (!config.is_object() || !config.contains("model_type") || !config["model_type"].is_string())
-          throw UsageError(node.place.text() + ": " + file.string() + ": has no \"model_type\"; it is not a config.json of a model");
-        const std::string type = config["model_type"];
-        const ComponentInfo *info = registry_.model_for_type(type);
-        if (!info) throw UsageError(node.place.text() + ": " + file.string() + ": no model plugin serves model_type \"" + type + "\"");
-        component = info->name;
-        config = with_type_defaults(*info, with_older_spelling(*info, std::move(config), file.string()));
-        json known = json::object();
-        for (const Setting &setting : info->settings)
-          if (config.contains(setting.name)) known[setting.name] = config[setting.name];
-        config = check_settings(info->settings, known, file.string());
       } else {
         words = tokenizer_of(pipeline_, index)->size();
       }

@@ -9,7 +9,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
-#include "core/model/adapter_files.h"
+#include "core/model/model_files.h"
 #include "core/run/report.h"
 #include "core/script/toml_values.h"
 #include "core/stage/host_settings.h"
@@ -27,19 +27,8 @@ namespace {
 // Checksums of files by path: what a run read and what code made it, so that a resume can tell whether they are the same.
 json file_checksums(const std::set<fs::path> &files) {
   json all = json::object();
-  for (const fs::path &file : files) all[fs::absolute(file).string()] = checksum_hex(read_file(file));
+  for (const fs::path &file : files) all[fs::absolute(file).string()] = file_checksum_hex(file);
   return all;
-}
-
-void add_model_files(const fs::path &directory, std::set<fs::path> &files) {
-  for (const fs::directory_entry &file : fs::directory_iterator(directory))
-    if (const fs::path kind = file.path().extension();
-        file.is_regular_file() && (kind == ".json" || kind == ".safetensors" || kind == ".jinja"))
-      files.insert(file.path());
-  if (is_adapter_directory(directory)) {
-    const fs::path base = adapter_base_path(directory);
-    if (!is_adapter_directory(base)) add_model_files(base, files);  // else loading refuses it
-  }
 }
 
 std::set<fs::path> data_files(const Pipeline &pipeline) {
@@ -48,7 +37,8 @@ std::set<fs::path> data_files(const Pipeline &pipeline) {
     if (node.source == DataNode::file) files.insert(node.path);
   for (const ModelNode &node : pipeline.models) {
     if (node.source == ModelNode::fresh && !node.tokenizer.empty()) files.insert(node.tokenizer);
-    if (node.source == ModelNode::directory) add_model_files(node.path, files);
+    if (node.source != ModelNode::directory) continue;
+    for (const fs::path &file : model_files(node.path)) files.insert(file);
   }
   return files;
 }
@@ -69,7 +59,7 @@ std::set<fs::path> code_files(const Pipeline &pipeline, const Registry &registry
 void compare_files(const json &recorded, const std::string &what, bool refuse) {
   for (const auto &[file, sum] : recorded.items()) {
     const bool there = fs::exists(file);
-    if (there && checksum_hex(read_file(file)) == sum) continue;
+    if (there && file_checksum_hex(file) == sum) continue;
     const std::string sentence = what + " file " + file + (there ? " has changed" : " is gone") + " since the run began";
     if (refuse) throw Failure(sentence + "; bring it back, or start a new run");
     log_warning(sentence + ": the run may not end with the bits it would have had");

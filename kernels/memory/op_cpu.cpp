@@ -2,17 +2,32 @@
 #include "kernels/memory/op.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "kernels/cpu/parallel.h"
 
 namespace hone::kernels::HONE_ISA {
 namespace {
 
+// Zeroes large memory by giving its pages back: the system hands out zeroed ones at the first touch, so that what is never used
+// (the packed weights of a model that is only converted) takes no memory.
+void zero(char *begin, size_t bytes) {
+  const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)), from = reinterpret_cast<uintptr_t>(begin);
+  const size_t head = (page - from % page) % page, pages = bytes < head ? 0 : (bytes - head) / page * page;
+  if (pages < 1u << 20 || madvise(begin + head, pages, MADV_DONTNEED) != 0) {
+    __builtin_memset(begin, 0, bytes);
+    return;
+  }
+  __builtin_memset(begin, 0, head);
+  __builtin_memset(begin + head + pages, 0, bytes - head - pages);
+}
+
 void *allocate(size_t bytes) {
   if (bytes > SIZE_MAX - 127) return nullptr;
   const size_t rounded = (bytes + 127) / 64 * 64;
   void *p = aligned_alloc(64, rounded);
-  if (p) __builtin_memset(p, 0, rounded);
+  if (p) zero(static_cast<char *>(p), rounded);
   return p;
 }
 

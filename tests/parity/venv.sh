@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# venv.sh -- the Python that parity scripts run with: makes build/parity-venv once, adds the packages named, prints its python.
-#   tests/parity/venv.sh [PACKAGE...]
+# venv.sh -- the Python that parity scripts run with: $HONE_PARITY_PYTHON when it is set, else that of build/parity-venv, made once;
+# adds the packages named, prints the path. tests/parity/venv.sh [PACKAGE...]
 set -euo pipefail
+if [ -n "${HONE_PARITY_PYTHON:-}" ]; then echo "$HONE_PARITY_PYTHON"; exit 0; fi
 cd "$(dirname "$0")/../.."
 venv=build/parity-venv
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv" >&2

@@ -1,0 +1,89 @@
+// gguf_tokenizer.cpp -- see gguf_tokenizer.h.
+#include "core/model/gguf_tokenizer.h"
+
+#include "core/base/failure.h"
+
+namespace hone {
+namespace {
+
+constexpr int32_t kNormal = 1, kUnused = 5;
+
+struct Id {
+  const char *key;
+  int64_t GgufVocabulary::*id;
+};
+const Id kIds[] = {{"tokenizer.ggml.bos_token_id", &GgufVocabulary::bos},
+                   {"tokenizer.ggml.eos_token_id", &GgufVocabulary::eos},
+                   {"tokenizer.ggml.eot_token_id", &GgufVocabulary::eot},
+                   {"tokenizer.ggml.unknown_token_id", &GgufVocabulary::unknown},
+                   {"tokenizer.ggml.padding_token_id", &GgufVocabulary::padding}};
+
+}  // namespace
+
+GgufVocabulary vocabulary_from_gguf(const Gguf &file) {
+  const std::string where = file.path().string() + ": metadata \"";
+  GgufVocabulary out;
+  out.model = file.text("tokenizer.ggml.model");
+  out.pre = file.text("tokenizer.ggml.pre", "");
+  out.tokens = file.texts("tokenizer.ggml.tokens");
+  const size_t size = out.tokens.size();
+  const auto same_length = [&](const char *key, size_t length) {
+    if (length != size)
+      throw Failure(where + key + "\" has " + std::to_string(length) + " elements for " + std::to_string(size) +
+                    " tokens");
+  };
+  if (const char *key = "tokenizer.ggml.token_type"; file.has(key)) {
+    for (int64_t type : file.integers(key)) {
+      if (type < 0 || type > 6) throw Failure(where + key + "\" has the unknown type " + std::to_string(type));
+      out.types.push_back(static_cast<int32_t>(type));
+    }
+    same_length(key, out.types.size());
+  }
+  if (const char *key = "tokenizer.ggml.scores"; file.has(key)) {
+    for (double score : file.numbers(key)) out.scores.push_back(static_cast<float>(score));
+    same_length(key, out.scores.size());
+  }
+  if (file.has("tokenizer.ggml.merges")) out.merges = file.texts("tokenizer.ggml.merges");
+  for (const Id &one : kIds) {
+    const int64_t id = file.integer(one.key, -1);
+    if (id >= static_cast<int64_t>(size) && id != UINT32_MAX)  // that is how -1 is written into an unsigned value
+      throw Failure(where + one.key + "\" is " + std::to_string(id) + ", but there are " + std::to_string(size) +
+                    " tokens");
+    out.*one.id = id < 0 || id == UINT32_MAX ? -1 : id;
+  }
+  out.add_bos = file.boolean("tokenizer.ggml.add_bos_token", out.model == "llama");
+  out.add_eos = file.boolean("tokenizer.ggml.add_eos_token", false);
+  out.add_space_prefix = file.boolean("tokenizer.ggml.add_space_prefix", true);
+  out.chat_template = file.text("tokenizer.chat_template", "");
+  return out;
+}
+
+void vocabulary_to_gguf(const GgufVocabulary &vocabulary, uint64_t vocab_size, GgufWriter &writer) {
+  const size_t size = vocabulary.tokens.size();
+  if (size > vocab_size)
+    throw Failure("the tokenizer has " + std::to_string(size) + " tokens, more than the model's " +
+                  std::to_string(vocab_size));
+  std::vector<std::string> tokens = vocabulary.tokens;
+  std::vector<int32_t> types = vocabulary.types;
+  std::vector<float> scores = vocabulary.scores;
+  types.resize(size, kNormal);
+  for (size_t id = size; id < vocab_size; ++id) tokens.push_back("[PAD" + std::to_string(id) + "]");
+  types.resize(vocab_size, kUnused);
+  writer.set_text("tokenizer.ggml.model", vocabulary.model);
+  if (!vocabulary.pre.empty()) writer.set_text("tokenizer.ggml.pre", vocabulary.pre);
+  writer.set_texts("tokenizer.ggml.tokens", tokens);
+  writer.set_integers("tokenizer.ggml.token_type", types);
+  if (!scores.empty()) {
+    scores.resize(vocab_size, -1000);
+    writer.set_numbers("tokenizer.ggml.scores", scores);
+  }
+  if (!vocabulary.merges.empty()) writer.set_texts("tokenizer.ggml.merges", vocabulary.merges);
+  for (const Id &one : kIds)
+    if (vocabulary.*one.id >= 0) writer.set_integer(one.key, static_cast<uint32_t>(vocabulary.*one.id));
+  writer.set_boolean("tokenizer.ggml.add_bos_token", vocabulary.add_bos);
+  writer.set_boolean("tokenizer.ggml.add_eos_token", vocabulary.add_eos);
+  writer.set_boolean("tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix);
+  if (!vocabulary.chat_template.empty()) writer.set_text("tokenizer.chat_template", vocabulary.chat_template);
+}
+
+}  // namespace hone

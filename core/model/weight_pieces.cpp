@@ -1,0 +1,155 @@
+// weight_pieces.cpp -- see weight_pieces.h.
+#include "core/model/weight_pieces.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "core/base/failure.h"
+#include "core/base/text.h"
+#include "core/model/layout.h"
+#include "core/model/number_formats.h"
+
+namespace hone {
+namespace {
+
+constexpr uint64_t kPiece = uint64_t{1} << 20;  // numbers at a time: 4 MiB
+
+std::string few(std::vector<std::string> names) {
+  const size_t all = names.size();
+  if (all > 3) names.resize(3);
+  std::string text;
+  for (const std::string &name : names)
+    text += (text.empty() ? "\"" : ", \"") + with_replaced_invalid_utf8(name) + "\"";
+  return all > 3 ? text + " and " + std::to_string(all - 3) + " more" : text;
+}
+
+// A second name of a parameter must tell the same numbers: hone trains and writes one of them.
+void compare_copy(const Weights &weights, const WeightPiece &piece, uint64_t begin, const std::vector<float> &numbers,
+                  const TensorSource &source) {
+  copy_weights(weights, piece.offset + begin, numbers.size(), [&](const float *first, uint64_t at, uint64_t count) {
+    if (std::equal(first, first + count, numbers.data() + at)) return;
+    std::string original;
+    for (const ParameterInfo &parameter : weights.parameters())
+      if (parameter.offset == piece.offset) original = parameter.name;
+    throw Failure(source.where(piece.name) + ": tensor \"" + piece.name + "\" must equal \"" + original +
+                  "\", which it is a copy of, but it does not; hone trains and writes one of them");
+  });
+}
+
+}  // namespace
+
+std::string index_text(uint64_t at, const std::vector<uint64_t> &shape) {
+  std::vector<uint64_t> index(shape.size());
+  for (size_t i = shape.size(); i-- > 0; at /= shape[i]) index[i] = at % shape[i];
+  return shape_text(index);
+}
+
+std::vector<WeightPiece> weight_pieces(const Weights &weights) {
+  if (weights.base())
+    throw Failure("model " + weights.architecture().component() +
+                  " has an adapter, which must be merged before it is saved as a model");
+  std::vector<WeightPiece> pieces;
+  for (const ParameterInfo &parameter : weights.parameters()) {
+    if (!(parameter.flags & HONE_PARAMETER_EXPERTS)) {
+      pieces.push_back(
+          {parameter.name, {parameter.dims.begin(), parameter.dims.end()}, parameter.offset, parameter.size});
+      continue;
+    }
+    const size_t at = parameter.name.find("{}");
+    const uint64_t each = parameter.size / parameter.dims[0];
+    for (uint32_t e = 0; e < parameter.dims[0]; ++e) {
+      std::string name = parameter.name;
+      name.replace(at, 2, std::to_string(e));
+      pieces.push_back({name, {parameter.dims.begin() + 1, parameter.dims.end()}, parameter.offset + e * each, each});
+    }
+  }
+  for (const TensorCopy &copy : weights.architecture().copies()) {
+    const ParameterInfo &of = weights.parameters()[copy.parameter];
+    pieces.push_back({copy.name, {of.dims.begin(), of.dims.end()}, of.offset, of.size, true});
+  }
+  return pieces;
+}
+
+void read_weights(Weights &weights, const TensorSource &source, const std::string &where,
+                  const std::string &shapes_from) {
+  const std::vector<WeightPiece> pieces = weight_pieces(weights);
+  std::set<std::string> wanted;
+  std::vector<std::string> missing, extra;
+  for (const WeightPiece &piece : pieces) {
+    wanted.insert(piece.name);
+    const std::vector<uint64_t> *shape = source.shape(piece.name);
+    if (!shape && !piece.copy) missing.push_back(piece.name);
+    if (shape && *shape != piece.shape)
+      throw Failure(source.where(piece.name) + ": tensor \"" + piece.name + "\" has shape " + shape_text(*shape) +
+                    ", but " + shapes_from + " makes it " + shape_text(piece.shape));
+  }
+  if (!missing.empty())
+    throw Failure(where + ": lacks the tensor " + few(missing) + " that " + shapes_from + " calls for");
+  for (const std::string &name : source.names())
+    if (!wanted.contains(name) && !name.ends_with("rotary_emb.inv_freq")) extra.push_back(name);
+  if (!extra.empty())
+    throw Failure(where + ": has the tensor " + few(extra) + " that " + shapes_from + " has no place for");
+
+  hone_stream stream = Pool::serial_stream();
+  std::vector<float> numbers;
+  for (const WeightPiece &piece : pieces) {
+    if (piece.copy && !source.shape(piece.name)) continue;
+    for (uint64_t begin = 0; begin < piece.size; begin += kPiece) {
+      numbers.resize(std::min(kPiece, piece.size - begin));
+      source.read_floats(piece.name, begin, numbers.size(), numbers.data());
+      for (uint64_t i = 0; i < numbers.size(); ++i)
+        if (!std::isfinite(numbers[i]))
+          throw Failure(source.where(piece.name) + ": tensor \"" + piece.name + "\" is " +
+                        (std::isnan(numbers[i]) ? "NaN"
+                         : numbers[i] > 0       ? "infinite"
+                                                : "minus infinity") +
+                        " at " + index_text(begin + i, piece.shape) +
+                        "; the model is damaged, or its training diverged");
+      if (piece.copy)
+        compare_copy(weights, piece, begin, numbers, source);
+      else
+        kernels().copy_in(&stream, weights.data() + piece.offset + begin, numbers.data(), numbers.size() * sizeof(float));
+    }
+  }
+  kernels().synchronize(&stream);
+  weights.changed();
+}
+
+void copy_weights(const Weights &weights, uint64_t offset, uint64_t size,
+                  const std::function<void(const float *, uint64_t, uint64_t)> &take) {
+  hone_stream stream = Pool::serial_stream();
+  std::vector<float> numbers;
+  for (uint64_t begin = 0; begin < size; begin += kPiece) {
+    numbers.resize(std::min(kPiece, size - begin));
+    kernels().copy_out(&stream, numbers.data(), weights.data() + offset + begin, numbers.size() * sizeof(float));
+    kernels().synchronize(&stream);
+    take(numbers.data(), begin, numbers.size());
+  }
+}
+
+void encode_numbers(const float *numbers, uint64_t begin, uint64_t count, const std::string &dtype,
+                    const std::string &tensor, const std::vector<uint64_t> &shape,
+                    const std::function<void(const void *, uint64_t)> &take) {
+  if (dtype == "F32") return take(numbers, count * sizeof(float));
+  if (dtype != "BF16" && dtype != "F16") throw Failure("weights cannot be written as " + dtype);
+  const bool half = dtype == "F16";
+  std::vector<uint16_t> bits(count);
+  for (uint64_t i = 0; i < count; ++i) {
+    bits[i] = half ? to_f16(numbers[i]) : to_bf16(numbers[i]);
+    if (half && std::isfinite(numbers[i]) && (bits[i] & 0x7FFF) == 0x7C00)
+      throw Failure("tensor \"" + tensor + "\" has " + number_text(numbers[i]) + " at " + index_text(begin + i, shape) +
+                    ", beyond what F16 holds (65504); choose bf16 or f32");
+  }
+  take(bits.data(), count * sizeof(uint16_t));
+}
+
+void encode_weights(const Weights &weights, uint64_t offset, uint64_t size, const std::string &dtype,
+                    const std::string &tensor, const std::vector<uint64_t> &shape,
+                    const std::function<void(const void *, uint64_t)> &take) {
+  copy_weights(weights, offset, size, [&](const float *numbers, uint64_t begin, uint64_t count) {
+    encode_numbers(numbers, begin, count, dtype, tensor, shape, take);
+  });
+}
+
+}  // namespace hone

@@ -1,0 +1,43 @@
+// weight_pieces.h -- a model's weights as the tensors of a checkpoint, read and written a piece at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/model/model.h"
+#include "core/model/tensor_source.h"
+
+namespace hone {
+
+// A tensor of a checkpoint: a whole parameter, or one expert of it.
+struct WeightPiece {
+  std::string name;
+  std::vector<uint64_t> shape;
+  uint64_t offset, size;  // within the weights
+  bool copy = false;      // of another piece, under a second name; files may leave it out
+};
+std::vector<WeightPiece> weight_pieces(const Weights &);  // Failure for adapted weights: merge them first
+
+// Fills all weights. Failure when a tensor is missing, one too many or of another shape, or when a number is NaN or
+// infinite. For messages: `where` is the model's path, `shapes_from` what told the shapes ("config.json").
+void read_weights(Weights &, const TensorSource &, const std::string &where, const std::string &shapes_from);
+
+// The numbers [offset, offset + size) of the weights, in order, in pieces that fit the cache.
+void copy_weights(const Weights &, uint64_t offset, uint64_t size,
+                  const std::function<void(const float *numbers, uint64_t begin, uint64_t count)> &take);
+
+// The same as bytes of `dtype`: "F32", "BF16" or "F16". Failure naming `tensor` and the index of a number that F16
+// cannot hold.
+void encode_weights(const Weights &, uint64_t offset, uint64_t size, const std::string &dtype,
+                    const std::string &tensor, const std::vector<uint64_t> &shape,
+                    const std::function<void(const void *data, uint64_t bytes)> &take);
+// One run of such numbers; `begin` is the index of the first in the tensor.
+void encode_numbers(const float *numbers, uint64_t begin, uint64_t count, const std::string &dtype,
+                    const std::string &tensor, const std::vector<uint64_t> &shape,
+                    const std::function<void(const void *data, uint64_t bytes)> &take);
+
+std::string index_text(uint64_t at, const std::vector<uint64_t> &shape);  // "[3, 5]"
+
+}  // namespace hone
