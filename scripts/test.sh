@@ -32,7 +32,8 @@ run() {
 build() { bash scripts/build.sh "$@" || { failed=$((failed + 1)); failures+=("$1: the build"); return 1; }; }
 
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-export LSAN_OPTIONS=suppressions=$PWD/tests/leaks.supp TSAN_OPTIONS=halt_on_error=1:suppressions=$PWD/tests/threads.supp
+# handle_segv=0: a worker that a test makes crash must die of the signal, as it does without the sanitizer.
+export LSAN_OPTIONS=suppressions=$PWD/tests/leaks.supp TSAN_OPTIONS=halt_on_error=1:handle_segv=0:suppressions=$PWD/tests/threads.supp
 case $what in
   release) build release && run release ;;
   asan) build asan && run asan ;;

@@ -143,8 +143,8 @@ void read_pieces(Weights &adapted, const Safetensors &file, const fs::path &path
       throw Failure(path.string() + ": lacks the tensor \"" + piece.name + "\"");
     if (const TensorView &view = file.require(piece.name); view.shape != piece.shape)
       throw Failure(path.string() + ": tensor \"" + piece.name + "\" has shape " +
-                    shape_text({view.shape.begin(), view.shape.end()}) + ", but the base model and \"r\" make it " +
-                    shape_text({piece.shape.begin(), piece.shape.end()}));
+                    shape_text(view.shape) + ", but the base model and \"r\" make it " +
+                    shape_text(piece.shape));
     values.resize(piece.size);
     file.read_floats(piece.name, values.data(), piece.size);
     const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
