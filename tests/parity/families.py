@@ -12,11 +12,11 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from helpers import PYTHON_HELP, ROOT, run, use_venv, word_level
+
 GOLDENS = ROOT / "tests/plugins/models/goldens"
 POSITIONS, ROW, PROMPT = 64, 48, 6
 
@@ -61,15 +61,6 @@ MODELS = {
     "olmo2": ("Olmo2", dict(num_key_value_heads=4)),
     "olmo2_grouped": ("Olmo2", dict(attention_bias=True, tie_word_embeddings=True)),
 }
-
-
-def word_level(folder, vocabulary):
-    """A tokenizer.json that hone reads without knowing byte-level BPE: the words t0, t1, ..."""
-    words = {f"t{i}": i for i in range(vocabulary)}
-    (folder / "tokenizer.json").write_text(json.dumps(dict(
-        version="1.0", truncation=None, padding=None, added_tokens=[], normalizer=None, pre_tokenizer={"type": "WhitespaceSplit"},
-        post_processor=None, decoder=None, model=dict(type="WordLevel", vocab=words, unk_token="t0"))))
-    (folder / "tokenizer_config.json").write_text("{}")
 
 
 def in_old_spelling(config):
@@ -129,13 +120,6 @@ def make(name, folder):
     return model, row
 
 
-def run(program, *arguments, stdin=None, environment=None, check=True):
-    done = subprocess.run([program, *map(str, arguments)], input=stdin, capture_output=True, text=True, env=environment)
-    if check and done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, [program, *arguments]))} gave {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done
-
-
 def compare(name, folder, hone):
     import torch
     model, row = make(name, folder)
@@ -170,16 +154,12 @@ def compare(name, folder, hone):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--python", default=os.environ.get("HONE_PARITY_PYTHON"), help="a python that has torch and transformers")
+    arguments.add_argument("--python", help=PYTHON_HELP)
     arguments.add_argument("--build", default=str(ROOT / "build/release"))
     arguments.add_argument("--only")
     arguments.add_argument("--write-goldens", action="store_true")
     a = arguments.parse_args()
-    if a.python or "HONE_PARITY_INSIDE" not in os.environ:
-        python = a.python or run("bash", ROOT / "tests/parity/venv.sh").stdout.strip().splitlines()[-1]
-        rest = [word for word in sys.argv[1:] if word not in ("--python", a.python)]
-        environment = {k: v for k, v in os.environ.items() if k != "HONE_PARITY_PYTHON"} | {"HONE_PARITY_INSIDE": "1"}
-        sys.exit(subprocess.run([python, __file__, *rest], env=environment).returncode)
+    use_venv(a.python)
     import torch
     import transformers
     transformers.logging.set_verbosity_error()
