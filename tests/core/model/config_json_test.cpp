@@ -29,7 +29,7 @@ json older(const json &config) { return with_older_spelling(component(), config,
 
 std::string refusal(const json &config) {
   try {
-    known_settings(component(), older(config), "f/config.json");
+    known_settings(component(), older(config), "f/config.json", true);
   } catch (const Failure &failure) {
     return failure.what();
   }
@@ -81,7 +81,7 @@ TEST(ConfigSettings, AreTheKnownKeysThatAreNotNull) {
   const json config = {{"vocab_size", "32.0"},      {"hidden_size", 1e3}, {"rope_theta", "1e6"},
                        {"sliding_window", nullptr}, {"hidden_act", "2"},  {"torch_dtype", "auto"},
                        {"use_cache", true},         {"unheard_of", 3}};
-  EXPECT_EQ(known_settings(component(), older(config), "f/config.json"),
+  EXPECT_EQ(known_settings(component(), older(config), "f/config.json", true),
             (json{{"vocab_size", 32.0}, {"hidden_size", 1000.0}, {"rope_theta", 1e6}, {"hidden_act", "2"}}));
 }
 
