@@ -47,6 +47,7 @@ typedef struct hone_cached_rows {
 typedef struct hone_route_args {
   uint32_t T, E, k, groups, groups_kept, gate, normalise;  // as hone_route_shape
   float scaling;
+  uint32_t group_score;
 } hone_route_args;
 
 typedef struct hone_sample_args {

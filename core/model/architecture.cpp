@@ -13,6 +13,7 @@ constexpr uint64_t kMostElements = uint64_t{1} << 42;  // 16 TiB of floats: beyo
 
 struct Visit {
   std::vector<ParameterInfo> parameters;
+  std::vector<TensorCopy> copies;
   std::exception_ptr failure;
   std::string component;
 };
@@ -78,10 +79,30 @@ Architecture::Architecture(const ComponentInfo &component, const Host &host, con
   if (visit.failure) std::rethrow_exception(visit.failure);
   parameters_ = std::move(visit.parameters);
 
+  if (methods_.copies) {
+    const auto collect_copy = [](void *arg, hone_str name, uint32_t parameter) {
+      auto &visit = *static_cast<Visit *>(arg);
+      if (visit.failure) return;
+      try {
+        visit.copies.push_back({std::string(name.data, name.size), parameter});
+      } catch (...) {
+        visit.failure = std::current_exception();
+      }
+    };
+    check_call(methods_.copies(instance_->self(), collect_copy, &visit, &error), error, who);
+    if (visit.failure) std::rethrow_exception(visit.failure);
+    copies_ = std::move(visit.copies);
+  }
+
   std::set<std::string> names;
   for (const ParameterInfo &parameter : parameters_)
     if (!names.insert(parameter.name).second)
       throw Failure(who + " declares the parameter \"" + parameter.name + "\" twice");
+  for (const TensorCopy &copy : copies_) {
+    if (copy.parameter >= parameters_.size() || (parameters_[copy.parameter].flags & HONE_PARAMETER_EXPERTS))
+      throw Failure(who + ": \"" + copy.name + "\" must be a copy of one of its parameters that holds no experts");
+    if (!names.insert(copy.name).second) throw Failure(who + " declares the tensor \"" + copy.name + "\" twice");
+  }
   for (const bool buffer : {false, true}) {
     for (ParameterInfo &parameter : parameters_) {
       if (bool(parameter.flags & HONE_PARAMETER_BUFFER) != buffer) continue;
@@ -96,6 +117,12 @@ Architecture::Architecture(const ComponentInfo &component, const Host &host, con
     throw Failure(who + ": its head, parameter " + std::to_string(info_.head) +
                   ", must have the shape [vocab_size, hidden_size] " +
                   shape_text({info_.vocab_size, info_.hidden_size}));
+  if (info_.depths && !methods_.forward_ahead)
+    throw Failure(who + " tells of " + std::to_string(info_.depths) +
+                  " depths of multi-token prediction, but lacks forward_ahead");
+  if (info_.depths > 64 || info_.depth_attention_layers > 4096 || info_.depth_routed_layers > 4096)
+    throw Failure(who + ": " + std::to_string(info_.depths) +
+                  " depths of multi-token prediction are more than the 64 that are run");
   if (info_.max_positions == 0) throw Failure(who + ": max_positions must be at least 1");
 }
 
@@ -109,10 +136,19 @@ nlohmann::json Architecture::config_json() const {
     if (methods_.model_types[0]) out["model_type"] = methods_.model_types[type];
     if (methods_.architectures && methods_.architectures[0]) out["architectures"] = {methods_.architectures[type]};
   }
+  // "None" is null where leaving the key out means something else to readers, and left out where it does not: some read
+  // a null as a value.
+  nlohmann::json defaults = nlohmann::json::object();
+  if (methods_.type_defaults && methods_.type_defaults[type])
+    defaults = nlohmann::json::parse(methods_.type_defaults[type]);
   for (auto names = methods_.null_settings; names && *names; ++names) {
     const auto setting = out.find(*names);
     if (setting == out.end()) continue;
-    if (*setting == 0 || *setting == "" || (setting->is_structured() && setting->empty())) *setting = nullptr;
+    if (*setting != 0 && *setting != "" && (!setting->is_structured() || !setting->empty())) continue;
+    if (defaults.contains(*names))
+      *setting = nullptr;
+    else
+      out.erase(setting);
   }
   return out;
 }

@@ -1,12 +1,15 @@
 // checkpoint.cpp -- a model directory in Hugging Face's layout, in and out.
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/model/config_json.h"
+#include "core/model/depths.h"
 #include "core/model/model.h"
 #include "core/model/safetensors.h"
+#include "core/model/type_defaults.h"
 
 namespace hone {
 namespace {
@@ -57,6 +60,7 @@ struct Piece {
   std::string name;
   std::vector<uint64_t> shape;
   uint64_t offset, size;
+  bool copy = false;  // of another piece, under a second name
 };
 
 std::vector<Piece> pieces_of(const Weights &weights) {
@@ -75,6 +79,10 @@ std::vector<Piece> pieces_of(const Weights &weights) {
       pieces.push_back({name, {parameter.dims.begin() + 1, parameter.dims.end()}, parameter.offset + e * each, each});
     }
   }
+  for (const TensorCopy &copy : weights.architecture().copies()) {
+    const ParameterInfo &of = weights.parameters()[copy.parameter];
+    pieces.push_back({copy.name, {of.dims.begin(), of.dims.end()}, of.offset, of.size, true});
+  }
   return pieces;
 }
 
@@ -82,6 +90,12 @@ std::string shape_words(const std::vector<uint64_t> &shape) {
   std::string text = "[";
   for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
   return text + "]";
+}
+
+std::string name_at(const Weights &weights, uint64_t offset) {
+  for (const ParameterInfo &parameter : weights.parameters())
+    if (parameter.offset == offset) return parameter.name;
+  return "";
 }
 
 void read_weights(Weights &weights, const TensorFiles &files, const std::string &where) {
@@ -93,7 +107,7 @@ void read_weights(Weights &weights, const TensorFiles &files, const std::string 
     wanted.insert(piece.name);
     const Safetensors *file = files.find(piece.name);
     if (!file) {
-      missing.push_back(piece.name);
+      if (!piece.copy) missing.push_back(piece.name);
       continue;
     }
     const TensorView &view = file->require(piece.name);
@@ -102,6 +116,14 @@ void read_weights(Weights &weights, const TensorFiles &files, const std::string 
                     ", but config.json makes it " + shape_words(piece.shape));
     values.resize(piece.size);
     file->read_floats(piece.name, values.data(), piece.size);
+    if (piece.copy) {
+      std::vector<float> first(piece.size);
+      kernels().copy_out(&stream, first.data(), weights.data() + piece.offset, first.size() * sizeof(float));
+      if (std::memcmp(first.data(), values.data(), values.size() * sizeof(float)) != 0)
+        throw Failure(where + ": tensor \"" + piece.name + "\" must equal \"" + name_at(weights, piece.offset) +
+                      "\", which it is a copy of, but it does not; hone trains and writes one of them");
+      continue;
+    }
     kernels().copy_in(&stream, weights.data() + piece.offset, values.data(), piece.size * sizeof(float));
   }
   const auto few = [](std::vector<std::string> names) {
@@ -131,16 +153,18 @@ LoadedModel load_model(const std::filesystem::path &directory, const Registry &r
   if (!component)
     throw Failure(path.string() + ": no model plugin serves model_type \"" + type + "\"; see `hone plugins`");
   config = with_older_spelling(*component, std::move(config), path.string());
+  config = with_type_defaults(*component, std::move(config));
   const nlohmann::json settings = check_settings(component->settings, known_settings(*component, config, path),
                                                  path.string() + ": model " + component->name);
 
   LoadedModel model;
   model.tokenizer = Tokenizer::from_file(directory / "tokenizer.json");
-  model.architecture = std::make_shared<const Architecture>(*component, host, settings);
+  const TensorFiles files(directory);
+  model.architecture = architecture_of_tensors(*component, host, settings, directory.string(),
+                                               [&](const std::string &name) { return files.find(name) != nullptr; });
   if (model.tokenizer->size() > model.architecture->info().vocab_size)
     throw Failure(directory.string() + ": its tokenizer has " + std::to_string(model.tokenizer->size()) +
                   " tokens, but config.json's vocab_size is " + std::to_string(model.architecture->info().vocab_size));
-  const TensorFiles files(directory);
   model.weights = std::make_unique<Weights>(model.architecture, files.find("score.weight") != nullptr, dtype);
   read_weights(*model.weights, files, directory.string());
   model.weights->changed();

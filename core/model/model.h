@@ -29,6 +29,12 @@ struct ParameterInfo {
   float init_scale = 0;
 };
 
+// A tensor that checkpoints hold beside the parameter that it equals.
+struct TensorCopy {
+  std::string name;
+  uint32_t parameter;
+};
+
 // Immutable after construction; shared by all weights of this shape.
 class Architecture {
  public:
@@ -36,6 +42,8 @@ class Architecture {
   Architecture(const ComponentInfo &, const Host &, const nlohmann::json &config);
   const hone_model_info &info() const { return info_; }
   const std::vector<ParameterInfo> &parameters() const { return parameters_; }
+  const std::vector<TensorCopy> &copies() const { return copies_; }
+  uint32_t all_routed_layers() const { return info_.routed_layers + info_.depths * info_.depth_routed_layers; }
   uint64_t trained_size() const { return trained_size_; }  // floats; a multiple of 16
   uint64_t total_size() const { return total_size_; }
   const hone_model &methods() const { return methods_; }
@@ -49,6 +57,7 @@ class Architecture {
   hone_model methods_{};
   hone_model_info info_{};
   std::vector<ParameterInfo> parameters_;
+  std::vector<TensorCopy> copies_;
   uint64_t trained_size_ = 0, total_size_ = 0;
   nlohmann::json config_;
   std::string component_;

@@ -166,6 +166,19 @@ class Reader {
         text(model.architectures[i], "the architecture of model_type " + info.model_types.back(), 200);
       }
       if (info.model_types.empty()) fail_at("serves no model_type");
+      const auto list = [&](size_t field, const char *what, size_t longest, size_t most) {
+        std::vector<std::string> out;
+        const char *const *texts = nullptr;
+        if (size >= field + sizeof texts) std::memcpy(&texts, static_cast<const char *>(methods) + field, sizeof texts);
+        for (size_t i = 0; texts && i < most && texts[i]; ++i) out.push_back(text(texts[i], what, longest));
+        return out;
+      };
+      info.null_settings = list(offsetof(hone_model, null_settings), "one of its null_settings", 200, 1000);
+      info.type_defaults = list(offsetof(hone_model, type_defaults), "the defaults of one of its model_types", 8000, info.model_types.size());
+      if (!info.type_defaults.empty() && info.type_defaults.size() != info.model_types.size())
+        fail_at("has defaults for " + std::to_string(info.type_defaults.size()) + " of its " + std::to_string(info.model_types.size()) + " model_types");
+      for (const std::string &defaults : info.type_defaults)
+        if (!nlohmann::json::parse(defaults, nullptr, false).is_object()) fail_at("has defaults of a model_type that are no JSON object: " + defaults);
     }
   }
 

@@ -44,7 +44,8 @@ json component_json(const ComponentInfo &info) {
   return {{"kind", info.kind},           {"room", info.room},
           {"name", info.name},           {"help", info.help},
           {"settings", settings},        {"plugin_id", info.plugin_id},
-          {"plugin_version", info.plugin_version}, {"model_types", info.model_types}};
+          {"plugin_version", info.plugin_version}, {"model_types", info.model_types},
+          {"type_defaults", info.type_defaults}, {"null_settings", info.null_settings}};
 }
 
 ComponentInfo component_from(const json &j, const std::filesystem::path &library) {
@@ -52,6 +53,8 @@ ComponentInfo component_from(const json &j, const std::filesystem::path &library
   info.kind = j.at("kind"), info.room = j.at("room"), info.name = j.at("name"), info.help = j.at("help");
   info.plugin_id = j.at("plugin_id"), info.plugin_version = j.at("plugin_version");
   info.model_types = j.at("model_types").get<std::vector<std::string>>();
+  info.type_defaults = j.at("type_defaults").get<std::vector<std::string>>();
+  info.null_settings = j.at("null_settings").get<std::vector<std::string>>();
   info.library = library;
   for (const json &s : j.at("settings")) {
     Setting setting;

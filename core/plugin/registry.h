@@ -30,6 +30,8 @@ struct ComponentInfo {
   std::filesystem::path library;
   std::string plugin_id, plugin_version;
   std::vector<std::string> model_types;  // of a model: config.json's "model_type" values that it serves
+  std::vector<std::string> type_defaults;  // of a model: for each of them what leaving a key out means, JSON; or empty
+  std::vector<std::string> null_settings;  // of a model: settings whose 0, "" or {} is null in config.json
 };
 
 struct Refusal {

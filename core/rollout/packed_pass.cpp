@@ -57,9 +57,10 @@ void PackedPass::gather(const float *hidden, const std::vector<uint32_t> &places
 }
 
 void PackedPass::forward(const Weights &weights, const PackedRows &rows, float temperature, Outputs out, bool record,
-                         bool checkpointing, const Weights *reference, const PackedPass *reference_pass) {
+                         bool checkpointing, const Weights *reference, const PackedPass *reference_pass,
+                         uint32_t depths) {
   const uint32_t width = weights.architecture().info().hidden_size;
-  const float *hidden = tape_.forward(weights, {rows.ids, rows.row_start}, record, checkpointing);
+  const float *hidden = tape_.forward(weights, {rows.ids, rows.row_start}, record, checkpointing, depths);
   gather(hidden, rows.predict, width, predicted_hidden_);
   if (out.logp)
     head_.forward(weights, rows.predicted(), predicted_hidden_.data(), rows.target.data(), temperature,
@@ -69,13 +70,18 @@ void PackedPass::forward(const Weights &weights, const PackedRows &rows, float t
     gather(hidden, rows.value_at, width, value_hidden_);
     kernels_.value_head(&stream_, rows.predicted(), width, value_hidden_.data(), weights.value_head(), out.value);
   }
+  forward_ahead(weights, rows, temperature, depths);
+}
+
+void PackedPass::find_places(const std::vector<uint32_t> &places, uint32_t tokens) {
+  place_of_.assign(tokens, static_cast<uint32_t>(places.size()));
+  for (uint32_t i = 0; i < places.size(); ++i) place_of_[places[i]] = i;
 }
 
 void PackedPass::scatter(const FloatBuffer &d, const std::vector<uint32_t> &places, uint32_t tokens, uint32_t width,
                          bool add) {
   // Row places.size() of d is zero: it serves every token that predicted nothing.
-  place_of_.assign(tokens, static_cast<uint32_t>(places.size()));
-  for (uint32_t i = 0; i < places.size(); ++i) place_of_[places[i]] = i;
+  find_places(places, tokens);
   const uint64_t n = uint64_t{tokens} * width;
   if (!add) {
     kernels_.gather_rows(&stream_, tokens, width, 1, place_of_.data(), d.data(), d_hidden_.at_least(n));
@@ -87,7 +93,7 @@ void PackedPass::scatter(const FloatBuffer &d, const std::vector<uint32_t> &plac
 
 void PackedPass::backward(const Weights &weights, const PackedRows &rows, float temperature, Gradients d,
                           float *gradient, float auxiliary_scale, const Weights *reference,
-                          const PackedPass *reference_pass) {
+                          const PackedPass *reference_pass, std::span<const std::vector<float>> dlogp_ahead) {
   const uint32_t n = rows.predicted(), width = weights.architecture().info().hidden_size;
   const auto any = [n](const float *x) { return x && std::any_of(x, x + n, [](float v) { return v != 0; }); };
   const uint64_t size = (uint64_t{n} + 1) * width;
@@ -109,7 +115,11 @@ void PackedPass::backward(const Weights &weights, const PackedRows &rows, float 
                                  d_value_.data(), gradient + head->offset);
     scatter(d_value_, rows.value_at, rows.tokens(), width, true);
   }
-  tape_.backward(d_hidden_.data(), gradient, auxiliary_scale);
+  backward_ahead(weights, rows, temperature, dlogp_ahead, gradient);
+  std::vector<const float *> d_ahead;
+  for (size_t k = 0; k < dlogp_ahead.size(); ++k)
+    d_ahead.push_back(ahead_[k].token.empty() ? nullptr : ahead_[k].d_hidden.data());
+  tape_.backward(d_hidden_.data(), gradient, auxiliary_scale, d_ahead);
 }
 
 }  // namespace hone

@@ -43,19 +43,37 @@ class PackedPass {
     const float *dlogp = nullptr, *dentropy = nullptr, *dvalue = nullptr, *dkl = nullptr;
   };
 
-  // kl needs what forward() of another pass over the same rows left in reference->predicted_hidden().
+  // kl needs what forward() of another pass over the same rows left in reference->predicted_hidden(). depths: of the
+  // model's multi-token prediction, run as well.
   void forward(const Weights &, const PackedRows &, float temperature, Outputs, bool record = false,
                bool checkpointing = false, const Weights *reference = nullptr,
-               const PackedPass *reference_pass = nullptr);
-  // Of the last forward(record = true); adds to gradient.
+               const PackedPass *reference_pass = nullptr, uint32_t depths = 0);
+  // Of the last forward(record = true); adds to gradient. dlogp_ahead[depth - 1] has a number for each of
+  // ahead()[depth - 1].token.
   void backward(const Weights &, const PackedRows &, float temperature, Gradients, float *gradient,
-                float auxiliary_scale, const Weights *reference = nullptr, const PackedPass *reference_pass = nullptr);
+                float auxiliary_scale, const Weights *reference = nullptr, const PackedPass *reference_pass = nullptr,
+                std::span<const std::vector<float>> dlogp_ahead = {});
+
+  // What depth k of the last pass expects: predicted token i by the state k places before the one that predicts it.
+  struct Ahead {
+    std::vector<uint32_t> token;  // i of each predicted token that has such a state in its row
+    std::vector<float> logp;      // of each of them
+    std::vector<uint32_t> place;  // of that state
+    std::vector<int32_t> target;
+    FloatBuffer hidden, d_hidden;
+    explicit Ahead(const hone_kernels &kernels) : hidden(kernels), d_hidden(kernels) {}
+  };
+  const std::vector<Ahead> &ahead() const { return ahead_; }
 
   const float *predicted_hidden() const { return predicted_hidden_.data(); }
   Tape &tape() { return tape_; }
 
  private:
   void gather(const float *hidden, const std::vector<uint32_t> &places, uint32_t width, FloatBuffer &to);
+  void forward_ahead(const Weights &, const PackedRows &, float temperature, uint32_t depths);
+  void backward_ahead(const Weights &, const PackedRows &, float temperature, std::span<const std::vector<float>> dlogp,
+                      float *gradient);
+  void find_places(const std::vector<uint32_t> &places, uint32_t tokens);
   // d_hidden (+)= rows of d put back at their places
   void scatter(const FloatBuffer &d, const std::vector<uint32_t> &places, uint32_t tokens, uint32_t width, bool add);
 
@@ -65,6 +83,7 @@ class PackedPass {
   Head head_;
   FloatBuffer predicted_hidden_, value_hidden_, d_predicted_, d_value_, d_hidden_, scattered_;
   std::vector<uint32_t> place_of_;
+  std::vector<Ahead> ahead_;
 };
 
 }  // namespace hone

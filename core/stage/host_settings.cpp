@@ -59,13 +59,16 @@ std::vector<Setting> rewards_settings() {
   };
 }
 
-// Of every stage that trains: how the host goes about it. None of them changes what is learnt but unit_tokens, by rounding.
+// Of every stage that trains: how the host goes about it. None of them changes what is learnt but
+// unit_tokens, by rounding, and mtp_loss_weight.
 std::vector<Setting> training_settings() {
   return {
       integer("keep_checkpoints", "2", 1, 1e6, "newest checkpoints that stay on disk"),
       flag("verify", "true", "compare each sampled log-probability with the trainer's, bit for bit, and stop when one differs"),
       flag("gradient_checkpointing", "false", "recompute activations in the backward pass instead of keeping them"),
       integer("unit_tokens", "2048", 1, 1e9, "about how many tokens one partial gradient is summed over"),
+      real("mtp_loss_weight", "0", 0, kAny,
+           "learn multi-token prediction beside the stage's loss, with this weight (DeepSeek-V3's lambda); 0: not, and its layers stay"),
   };
 }
 
@@ -137,6 +140,7 @@ std::vector<Setting> objective_settings(uint32_t source, uint64_t needs) {
       {"max_completion_length", sampled},
       {"stop", sampled},
       {"keep_reward", {HONE_TEACHER}},
+      {"mtp_loss_weight", {HONE_ROWS, HONE_ON_POLICY, HONE_TEACHER}},
       {"rollouts_every", {HONE_ON_POLICY}},
       {"verify", {HONE_ON_POLICY}},
       {"cache", {HONE_ROWS}},

@@ -50,6 +50,7 @@ ObjectiveStage::ObjectiveStage(RunContext &context, int index, bool replaying)
   trainer.temperature = on_policy() && setting<float>("temperature") > 0 ? setting<float>("temperature") : 1;
   trainer.unit_tokens = setting<uint32_t>("unit_tokens");
   trainer.checkpointing = setting<bool>("gradient_checkpointing");
+  trainer.mtp_loss_weight = setting<double>("mtp_loss_weight");
   trainer.total_steps = steps_;
   trainer.inner_epochs = setting<uint32_t>("num_iterations");
   training_->begin(trainer);

@@ -10,6 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/model/type_defaults.h"
 #include "core/plugin/settings.h"
 #include "core/stage/context.h"
 #include "core/stage/host_settings.h"
@@ -88,6 +89,7 @@ class Planner {
         const ComponentInfo *info = registry_.model_for_type(type);
         if (!info) throw UsageError(node.place.text() + ": " + file.string() + ": no model plugin serves model_type \"" + type + "\"");
         component = info->name;
+        config = with_type_defaults(*info, std::move(config));
         json known = json::object();
         for (const Setting &setting : info->settings)
           if (config.contains(setting.name)) known[setting.name] = config[setting.name];
@@ -227,6 +229,14 @@ class Planner {
     return weights * (2 + slots + 1 + training.n_states + ((training.columns & (HONE_LOGP_REF | HONE_KL)) ? 2 : 0));
   }
 
+  void refuse_unlearnable_depths(int index, const StageNode &node, uint32_t source, const ModelSize &size) const {
+    const auto weight = node.settings.at("mtp_loss_weight").get<double>();
+    if (weight > 0 && size.info.depths == 0)
+      throw UsageError(where(index) + ": mtp_loss_weight is " + number_text(weight) + ", but its model has no layer of multi-token prediction; leave it out");
+    if (weight > 0 && source == HONE_PAIRS)
+      throw UsageError(where(index) + ": mtp_loss_weight goes with what learns tokens; of pairs, nothing is predicted. Leave it out");
+  }
+
   void objective(int index, const StageNode &node, const ComponentInfo &component, StagePlan &plan) {
     const int optimizer = handle_index(node.settings.at("optimizer"), "$optimizer");
     if (optimizer < 0) throw UsageError(where(index) + ": needs an `optimizer`, e.g. hone.optimizer \"adamw\" { learning_rate = 1e-6 }");
@@ -247,6 +257,7 @@ class Planner {
     ModelSize teacher;
     if (given(node.settings, "teacher")) teacher = model(handle_index(node.settings["teacher"], "$model"));
     refuse_ignored(index, node, component, training, plan);
+    refuse_unlearnable_depths(index, node, source, size);
     stop_texts(node.settings.at("stop"), where(index));
     if (const auto temperature = node.settings.at("temperature").get<double>(); temperature != 0 && temperature < 1e-3)
       throw UsageError(where(index) + ": temperature is " + number_text(temperature) + "; it must be 0 (greedy), or 0.001 or more");
@@ -319,7 +330,9 @@ class Planner {
           if (const int used = handle_index(element, "$model"); used >= 0) plan_model(used, trainers, plan);
     }
     for (const TrainerRequest &trainer : trainers) {  // beside one model at a time that is only sampled from
-      plan.memory_bytes += training_bytes(model(trainer.model), training_needs(index, *trainer.objective, trainer.settings, trainer.optimizer));
+      const TrainingNeeds training = training_needs(index, *trainer.objective, trainer.settings, trainer.optimizer);
+      refuse_unlearnable_depths(index, node, training.source, model(trainer.model));
+      plan.memory_bytes += training_bytes(model(trainer.model), training);
       plan.objectives.push_back(trainer.objective->library);
       plan.trains += (plan.trains.empty() ? "" : ", ") + trainer.objective->name + " with " + pipeline_.optimizers[trainer.optimizer].component;
     }

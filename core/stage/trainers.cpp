@@ -71,6 +71,7 @@ TrainerRequest trainer_request(const Registry &registry, const Pipeline &pipelin
   request.how.total_steps = static_cast<uint32_t>(how.steps);
   request.how.unit_tokens = node.settings.at("unit_tokens");
   request.how.checkpointing = node.settings.at("gradient_checkpointing");
+  request.how.mtp_loss_weight = node.settings.at("mtp_loss_weight");
   const OptimizerNode &chosen = pipeline.optimizers[request.optimizer];
   const std::string schedule = chosen.host_settings.value("schedule", "constant");
   if (schedule != "constant" && how.steps == 0)

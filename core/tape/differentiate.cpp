@@ -57,7 +57,7 @@ void Tape::State::differentiate(Node &n) {
   switch (n.op) {
     case Operator::embedding:
       if (float *table = parameter_gradient(n.in[0]))
-        kernels.embedding_backward(s, T, n.columns, info_of(n.in[0]).dims[0], ids, dy, table);
+        kernels.embedding_backward(s, T, n.columns, info_of(n.in[0]).dims[0], n.embedding.ids, dy, table);
       break;
     case Operator::linear:
       differentiate_linear(n);

@@ -45,6 +45,9 @@ struct Node {
   float *data = nullptr, *gradient = nullptr;  // of a route: chosen weights [T, k] and their gradient
   union {
     struct {
+      const int32_t *ids;
+    } embedding;
+    struct {
       uint32_t width;
       float epsilon;
       float *inverse;
@@ -109,12 +112,16 @@ struct Tape::State {
   std::vector<hone_tensor> custom_inputs;
   std::vector<uint32_t> segment_start;  // first node of each segment
   uint32_t attention_calls = 0, route_calls = 0;
+  uint32_t attention_layers = 0, routed_layers = 0;  // calls that this pass may make
   hone_tensor hidden = 0;
-  std::string error;  // the first; empty: none
+  std::vector<hone_tensor> ahead;             // hidden states of the depths beyond the first prediction
+  std::vector<const int32_t *> ids_of_ahead;  // [i]: the ids i + 1 tokens ahead, once asked for
+  std::string error;                          // the first; empty: none
   double auxiliary_loss = 0;
   std::vector<uint64_t> counts;  // [routed_layers][experts]
   const Architecture *counted = nullptr;
   std::vector<uint32_t> host_offsets, host_positions;
+  PackedTokens host_tokens;  // the caller's: valid while the pass is composed
 
   // Backward.
   float *gradient = nullptr;  // of all trained parameters
@@ -156,7 +163,8 @@ struct Tape::State {
 
   // tape.cpp
   void begin(const Weights &, const PackedTokens &, std::span<const uint32_t> first_position);
-  const float *compose(const Weights &);
+  const float *compose(const Weights &, uint32_t depths);
+  const int32_t *ids_ahead(uint32_t);
 };
 
 const hone_tape &recorder();  // the table of calls; its ctx is filled with the State (record.cpp)

@@ -93,8 +93,9 @@ hone_tensor parameter(void *ctx, uint32_t index) {
   });
 }
 
-hone_tensor embedding(void *ctx, hone_tensor table) {
-  return guarded(ctx, "embedding", [&](State &state, Recorder &check) {
+hone_tensor look_up(void *ctx, const char *name, hone_tensor table, uint32_t ahead) {
+  return guarded(ctx, name, [&](State &state, Recorder &check) {
+    check.require(ahead == 0 || !state.cache, "tokens ahead are not known while decoding");
     const ParameterInfo &parameter = check.parameter(table, "table");
     check.equal(parameter.dims.size(), 2, "the table's number of dimensions");
     if (state.least_id < 0 || static_cast<uint32_t>(state.largest_id) >= parameter.dims[0])
@@ -104,8 +105,13 @@ hone_tensor embedding(void *ctx, hone_tensor table) {
     Node node(Operator::embedding);
     node.columns = parameter.dims[1];
     node.in[0] = table;
+    node.embedding.ids = state.ids_ahead(ahead);
     return check.finish(std::move(node));
   });
+}
+hone_tensor embedding(void *ctx, hone_tensor table) { return look_up(ctx, "embedding", table, 0); }
+hone_tensor embedding_ahead(void *ctx, hone_tensor table, uint32_t ahead) {
+  return look_up(ctx, "embedding_ahead", table, ahead);
 }
 
 hone_tensor linear(void *ctx, hone_tensor x, hone_tensor weight, hone_tensor bias) {
@@ -230,8 +236,8 @@ hone_tensor attention(void *ctx, hone_tensor q, hone_tensor k, hone_tensor v, co
                 "k's columns, kv_heads * key_size,");
     check.equal(check.value(v, "v").columns, uint64_t{shape->kv_heads} * info.value_size,
                 "v's columns, kv_heads * value_size,");
-    if (!(state.attention_calls < info.attention_layers))
-      check.refuse("info() tells of " + number(info.attention_layers) + " attention layers; this is one more");
+    if (!(state.attention_calls < state.attention_layers))
+      check.refuse("info() tells of " + number(state.attention_layers) + " attention layers; this is one more");
     Node node(Operator::attention);
     node.columns = shape->heads * info.value_size;
     node.in[0] = q, node.in[1] = k, node.in[2] = v;
@@ -255,15 +261,17 @@ hone_tensor route(void *ctx, hone_tensor logits, hone_tensor bias, const hone_ro
                    number(experts / shape->groups * shape->groups_kept));
     if (!(shape->gate == HONE_GATE_SIGMOID || shape->gate == HONE_GATE_SOFTMAX))
       check.refuse("gate " + number(shape->gate) + " is unknown");
-    if (!(state.route_calls < info.routed_layers))
-      check.refuse("info() tells of " + number(info.routed_layers) + " routed layers; this is one more");
+    if (!(shape->group_score == HONE_GROUP_TWO_LARGEST || shape->group_score == HONE_GROUP_LARGEST))
+      check.refuse("group_score " + number(shape->group_score) + " is unknown");
+    if (!(state.route_calls < state.routed_layers))
+      check.refuse("info() tells of " + number(state.routed_layers) + " routed layers; this is one more");
     if (bias) check.shape(check.parameter(bias, "bias"), {experts});
     Node node(Operator::route);
     node.in[0] = logits, node.in[1] = bias;
     node.route = {};
     node.route.args = {
         state.T,          experts,       shape->experts_per_token, shape->groups, shape->groups_kept, shape->gate,
-        shape->normalise, shape->scaling};
+        shape->normalise, shape->scaling, shape->group_score};
     node.route.alpha = shape->sequence_loss;
     node.route.layer = state.route_calls++;
     return check.finish(std::move(node));
@@ -349,7 +357,8 @@ const hone_tape &recorder() {
                                   route,
                                   experts,
                                   custom,
-                                  boundary};
+                                  boundary,
+                                  embedding_ahead};
   return table;
 }
 

@@ -12,7 +12,7 @@ void Tape::State::run(Node &n) {
   hone_stream *s = &stream;
   switch (n.op) {
     case Operator::embedding:
-      kernels.embedding(s, T, n.columns, ids, parameter_data(n.in[0]), y);
+      kernels.embedding(s, T, n.columns, n.embedding.ids, parameter_data(n.in[0]), y);
       break;
     case Operator::linear:
       kernels.matmul(s, T, x, node(n.in[0]).columns, &weights->weight(index_of(n.in[1])), y, n.columns, 0);

@@ -42,6 +42,11 @@ void Tape::State::begin(const Weights &pass_weights, const PackedTokens &tokens,
   free_gradients.clear();
   segment_start.assign(1, 0);
   attention_calls = route_calls = 0;
+  attention_layers = info.attention_layers;
+  routed_layers = info.routed_layers;
+  ahead.clear();
+  ids_of_ahead.clear();
+  host_tokens = tokens;
   error.clear();
   auxiliary_loss = 0;
   T = static_cast<uint32_t>(tokens.ids.size());
@@ -69,7 +74,7 @@ void Tape::State::begin(const Weights &pass_weights, const PackedTokens &tokens,
   row_start = on_device(*this, tokens.row_start);
   position = on_device(*this, std::span<const uint32_t>(host_positions));
 
-  const size_t n_counts = size_t{info.routed_layers} * info.experts;
+  const size_t n_counts = size_t{architecture.all_routed_layers()} * info.experts;
   if (counted != &architecture || counts.size() != n_counts) {
     counts.assign(n_counts, 0);
     host_offsets.resize(info.experts + 1);
@@ -78,42 +83,83 @@ void Tape::State::begin(const Weights &pass_weights, const PackedTokens &tokens,
   weights = &pass_weights;
 }
 
-const float *Tape::State::compose(const Weights &pass_weights) {
+// The ids that stand `distance` tokens later in their rows.
+const int32_t *Tape::State::ids_ahead(uint32_t distance) {
+  if (distance == 0) return ids;
+  if (ids_of_ahead.size() < distance) ids_of_ahead.resize(distance);
+  const int32_t *&found = ids_of_ahead[distance - 1];
+  if (!found) {
+    std::vector<int32_t> moved(T);
+    for (uint32_t r = 0; r < R; ++r) {
+      const uint32_t end = host_tokens.row_start[r + 1];
+      for (uint32_t t = host_tokens.row_start[r]; t < end; ++t)
+        moved[t] = host_tokens.ids[std::min<uint64_t>(uint64_t{t} + distance, end - 1)];
+    }
+    found = on_device(*this, std::span<const int32_t>(moved));
+  }
+  return found;
+}
+
+const float *Tape::State::compose(const Weights &pass_weights, uint32_t depths) {
   const Architecture &architecture = pass_weights.architecture();
   const hone_model_info &info = architecture.info();
   const std::string who = "model " + architecture.component();
   hone_tape table = recorder();
   table.ctx = this;
-  hone_tensor result = 0;
-  hone_error failure{};
-  const int32_t code = architecture.methods().forward(architecture.self(), &table, &result, &failure);
   const auto refuse = [&](const std::string &why) {
     record = false;
     throw Failure(who + ": " + why);
   };
-  if (!error.empty()) refuse(error);
-  if (code != HONE_OK) record = false;
-  check_call(code, failure, who);
-  if (result == 0 || is_parameter(result) || result > nodes.size() || node(result).columns != info.hidden_size)
-    refuse("forward() must end with hidden states of " + std::to_string(info.hidden_size) + " columns");
-  if (node(result).segment + 1 != segment_start.size() && !node(result).kept)
-    refuse("forward() ends with a tensor from before the last boundary()");
-  if (attention_calls != info.attention_layers || route_calls != info.routed_layers)
-    refuse("info() tells of " + std::to_string(info.attention_layers) + " attention and " +
-           std::to_string(info.routed_layers) + " routed layers, but forward() ran " + std::to_string(attention_calls) +
-           " and " + std::to_string(route_calls));
-  hidden = result;
+  if (depths > info.depths)
+    refuse("it predicts " + std::to_string(info.depths) + " further tokens, not " + std::to_string(depths));
+  const auto run = [&](const std::string &call, const auto &compose_it) {
+    hone_tensor result = 0;
+    hone_error failure{};
+    const int32_t code = compose_it(&result, &failure);
+    if (!error.empty()) refuse(error);
+    if (code != HONE_OK) record = false;
+    check_call(code, failure, who);
+    if (result == 0 || is_parameter(result) || result > nodes.size() || node(result).columns != info.hidden_size)
+      refuse(call + " must end with hidden states of " + std::to_string(info.hidden_size) + " columns");
+    if (node(result).segment + 1 != segment_start.size() && !node(result).kept)
+      refuse(call + " ends with a tensor from before the last boundary()");
+    if (attention_calls != attention_layers || route_calls != routed_layers)
+      refuse("info() tells of " + std::to_string(attention_layers) + " attention and " + std::to_string(routed_layers) +
+             " routed layers, but " + call + " ran " + std::to_string(attention_calls) + " and " +
+             std::to_string(route_calls));
+    return result;
+  };
+  const hone_model &methods = architecture.methods();
+  hidden = run("forward()", [&](hone_tensor *result, hone_error *failure) {
+    return methods.forward(architecture.self(), &table, result, failure);
+  });
+  for (uint32_t depth = 1; depth <= depths; ++depth) {
+    const hone_tensor before = table.boundary(this, depth == 1 ? hidden : ahead.back());
+    attention_layers += info.depth_attention_layers;
+    routed_layers += info.depth_routed_layers;
+    ahead.push_back(run("forward_ahead()", [&](hone_tensor *result, hone_error *failure) {
+      return methods.forward_ahead(architecture.self(), &table, before, depth, result, failure);
+    }));
+  }
   if (const int32_t problem = kernels.synchronize(&stream))
     refuse("the device failed with code " + std::to_string(problem));
-  return node(result).data;
+  return node(hidden).data;
 }
 
-const float *Tape::forward(const Weights &weights, const PackedTokens &tokens, bool record, bool checkpointing) {
+const float *Tape::forward(const Weights &weights, const PackedTokens &tokens, bool record, bool checkpointing,
+                           uint32_t depths) {
   state_->begin(weights, tokens, {});
   state_->cache = nullptr;
   state_->record = record;
   state_->keep_boundaries_only = !record || checkpointing;
-  return state_->compose(weights);
+  return state_->compose(weights, depths);
+}
+
+const float *Tape::hidden_ahead(uint32_t depth) const {
+  const State &state = *state_;
+  if (!state.hidden || depth == 0 || depth > state.ahead.size())
+    throw Failure("the last pass did not run depth " + std::to_string(depth) + " of multi-token prediction");
+  return state.node(state.ahead[depth - 1]).data;
 }
 
 const float *Tape::forward_cached(const Weights &weights, const PackedTokens &tokens,
@@ -147,17 +193,24 @@ const float *Tape::forward_cached(const Weights &weights, const PackedTokens &to
   state.keep_boundaries_only = true;
   state.cached_rows = {state.R, max_pages, state.row_start, on_device(state, first_position),
                        on_device(state, page_table)};
-  return state.compose(weights);
+  return state.compose(weights, 0);
 }
 
-void Tape::backward(const float *d_hidden, float *gradient, float auxiliary_scale) {
+void Tape::backward(const float *d_hidden, float *gradient, float auxiliary_scale,
+                    std::span<const float *const> d_ahead) {
   State &state = *state_;
   if (!state.record || !state.hidden) throw Failure("backward() needs a recorded pass before it, and each serves once");
   state.record = false;
   state.gradient = gradient;
   state.auxiliary_scale = auxiliary_scale;
-  float *top = state.gradient_of(state.hidden);
-  state.kernels.copy(&state.stream, top, d_hidden, state.size_of(state.node(state.hidden)));
+  if (d_ahead.size() > state.ahead.size())
+    throw Failure("backward() has gradients of depths that the pass did not run");
+  const auto begin_at = [&](hone_tensor end, const float *d) {
+    state.kernels.copy(&state.stream, state.gradient_of(end), d, state.size_of(state.node(end)));
+  };
+  begin_at(state.hidden, d_hidden);
+  for (size_t i = 0; i < d_ahead.size(); ++i)
+    if (d_ahead[i]) begin_at(state.ahead[i], d_ahead[i]);
   state.backward();
   if (const int32_t problem = state.kernels.synchronize(&state.stream))
     throw Failure("the device failed with code " + std::to_string(problem));

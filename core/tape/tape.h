@@ -48,11 +48,17 @@ class Tape {
 
   // Hidden states after the last norm, [T, hidden]; valid until the next pass. weights.prepare() was called before.
   // record keeps what backward needs; checkpointing keeps only the boundaries' inputs and recomputes the rest.
-  const float *forward(const Weights &, const PackedTokens &, bool record, bool checkpointing = false);
+  // depths: how many of the model's depths of multi-token prediction are run as well.
+  const float *forward(const Weights &, const PackedTokens &, bool record, bool checkpointing = false,
+                       uint32_t depths = 0);
+  // What depth 1 .. depths of the last forward() gave, [T, hidden]; valid as long.
+  const float *hidden_ahead(uint32_t depth) const;
 
   // d_hidden [T, hidden] -> adds every trained parameter's gradient into gradient [weights.trained_size()].
   // auxiliary_scale multiplies the models' own losses (sequence balance): the step's 1 / number of sequences.
-  void backward(const float *d_hidden, float *gradient, float auxiliary_scale = 0);
+  // d_ahead: [T, hidden] for each depth that was run, or fewer; null: no gradient from there.
+  void backward(const float *d_hidden, float *gradient, float auxiliary_scale = 0,
+                std::span<const float *const> d_ahead = {});
   double auxiliary_loss() const;  // of the last recorded pass: sum over routed layers and sequences, unscaled
 
   // Cached pass: row r's new tokens start at first_position[r]; page_table[r * max_pages + i] as in hone_cached_rows,
@@ -61,7 +67,7 @@ class Tape {
                               std::span<const uint32_t> page_table, uint32_t max_pages, KvCache &);
 
   // Expert choices counted in all passes since the last reset, or since another model was run:
-  // [routed_layers][experts].
+  // [routed_layers, and then those of all depths][experts].
   std::span<const uint64_t> expert_counts() const;
   void reset_expert_counts();
   size_t arena_bytes() const;

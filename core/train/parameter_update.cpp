@@ -22,11 +22,12 @@ std::string state_name(size_t state, const ParameterInfo &parameter) {
 // The spans of one update with what they point to.
 class Spans {
  public:
-  Spans(Weights &weights, const float *gradient, const std::vector<FloatBuffer> &states, bool whole_matrices) {
+  Spans(Weights &weights, const float *gradient, const std::vector<FloatBuffer> &states, bool whole_matrices,
+        uint32_t frozen) {
     uint64_t count = 0;
     const auto cut = [&](bool counting) {
       for (const ParameterInfo &parameter : weights.parameters()) {
-        if (!trained(parameter)) continue;
+        if (!trained(parameter) || (parameter.flags & frozen)) continue;
         const bool experts = (parameter.flags & HONE_PARAMETER_EXPERTS) != 0;
         const size_t matrix_dims = parameter.dims.size() - experts;
         const uint64_t step = !whole_matrices ? piece : experts ? parameter.size / parameter.dims[0] : parameter.size;
@@ -88,8 +89,8 @@ ParameterUpdate::ParameterUpdate(const hone_kernels &kernels, const Weights &wei
 }
 
 void ParameterUpdate::apply(Pool &pool, Weights &weights, const float *gradient, double factor,
-                            double gradient_scale) {
-  const Spans spans(weights, gradient, states_, whole_matrices_);
+                            double gradient_scale, uint32_t frozen) {
+  const Spans spans(weights, gradient, states_, whole_matrices_, frozen);
   hone_update update{};
   update.struct_size = sizeof update;
   update.span_size = sizeof(hone_span);

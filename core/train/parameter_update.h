@@ -15,8 +15,8 @@ class ParameterUpdate {
   ParameterUpdate(const hone_kernels &, const Weights &, const hone_optimizer &, void *self);
 
   // Counts its calls: what the optimizer hears as the update's number, from 1. The learning rate is the optimizer's own times factor. Weights are left as the
-  // optimizer's failed call left them: the caller must not go on with them.
-  void apply(Pool &, Weights &, const float *gradient, double factor, double gradient_scale);
+  // optimizer's failed call left them: the caller must not go on with them. frozen: parameters with one of these flags stay.
+  void apply(Pool &, Weights &, const float *gradient, double factor, double gradient_scale, uint32_t frozen = 0);
 
   // One tensor "state0.<parameter>", ... for each state buffer and trained parameter, and how many updates there were.
   void save(const std::filesystem::path &, const Weights &) const;

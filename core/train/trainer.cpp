@@ -78,6 +78,7 @@ struct Trainer::State {
   TrainerSettings settings;
   ParameterUpdate update;
   bool apart, value_after;
+  uint32_t depths;  // of multi-token prediction that are trained
   bool old_logp_unknown = false, old_value_unknown = false;  // in the first pass over a step's rows
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<FloatBuffer> slots;
@@ -94,6 +95,7 @@ struct Trainer::State {
         update(kernels, weights, optimizer, optimizer_self),
         apart(weights.total_size() < settings.small_model),
         value_after(false),
+        depths(settings.mtp_loss_weight > 0 ? weights.architecture().info().depths : 0),
         gradient(kernels, weights.trained_size()) {
     value_after = objective.source() != HONE_ON_POLICY && (objective.needs() & HONE_VALUE);
     for (uint32_t i = 0; i < settings.slots; ++i) slots.emplace_back(kernels, weights.trained_size());
@@ -131,7 +133,13 @@ struct Trainer::State {
 
   void run_reference(ObjectiveColumns &, const std::vector<Unit> &, const Weights &reference);
   void run_before_advantages(ObjectiveColumns &, const std::vector<Unit> &, const Weights *reference);
-  double run_units(ObjectiveColumns &, const std::vector<Unit> &, const Weights *reference, double *auxiliary_loss);
+  // The parts of a step's loss.
+  struct Losses {
+    double objective = 0, auxiliary = 0, ahead = 0;  // auxiliary is scaled; ahead is before its weight
+  };
+  Losses run_units(ObjectiveColumns &, const std::vector<Unit> &, const Weights *reference);
+  double ahead_loss(const ObjectiveColumns &, uint32_t first_token, const PackedPass &,
+                    std::vector<std::vector<float>> &dlogp) const;
   void verify(const ObjectiveColumns &, const std::vector<TrainRow> &, bool stop, StepReport &) const;
   void end_step();
 };
@@ -166,9 +174,26 @@ void Trainer::State::run_before_advantages(ObjectiveColumns &columns, const std:
   });
 }
 
-double Trainer::State::run_units(ObjectiveColumns &columns, const std::vector<Unit> &units, const Weights *reference,
-                                 double *auxiliary_loss) {
-  std::vector<double> losses(units.size()), auxiliary(units.size());
+// Eq. 24 and 25 over the tokens of one unit, which begin at first_token: the mean over depths of their cross-entropies, each
+// with the token's weight, divided by the weight of all the step's tokens.
+double Trainer::State::ahead_loss(const ObjectiveColumns &columns, uint32_t first_token, const PackedPass &pass,
+                                  std::vector<std::vector<float>> &dlogp) const {
+  double loss = 0;
+  for (const PackedPass::Ahead &depth : pass.ahead()) {
+    std::vector<float> &d = dlogp.emplace_back(depth.token.size(), 0.0f);
+    if (!(columns.all_weight > 0)) continue;
+    for (size_t i = 0; i < d.size(); ++i) {
+      const double share = columns.weight[first_token + depth.token[i]] / columns.all_weight / depths;
+      loss -= share * depth.logp[i];
+      d[i] = static_cast<float>(-share * settings.mtp_loss_weight);
+    }
+  }
+  return loss;
+}
+
+Trainer::State::Losses Trainer::State::run_units(ObjectiveColumns &columns, const std::vector<Unit> &units,
+                                                 const Weights *reference) {
+  std::vector<double> losses(units.size()), auxiliary(units.size()), ahead(units.size());
   const float auxiliary_scale = static_cast<float>(1.0 / columns.rows());
   objective.make_room(columns);
   for (auto &worker : workers) worker->pass.tape().reset_expert_counts();
@@ -179,7 +204,7 @@ double Trainer::State::run_units(ObjectiveColumns &columns, const std::vector<Un
     worker.pass.forward(
         weights, unit.packed, settings.temperature,
         {at(columns.logp, from), at(columns.entropy, from), at(columns.value, from), at(columns.kl, from)}, true,
-        settings.checkpointing, reference, &worker.other);
+        settings.checkpointing, reference, &worker.other, depths);
     {
       std::lock_guard lock(objective_mutex);
       // In the first pass over the rows, the old policy is the one that just ran.
@@ -191,10 +216,12 @@ double Trainer::State::run_units(ObjectiveColumns &columns, const std::vector<Un
       losses[i] = objective.loss(columns, unit.begin, unit.end);
     }
     auxiliary[i] = worker.pass.tape().auxiliary_loss();
+    std::vector<std::vector<float>> dlogp_ahead;
+    ahead[i] = ahead_loss(columns, from, worker.pass, dlogp_ahead);
     worker.pass.backward(
         weights, unit.packed, settings.temperature,
         {at(columns.dlogp, from), at(columns.dentropy, from), at(columns.dvalue, from), at(columns.dkl, from)},
-        slots[i % settings.slots].data(), auxiliary_scale, reference, &worker.other);
+        slots[i % settings.slots].data(), auxiliary_scale, reference, &worker.other, dlogp_ahead);
   };
   hone_stream stream = pool.stream();
   for (FloatBuffer &slot : slots) kernels.fill(&stream, slot.data(), slot.size(), 0.0f);
@@ -202,13 +229,13 @@ double Trainer::State::run_units(ObjectiveColumns &columns, const std::vector<Un
   spread(n_slots, [&](Worker &worker, size_t slot) {
     for (size_t i = slot; i < units.size(); i += settings.slots) run_unit(worker, i);
   });
-  double loss = 0;
-  *auxiliary_loss = 0;
+  Losses sum;
   for (size_t i = 0; i < units.size(); ++i) {
-    loss += losses[i];
-    *auxiliary_loss += auxiliary[i] * auxiliary_scale;
+    sum.objective += losses[i];
+    sum.auxiliary += auxiliary[i] * auxiliary_scale;
+    sum.ahead += ahead[i];
   }
-  return loss + *auxiliary_loss;
+  return sum;
 }
 
 // Compares what the sampler recorded with what the pass gave: equal to the bit, or the rows are not this policy's.
@@ -242,7 +269,7 @@ void Trainer::State::end_step() {
   const Architecture &architecture = weights.architecture();
   const hone_model_info &info = architecture.info();
   if (!architecture.methods().end_step) return;
-  std::vector<uint64_t> counts(size_t{info.routed_layers} * info.experts, 0);
+  std::vector<uint64_t> counts(size_t{architecture.all_routed_layers()} * info.experts, 0);
   for (const auto &worker : workers) {
     const std::span<const uint64_t> seen = worker->pass.tape().expert_counts();
     for (size_t i = 0; i < std::min(seen.size(), counts.size()); ++i) counts[i] += seen[i];
@@ -250,7 +277,7 @@ void Trainer::State::end_step() {
   std::vector<float *> buffers;
   for (const ParameterInfo &parameter : architecture.parameters())
     buffers.push_back(parameter.flags & HONE_PARAMETER_BUFFER ? weights.data() + parameter.offset : nullptr);
-  const hone_step_counts step{sizeof step, info.routed_layers, info.experts, counts.data()};
+  const hone_step_counts step{sizeof step, architecture.all_routed_layers(), info.experts, counts.data()};
   hone_error error{};
   check_call(architecture.methods().end_step(architecture.self(), &step, buffers.data(), &error), error,
              "model " + architecture.component());
@@ -268,11 +295,22 @@ Trainer::Trainer(const hone_kernels &kernels, Pool &pool, Weights &weights, cons
   if (settings.unit_tokens == 0) throw wrong("unit_tokens", 0, "1 or more");
   if (settings.inner_epochs == 0) throw wrong("inner_epochs", 0, "1 or more");
   if (!(settings.max_grad_norm >= 0)) throw wrong("max_grad_norm", settings.max_grad_norm, "0 (no clipping) or more");
+  if (!(settings.mtp_loss_weight >= 0) || std::isinf(settings.mtp_loss_weight))
+    throw wrong("mtp_loss_weight", settings.mtp_loss_weight, "0 (none) or more");
+  if (settings.mtp_loss_weight > 0 && weights.architecture().info().depths == 0)
+    throw UsageError("training: mtp_loss_weight is " + number_text(settings.mtp_loss_weight) + ", but this model " +
+                     (weights.architecture().methods().depths_setting
+                          ? std::string("has no layer of multi-token prediction (its ") +
+                                weights.architecture().methods().depths_setting + " is 0)"
+                          : "(" + weights.architecture().component() + ") knows no multi-token prediction") +
+                     "; leave the weight out");
   schedule_factor(settings, settings.warmup_steps + 1ull);  // refuses an unknown schedule
   state_ = std::make_unique<State>(kernels, pool, weights, objective, objective_self, optimizer, optimizer_self,
                                    std::move(settings));
   if (state_->needs(HONE_VALUE) && !weights.has_value_head())
     throw Failure("the objective reads values, but the model has no value head");
+  if (state_->depths && state_->objective.source() == HONE_PAIRS)
+    throw UsageError("training: mtp_loss_weight goes with an objective that learns tokens; of pairs, nothing is predicted. Leave it out");
 }
 
 Trainer::~Trainer() = default;
@@ -326,16 +364,16 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
 
   for (uint32_t epoch = 0; epoch < s.settings.inner_epochs; ++epoch) {
     if (epoch > 0) s.weights.prepare(s.pool);
-    double auxiliary_loss = 0;
     // What earlier passes over the rows have done stays done; within this one nothing moves until all is known to be
     // well.
     const std::string unchanged = epoch == 0 ? ". The weights were not changed" : "";
-    double loss = 0;
+    State::Losses losses;
     try {
-      loss = s.run_units(columns, units, reference, &auxiliary_loss);
+      losses = s.run_units(columns, units, reference);
     } catch (const Failure &failure) {
       throw Failure("step " + std::to_string(step) + ": " + failure.what() + unchanged);
     }
+    const double loss = losses.objective + losses.auxiliary + s.settings.mtp_loss_weight * losses.ahead;
     s.old_logp_unknown = s.old_value_unknown = false;
     if (epoch == 0) s.verify(columns, rows, verify, report);
     hone_stream stream = s.pool.stream();
@@ -350,13 +388,15 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
     const double limit = s.settings.max_grad_norm;
     const double scale = limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0;  // as clip_grad_norm_ of PyTorch
 
-    s.update.apply(s.pool, s.weights, s.gradient.data(), report.learning_rate_factor, scale);
+    s.update.apply(s.pool, s.weights, s.gradient.data(), report.learning_rate_factor, scale,
+                   s.depths ? 0 : HONE_PARAMETER_AHEAD);
     s.end_step();
     s.weights.changed();
 
     report.loss += loss / s.settings.inner_epochs;
     report.grad_norm += norm / s.settings.inner_epochs;
-    if (auxiliary_loss != 0) report.metrics["auxiliary_loss"] += auxiliary_loss / s.settings.inner_epochs;
+    if (losses.auxiliary != 0) report.metrics["auxiliary_loss"] += losses.auxiliary / s.settings.inner_epochs;
+    if (s.depths) report.metrics["mtp_loss"] += losses.ahead / s.settings.inner_epochs;
     if (epoch == 0 && on_policy) report.metrics["entropy"] = mean(columns.entropy);
   }
 

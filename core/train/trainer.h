@@ -46,6 +46,9 @@ struct TrainerSettings {
   uint32_t warmup_steps = 0, total_steps = 0;
   double min_learning_rate_factor = 0;  // where linear and cosine end
   uint32_t inner_epochs = 1;            // passes over the step's rows, each with its own update
+  // lambda of DeepSeek-V3's eq. 25: multi-token prediction of the trained tokens is learnt beside the objective. 0: not, and
+  // what only it uses stays as it is.
+  double mtp_loss_weight = 0;
   uint64_t small_model = 4'000'000;  // models of fewer numbers: units side by side on the threads; else one at a time
 };
 

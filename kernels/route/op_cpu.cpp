@@ -9,6 +9,7 @@ namespace hone::kernels::HONE_ISA {
 namespace {
 
 constexpr uint32_t kSoftmax = 1;  // HONE_GATE_SOFTMAX of hone/draft/tape.h
+constexpr uint32_t kLargest = 1;  // HONE_GROUP_LARGEST
 
 // The index of the largest of n, the lowest on ties; taken ones are -infinity, so are NaN. n when nothing is left.
 HONE_INLINE uint32_t best(const float *x, const uint8_t *taken, uint32_t n) {
@@ -60,7 +61,7 @@ void route(hone_stream *stream, const hone_route_args *args, const float *logits
             else if (biased[e] > second)
               second = biased[e];
           }
-          group[g] = size > 1 ? top + second : top;
+          group[g] = size > 1 && a.group_score != kLargest ? top + second : top;
           kept[g] = 0;
         }
         for (uint32_t i = 0; i < a.groups_kept; ++i) kept[best(group, kept, a.groups)] = 1;

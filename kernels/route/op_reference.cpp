@@ -23,7 +23,7 @@ void route(const hone_route_args &a, const double *logits, const double *bias, d
     for (uint32_t g = 0; g < a.groups; ++g) {
       std::vector<double> in(biased.begin() + g * size, biased.begin() + (g + 1) * size);
       std::sort(in.rbegin(), in.rend());
-      groups.push_back({-(in[0] + (size > 1 ? in[1] : 0)), g});
+      groups.push_back({-(in[0] + (size > 1 && a.group_score == 0 ? in[1] : 0)), g});
     }
     std::sort(groups.begin(), groups.end());
     std::vector<std::pair<double, uint32_t>> experts;

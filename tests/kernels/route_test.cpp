@@ -10,9 +10,11 @@ std::vector<hone_route_args> shapes() {
   std::vector<hone_route_args> all;
   for (uint32_t gate : {0u, 1u})
     for (uint32_t normalise : {0u, 1u})
-      for (const hone_route_args &a : {hone_route_args{1, 1, 1, 1, 1, 0, 0, 1}, hone_route_args{9, 4, 2, 1, 1, 0, 0, 1},
-                                       hone_route_args{33, 20, 3, 4, 2, 0, 0, 2.5f}, hone_route_args{17, 8, 2, 8, 3, 0, 0, 1},
-                                       hone_route_args{200, 64, 6, 8, 3, 0, 0, 1.5f}}) {
+      for (const hone_route_args &a :
+           {hone_route_args{1, 1, 1, 1, 1, 0, 0, 1, 0}, hone_route_args{9, 4, 2, 1, 1, 0, 0, 1, 0},
+            hone_route_args{33, 20, 3, 4, 2, 0, 0, 2.5f, 0}, hone_route_args{17, 8, 2, 8, 3, 0, 0, 1, 0},
+            hone_route_args{200, 64, 6, 8, 3, 0, 0, 1.5f, 0}, hone_route_args{33, 20, 3, 4, 2, 0, 0, 2.5f, 1},
+            hone_route_args{17, 8, 2, 8, 3, 0, 0, 1, 1}, hone_route_args{200, 64, 6, 8, 3, 0, 0, 1.5f, 1}}) {
         all.push_back(a);
         all.back().gate = gate;
         all.back().normalise = normalise;
@@ -47,8 +49,18 @@ TEST(Route, ChoosesAndWeighsAsTheReferenceInDouble) {
     }
 }
 
+// Group 0 has two good experts and group 1 the best: what a group is judged by decides.
+TEST(Route, JudgesAGroupByItsTwoLargestOrByItsLargest) {
+  const Floats logits = {2.5f, 2.5f, -3, 3, -9, -9};
+  for (const hone_kernels *set : sets())
+    for (uint32_t gate : {0u, 1u}) {
+      EXPECT_EQ(run_route(*set, nullptr, {1, 6, 2, 3, 1, gate, 0, 1, 0}, logits, {}).index, (std::vector<int32_t>{0, 1})) << gate;
+      EXPECT_EQ(run_route(*set, nullptr, {1, 6, 2, 3, 1, gate, 0, 1, 1}, logits, {}).index, (std::vector<int32_t>{3, 2})) << gate;
+    }
+}
+
 TEST(Route, GivesTiesToTheLowerIndex) {
-  const hone_route_args a = {1, 12, 4, 4, 2, 0, 1, 1};
+  const hone_route_args a = {1, 12, 4, 4, 2, 0, 1, 1, 0};
   for (const hone_kernels *set : sets()) {
     const Routed r = run_route(*set, nullptr, a, Floats(12, 0.5f), {});
     EXPECT_EQ(r.index, (std::vector<int32_t>{0, 1, 2, 3}));

@@ -75,6 +75,14 @@ TEST_F(Plan, FindsTemperaturesThatLeaveNoNumbers) {
   expect_refused(with_rewards("hone.reward \"math\" {}", ", temperature = 1e-5"), {"script.lua:4: stage grpo", "temperature is 1e-05", "0.001 or more"});
 }
 
+TEST_F(Plan, FindsALossOfMultiTokenPredictionThatNothingCanLearn) {
+  expect_refused(one("sft", "  data = \"rows.jsonl\", steps = 1, mtp_loss_weight = 0.3"),
+                 {"script.lua:4", "mtp_loss_weight is 0.3, but its model has no layer of multi-token prediction"});
+  expect_refused(one("sft", "  data = \"rows.jsonl\", steps = 1, mtp_loss_weight = -0.3"), {"script.lua:4", "mtp_loss_weight"});
+  spit(folder / "pairs.jsonl", "{\"prompt\": \"1\", \"chosen\": \"2\", \"rejected\": \"3\"}\n");
+  expect_refused(one("reward_model", "  data = \"pairs.jsonl\", steps = 1, mtp_loss_weight = 0.3"), {"script.lua:4", "mtp_loss_weight"});
+}
+
 TEST_F(Plan, TakesNoScoreForNoError) {
   EXPECT_NE(accepted(with_rewards("function(row) return nil end")).find("reward function_1 has no score"), std::string::npos);
   EXPECT_EQ(accepted(with_rewards("function(row) return 0 end")).find("note"), std::string::npos);

@@ -23,6 +23,7 @@ struct Parameter {
 class Parameters {
  public:
   float deviation = 0.02f;  // of freshly made matrices that give none of their own (config.json's initializer_range)
+  bool ahead = false;       // set while declaring what forward_ahead() alone uses (HONE_PARAMETER_AHEAD)
 
   Parameter matrix(std::string name, uint32_t out, uint32_t in, float its_deviation = -1) {
     return add({std::move(name), HONE_PARAMETER_DECAY, {out, in}, HONE_INIT_NORMAL, scale(its_deviation)});
@@ -45,6 +46,8 @@ class Parameters {
   Parameter buffer(std::string name, uint32_t n) {
     return add({std::move(name), HONE_PARAMETER_BUFFER, {n}, HONE_INIT_ZERO, 0});
   }
+  // Checkpoints hold this parameter a second time, under this name.
+  void copy(std::string name, Parameter of) { copies_.emplace_back(std::move(name), of); }
 
   uint32_t count() const { return static_cast<uint32_t>(all_.size()); }
   uint64_t elements(Parameter parameter) const {
@@ -66,10 +69,12 @@ class Parameters {
   Parameter add(Declared declared) {
     for (uint32_t d : declared.dims)
       if (d == 0) throw Error("parameter " + declared.name + " has a dimension of 0; check the sizes in the settings");
+    if (ahead) declared.flags |= HONE_PARAMETER_AHEAD;
     all_.push_back(std::move(declared));
     return {count() - 1};
   }
   std::vector<Declared> all_;
+  std::vector<std::pair<std::string, Parameter>> copies_;
 };
 
 // The operators, as draft/tape.h describes them. A weight is given as the Parameter itself, or as a Tensor.
@@ -122,6 +127,9 @@ class Tape {
     return {raw_.custom(raw_.ctx, ids.data(), static_cast<uint32_t>(ids.size()), &op)};
   }
   Tensor boundary(Tensor x) const { return {raw_.boundary(raw_.ctx, x.id)}; }
+  Tensor embedding_ahead(Operand table, uint32_t ahead) const {
+    return {raw_.embedding_ahead ? raw_.embedding_ahead(raw_.ctx, id(table), ahead) : 0};
+  }
   const hone_tape &raw() const { return raw_; }
 
  private:
@@ -146,6 +154,7 @@ class StepCounts {
 //   static constexpr const char *model_types[] = {"llama", nullptr};
 //   static constexpr const char *architectures[] = {"LlamaForCausalLM", nullptr};
 //   static constexpr const char *null_settings[] = {"rope_scaling", nullptr};
+// and, as draft/model.h describes them: type_defaults (one for each of model_types), depths_setting.
 class Model {
  public:
   using Interface = Model;
@@ -157,6 +166,8 @@ class Model {
   virtual hone_model_info info() const = 0;  // struct_size is set by the caller of this
   // Ends with the hidden states after the last norm. const, because passes overlap: [many].
   virtual Tensor forward(const Tape &tape) const = 0;
+  // Multi-token prediction, for models whose info() tells of depths: one more of them, from 1, in the pass of forward(). [many]
+  virtual Tensor forward_ahead(const Tape &, Tensor, uint32_t) const { throw Error("this model predicts one token at a time"); }
   // After each optimizer update; buffer(p) gives a buffer's numbers to change. [main]
   virtual void end_step(const StepCounts &) {}
 
@@ -207,7 +218,17 @@ class Model {
             model.end_step(StepCounts(*counts));
           });
         },
-        null_settings_of<T>()};
+        null_settings_of<T>(),
+        type_defaults_of<T>(),
+        [](void *self, const hone_tape *tape, hone_tensor hidden, uint32_t depth, hone_tensor *out, hone_error *err) {
+          return detail::guard(err, [&] { *out = static_cast<const Model *>(self)->forward_ahead(Tape(*tape), Tensor{hidden}, depth).id; });
+        },
+        depths_setting_of<T>(),
+        [](void *self, void (*visit)(void *, hone_str, uint32_t), void *arg, hone_error *err) {
+          return detail::guard(err, [&] {
+            for (const auto &[name, of] : static_cast<const Model *>(self)->declared_.copies_) visit(arg, detail::str(name), of.index);
+          });
+        }};
     return m;
   }
 
@@ -215,6 +236,16 @@ class Model {
   template <class T>
   static const char *const *null_settings_of() {
     if constexpr (requires { T::null_settings; }) return T::null_settings;
+    else return nullptr;
+  }
+  template <class T>
+  static const char *const *type_defaults_of() {
+    if constexpr (requires { T::type_defaults; }) return T::type_defaults;
+    else return nullptr;
+  }
+  template <class T>
+  static const char *depths_setting_of() {
+    if constexpr (requires { T::depths_setting; }) return T::depths_setting;
     else return nullptr;
   }
   Parameters declared_;

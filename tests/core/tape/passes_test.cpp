@@ -172,6 +172,74 @@ TEST(Passes, AddGradientsOfUnitsInOrderToWhatIsThere) {
     ASSERT_NEAR(twice[i], 2 * alone.gradient[i], 1e-3 + 1e-4 * std::abs(alone.gradient[i]));
 }
 
+// Depths of multi-token prediction: a row's states do not depend on its company or checkpointing, and the model's own
+// not on them.
+TEST(Passes, GiveTheSameBitsOfTokensAheadWhateverTheCompany) {
+  nlohmann::json config = deepseek_config();
+  config["num_nextn_predict_layers"] = 2;
+  const auto weights = random_weights(architecture("deepseek_moe", config), 1);
+  const size_t C = weights->architecture().info().hidden_size;
+  const Rows all = random_rows({17, 3, 64, 1, 33}, 37, 2);
+  Tape tape(kernels(), pool().stream()), other(kernels(), Pool::serial_stream());
+  const float *hidden = tape.forward(*weights, all.packed(), true, true, 2);
+  const std::vector<float> plain = forward(*weights, all);
+  expect_same_bits({hidden, hidden + plain.size()}, plain, "the model's own states");
+  for (uint32_t r = 0; r < all.rows(); ++r) {
+    Rows alone;
+    alone.add(all.row(r));
+    other.forward(*weights, alone.packed(), true, false, 2);
+    for (uint32_t depth : {1u, 2u}) {
+      const float *a = tape.hidden_ahead(depth) + all.row_start[r] * C, *b = other.hidden_ahead(depth);
+      expect_same_bits({a, a + alone.tokens() * C}, {b, b + alone.tokens() * C}, "depth " + std::to_string(depth));
+    }
+  }
+}
+
+// What is ahead of a token changes its states of a depth, and nothing later than that does.
+TEST(Passes, LookAsFarAheadAsTheDepthAndNoFurther) {
+  nlohmann::json config = deepseek_config();
+  config["num_nextn_predict_layers"] = 2;
+  const auto weights = random_weights(architecture("deepseek_moe", config), 1);
+  const size_t C = weights->architecture().info().hidden_size;
+  Rows rows = random_rows({12}, 37, 2), changed = rows;
+  changed.ids[8] = (changed.ids[8] + 1) % 37;
+  Tape a(kernels(), Pool::serial_stream()), b(kernels(), Pool::serial_stream());
+  a.forward(*weights, rows.packed(), false, false, 2);
+  b.forward(*weights, changed.packed(), false, false, 2);
+  for (uint32_t depth : {1u, 2u})
+    for (uint32_t t = 0; t < 12; ++t) {
+      const bool same =
+          std::memcmp(a.hidden_ahead(depth) + t * C, b.hidden_ahead(depth) + t * C, C * sizeof(float)) == 0;
+      EXPECT_EQ(same, t + depth < 8) << "state " << t << " of depth " << depth;
+    }
+}
+
+TEST(Passes, RefuseDepthsThatTheModelHasNot) {
+  nlohmann::json config = deepseek_config();
+  config["num_nextn_predict_layers"] = 1;
+  const auto weights = random_weights(architecture("deepseek_moe", config), 1);
+  const Rows rows = random_rows({9}, 37, 2);
+  Tape tape(kernels(), Pool::serial_stream());
+  const auto says = [](const auto &call) -> std::string {
+    try {
+      call();
+    } catch (const Failure &failure) {
+      return failure.what();
+    }
+    return "";
+  };
+  EXPECT_NE(
+      says([&] { tape.forward(*weights, rows.packed(), true, false, 2); }).find("predicts 1 further tokens, not 2"),
+      std::string::npos);
+  tape.forward(*weights, rows.packed(), true, false, 1);
+  EXPECT_NE(says([&] { tape.hidden_ahead(2); }).find("did not run depth 2"), std::string::npos);
+  const std::vector<float> d(9 * 24);
+  const float *both[] = {d.data(), d.data()};
+  std::vector<float> gradient(weights->trained_size());
+  EXPECT_NE(says([&] { tape.backward(d.data(), gradient.data(), 0, both); }).find("depths that the pass did not run"),
+            std::string::npos);
+}
+
 TEST(Passes, ReuseTheArenaFromPassToPass) {
   const auto weights = random_weights(architecture("deepseek_moe", deepseek_config()), 1);
   Tape tape(kernels(), Pool::serial_stream());

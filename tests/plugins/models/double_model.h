@@ -223,12 +223,12 @@ class DoubleModel {
     return y;
   }
 
-  // DeepSeek-V3 eq. 12-20; adds this sequence's balance loss to *auxiliary.
+  // DeepSeek-V3 eq. 12-20, V2's gate; adds this sequence's balance loss to *auxiliary.
   Matrix experts(const Matrix &x, const std::string &name, double *auxiliary) const {
     const size_t E = number("n_routed_experts"), K = number("num_experts_per_tok"), C = x[0].size(),
                  F = number("moe_intermediate_size");
-    const bool biased = config["topk_method"] == "noaux_tc";
-    const size_t groups = biased ? number("n_group") : 1, kept = biased ? number("topk_group") : 1, size = E / groups;
+    const bool biased = config["topk_method"] == "noaux_tc", limited = config["topk_method"] != "greedy";
+    const size_t groups = limited ? number("n_group") : 1, kept = limited ? number("topk_group") : 1, size = E / groups;
     const Matrix logits = linear(x, name + "gate");
     Matrix y(x.size(), Vector(C));
     Vector f(E), P(E);
@@ -246,7 +246,7 @@ class DoubleModel {
         for (size_t g = 0; g < groups; ++g) {
           Vector of(choice.begin() + g * size, choice.begin() + (g + 1) * size);
           std::sort(of.rbegin(), of.rend());
-          best.emplace_back(-(of[0] + (size > 1 ? of[1] : 0)), g);
+          best.emplace_back(-(of[0] + (biased && size > 1 ? of[1] : 0)), g);  // V2, section 2.1.3: its largest
         }
         std::sort(best.begin(), best.end());
         for (size_t i = kept; i < groups; ++i) std::fill_n(choice.begin() + best[i].second * size, size, -INFINITY);

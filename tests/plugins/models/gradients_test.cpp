@@ -218,6 +218,14 @@ TEST(DeepseekGradients, MatchDoubleForV2WithSoftmaxAndNoSharedExperts) {
                                                             {"n_shared_experts", 0},
                                                             {"moe_layer_freq", 2}})});
 }
+TEST(DeepseekGradients, MatchDoubleForV2WithGroupsJudgedByTheirLargestAndQueryLatent) {
+  check_gradients({"deepseek_moe", with(deepseek_config(), {{"model_type", "deepseek_v2"},
+                                                            {"scoring_func", "softmax"},
+                                                            {"topk_method", "group_limited_greedy"},
+                                                            {"norm_topk_prob", false},
+                                                            {"q_lora_rank", 9},
+                                                            {"mlp_bias", true}})});
+}
 TEST(DeepseekGradients, MatchDoubleWithOneExpertPerToken) {
   check_gradients(
       {"deepseek_moe",

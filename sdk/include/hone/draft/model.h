@@ -17,7 +17,9 @@ enum {  // hone_parameter::flags
   HONE_PARAMETER_DECAY = 1,    // weight decay applies
   HONE_PARAMETER_EXPERTS = 2,  // dims[0] counts experts; stored as one tensor per expert, "{}" in the name is its number
   HONE_PARAMETER_BUFFER = 4,   // not trained by gradients; end_step may change it
-  HONE_PARAMETER_LOOKUP = 8    // a table that tape->embedding() reads; never multiplied unless it is the head as well
+  HONE_PARAMETER_LOOKUP = 8,   // a table that tape->embedding() reads; never multiplied unless it is the head as well
+  HONE_PARAMETER_AHEAD = 16    // only forward_ahead() uses it: it stays as it is while that is not trained, and a checkpoint may
+                               // lack all that is flagged so
 };
 enum { HONE_INIT_ZERO = 0, HONE_INIT_ONE = 1, HONE_INIT_NORMAL = 2 };
 
@@ -37,9 +39,13 @@ typedef struct hone_model_info {
   uint32_t routed_layers, experts, experts_per_token;  // calls of tape->route in one pass; 0 for a dense model
   uint32_t head;                           // index of the parameter [vocab_size, hidden_size] that gives logits
   uint64_t active_parameters;              // used for one token: all but the experts not chosen
+  // Multi-token prediction (arXiv 2412.19437, section 2.2): how many depths forward_ahead() has, and the further calls of
+  // tape->attention and tape->route that each makes; 0 for a model without.
+  uint32_t depths, depth_attention_layers, depth_routed_layers;
 } hone_model_info;
 
-// How many (token, choice) pairs each expert got in one optimizer step, summed over all its tokens.
+// How many (token, choice) pairs each expert got in one optimizer step, summed over all its tokens. The routed layers of the
+// depths come last; they count nothing while they are not trained.
 typedef struct hone_step_counts {
   uint32_t struct_size, layers, experts;
   const uint64_t *count;  // [layers][experts]
@@ -56,8 +62,20 @@ typedef struct hone_model {
   int32_t (*forward)(void *self, const hone_tape *tape, hone_tensor *hidden, hone_error *err);
   // After each optimizer update: buffers[i] is parameter i's data if it is a BUFFER, else null. May be null. [main]
   int32_t (*end_step)(void *self, const hone_step_counts *counts, float *const *buffers, hone_error *err);
-  // Settings whose 0, "" or {} means "none" and is null in config.json; null at the end. May be null: none.
+  // Settings whose 0, "" or {} means "none" and is null in config.json, or left out where type_defaults has no such key; null
+  // at the end. May be null: none.
   const char *const *null_settings;
+  // For each of model_types, a JSON object: what config.json means by the keys that it leaves out, where that is not the
+  // setting's own default. May be null: none.
+  const char *const *type_defaults;
+  // Composes one more depth (1 .. info's depths) in the pass of forward(): *out is [T, hidden_size], and the head makes of
+  // state t what it expects of token t + 1 + depth. hidden: the depth before, or what forward() gave. May use
+  // tape->embedding_ahead(). Null when info says 0 depths. [many]
+  int32_t (*forward_ahead)(void *self, const hone_tape *tape, hone_tensor hidden, uint32_t depth, hone_tensor *out, hone_error *err);
+  const char *depths_setting;  // the setting that counts depths; null when there are none
+  // Calls visit once for each tensor that checkpoints hold a second time, under another name than the parameter's. Reading
+  // accepts them where they equal it, writing writes them. May be null: none. [many]
+  int32_t (*copies)(void *self, void (*visit)(void *arg, hone_str name, uint32_t parameter), void *arg, hone_error *err);
 } hone_model;
 
 #ifdef __cplusplus

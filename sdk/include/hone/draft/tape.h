@@ -29,6 +29,7 @@ typedef struct hone_rope_shape {
 } hone_rope_shape;
 
 enum { HONE_GATE_SIGMOID = 0, HONE_GATE_SOFTMAX = 1 };
+enum { HONE_GROUP_TWO_LARGEST = 0, HONE_GROUP_LARGEST = 1 };  // what a group of experts is judged by: DeepSeek-V3's, V2's
 
 typedef struct hone_route_shape {
   uint32_t experts_per_token;
@@ -37,6 +38,7 @@ typedef struct hone_route_shape {
   uint32_t normalise;            // chosen weights divided by their sum (+ 1e-20)
   float scaling;                 // and multiplied by this (routed_scaling_factor)
   float sequence_loss;           // alpha of DeepSeek-V3's sequence-wise balance loss (eq. 17-20); 0: none
+  uint32_t group_score;          // HONE_GROUP_TWO_LARGEST (their sum) or HONE_GROUP_LARGEST
 } hone_route_shape;
 
 // For foreign operators. forward reads inputs and fills output; backward adds to d_inputs (null where an input is a
@@ -78,6 +80,9 @@ typedef struct hone_tape {
   // Marks x as a point from which what follows may be recomputed in the backward pass (activation checkpointing); call
   // it between layers. Returns x.
   hone_tensor (*boundary)(void *ctx, hone_tensor x);
+  // table [V, C] at the ids `ahead` tokens later in the same row -> [T, C]; tokens with none so far ahead read the row's last.
+  // For hone_model's forward_ahead(); refused in a cached pass, which does not know what comes.
+  hone_tensor (*embedding_ahead)(void *ctx, hone_tensor table, uint32_t ahead);
 } hone_tape;
 
 #ifdef __cplusplus

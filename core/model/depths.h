@@ -1,0 +1,18 @@
+// depths.h -- the architecture of a checkpoint, which may lack the layers of multi-token prediction that its
+// config.json tells of: transformers drops them when it saves a model.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "core/model/model.h"
+
+namespace hone {
+
+// As `settings` say; but when none of what only multi-token prediction uses is there, the model without it, which is
+// told. where: the checkpoint, for that message.
+std::shared_ptr<const Architecture> architecture_of_tensors(
+    const ComponentInfo &, const Host &, nlohmann::json settings, const std::string &where,
+    const std::function<bool(const std::string &tensor)> &is_there);
+
+}  // namespace hone
