@@ -182,8 +182,10 @@ void save_model(const std::filesystem::path &directory, const Weights &weights, 
   write_safetensors(directory / "model.safetensors", tensors, {{"format", "pt"}});
   nlohmann::json config = weights.architecture().config_json();
   set_dtype(config, "float32");
-  if (tokenizer.bos() >= 0) config["bos_token_id"] = tokenizer.bos();
-  if (tokenizer.eos() >= 0) config["eos_token_id"] = tokenizer.eos();
+  // Null where there is none: some classes of transformers have ids of their own for keys that are left out.
+  config["bos_token_id"] = tokenizer.bos() >= 0 ? nlohmann::json(tokenizer.bos()) : nlohmann::json();
+  config["eos_token_id"] = tokenizer.eos() >= 0 ? nlohmann::json(tokenizer.eos()) : nlohmann::json();
+  config["pad_token_id"] = nullptr;
   write_file_atomically(directory / "config.json", config.dump(2) + "\n");
   write_file_atomically(directory / "tokenizer.json", tokenizer.json());
   write_file_atomically(directory / "tokenizer_config.json", tokenizer.config_json());

@@ -135,7 +135,7 @@ TEST(ModelDirectory, IsInHuggingFacesLayout) {
   EXPECT_EQ(config["model_type"], "deepseek_v3");
   EXPECT_EQ(config["architectures"], nlohmann::json::array({"DeepseekV3ForCausalLM"}));
   EXPECT_TRUE(config["q_lora_rank"].is_null());
-  EXPECT_TRUE(config["rope_scaling"].is_null());
+  EXPECT_TRUE(config.value("rope_scaling", nlohmann::json()).is_null());
   EXPECT_EQ(config["eos_token_id"], 1);
   const Safetensors file(folder.path / "model.safetensors");
   EXPECT_EQ(file.metadata().at("format"), "pt");
