@@ -5,6 +5,7 @@
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "core/model/config_json.h"
 #include "core/model/depths.h"
 #include "core/model/model.h"
@@ -160,8 +161,12 @@ LoadedModel load_model(const std::filesystem::path &directory, const Registry &r
   LoadedModel model;
   model.tokenizer = Tokenizer::from_file(directory / "tokenizer.json");
   const TensorFiles files(directory);
-  model.architecture = architecture_of_tensors(*component, host, settings, directory.string(),
-                                               [&](const std::string &name) { return files.find(name) != nullptr; });
+  try {
+    model.architecture = architecture_of_tensors(*component, host, settings, directory.string(),
+                                                 [&](const std::string &name) { return files.find(name) != nullptr; });
+  } catch (const Failure &failure) {  // what the plugin says of the settings, with the file that has them
+    throw Failure(after_place(path.string(), failure.what()));
+  }
   if (model.tokenizer->size() > model.architecture->info().vocab_size)
     throw Failure(directory.string() + ": its tokenizer has " + std::to_string(model.tokenizer->size()) +
                   " tokens, but config.json's vocab_size is " + std::to_string(model.architecture->info().vocab_size));

@@ -213,6 +213,14 @@ TEST(ModelDirectory, SaysWhatIsMissingExtraOrMisshapen) {
             }).find("no model plugin serves model_type \"mamba\""),
             std::string::npos);
   EXPECT_NE(after([](const auto &path) {
+              edit_config(path, {{"rope_scaling", {{"rope_type", "spiral"}}}});
+            }).find("config.json: model llama: rope_scaling type \"spiral\" is not supported"),
+            std::string::npos);
+  EXPECT_NE(after([](const auto &path) {
+              edit_config(path, {{"dtype", "int3"}});
+            }).find("config.json: dtype is \"int3\", which is unknown"),
+            std::string::npos);
+  EXPECT_NE(after([](const auto &path) {
               edit_config(path, {{"intermediate_size", 41}});
             }).find("has shape [40, 24], but config.json makes it [41, 24]"),
             std::string::npos);
