@@ -147,10 +147,19 @@ nlohmann::json Architecture::config_json() const {
     if (methods_.model_types[0]) out["model_type"] = methods_.model_types[type];
     if (methods_.architectures && methods_.architectures[0]) out["architectures"] = {methods_.architectures[type]};
   }
+  // "None" is null where leaving the key out means something else to readers, and left out where it does not: some read
+  // a null as a value.
+  nlohmann::json defaults = nlohmann::json::object();
+  if (methods_.type_defaults && methods_.type_defaults[type])
+    defaults = nlohmann::json::parse(methods_.type_defaults[type]);
   for (auto names = methods_.null_settings; names && *names; ++names) {
     const auto setting = out.find(*names);
     if (setting == out.end()) continue;
-    if (*setting == 0 || *setting == "" || (setting->is_structured() && setting->empty())) *setting = nullptr;
+    if (*setting != 0 && *setting != "" && (!setting->is_structured() || !setting->empty())) continue;
+    if (defaults.contains(*names))
+      *setting = nullptr;
+    else
+      out.erase(setting);
   }
   return out;
 }

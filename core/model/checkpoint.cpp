@@ -1,6 +1,7 @@
 // checkpoint.cpp -- a model directory in Hugging Face's layout, in and out; a GGUF file in.
 #include "core/base/failure.h"
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "core/model/adapter_files.h"
 #include "core/model/config_json.h"
 #include "core/model/depths.h"
@@ -22,8 +23,10 @@ void write_description(const std::filesystem::path &directory, const Architectur
   if (const auto width = config.find("head_dim"); width != config.end() && width->is_null())
     *width = config.at("hidden_size").get<uint32_t>() / config.at("num_attention_heads").get<uint32_t>();
   set_dtype(config, dtype == "BF16" ? "bfloat16" : dtype == "F16" ? "float16" : "float32");
-  if (tokenizer.bos() >= 0) config["bos_token_id"] = tokenizer.bos();
-  if (tokenizer.eos() >= 0) config["eos_token_id"] = tokenizer.eos();
+  // Null where there is none: some classes of transformers have ids of their own for keys that are left out.
+  config["bos_token_id"] = tokenizer.bos() >= 0 ? nlohmann::json(tokenizer.bos()) : nlohmann::json();
+  config["eos_token_id"] = tokenizer.eos() >= 0 ? nlohmann::json(tokenizer.eos()) : nlohmann::json();
+  config["pad_token_id"] = nullptr;
   write_file_atomically(directory / "config.json", config.dump(2) + "\n");
   for (const auto &[name, text] : tokenizer.files()) write_file_atomically(directory / name, text);
   for (const auto &[name, text] : tokenizer.chat().texts()) {
@@ -48,9 +51,13 @@ LoadedModel load_model(const std::filesystem::path &path, const Registry &regist
 
   LoadedModel model;
   model.tokenizer = read_model_tokenizer(path);
-  model.architecture =
-      architecture_of_tensors(*description.component, host, description.settings, path.string(),
-                              [&](const std::string &name) { return source->shape(name) != nullptr; });
+  try {
+    model.architecture =
+        architecture_of_tensors(*description.component, host, description.settings, path.string(),
+                                [&](const std::string &name) { return source->shape(name) != nullptr; });
+  } catch (const Failure &failure) {  // what the plugin says of the settings, with the file that has them
+    throw Failure(after_place(model_config_path(path).string(), failure.what()));
+  }
   const std::string shapes_from = single ? "its metadata" : "config.json";
   if (model.tokenizer->size() > model.architecture->info().vocab_size)
     throw Failure(path.string() + ": its tokenizer has " + std::to_string(model.tokenizer->size()) + " tokens, but " +

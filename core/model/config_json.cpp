@@ -160,6 +160,9 @@ json read_config(const std::filesystem::path &path) {
 
 json with_older_spelling(const ComponentInfo &component, json config, const std::string &where) {
   check_dtype(config, where);
+  for (const char *size : kSizes)
+    if (find_setting(component, size) && !is_given(config, size))
+      throw Failure(where + ": lacks \"" + size + "\", without which the tensors' shapes are not known");
   read_rope(config, where);
   for (const auto &[other, name] : kOtherNames) {
     if (!is_given(config, other) || find_setting(component, other) || !find_setting(component, name)) continue;
@@ -183,9 +186,6 @@ json known_settings(const ComponentInfo &component, const json &config, const st
     else if (!is_bookkeeping(key))
       ignored.push_back(key);
   }
-  for (const char *size : kSizes)
-    if (find_setting(component, size) && !given.contains(size))
-      throw Failure(path.string() + ": lacks \"" + size + "\", without which the tensors' shapes are not known");
   if (tell_unused && !ignored.empty())
     log_warning(path.string() + ": model " + component.name + " does not use " + join(ignored, ", "));
   return given;

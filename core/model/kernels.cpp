@@ -31,9 +31,10 @@ const hone_kernels *open_kernels(const std::string &device) {
   const hone_kernels *table = entry();
   if (!table) {
     const char *wanted = std::getenv("HONE_ISA");
-    throw Failure(wanted && *wanted ? "HONE_ISA is \"" + std::string(wanted) + "\", which is none of the instruction sets of " + path.string() +
-                                          ", or this CPU cannot run it; unset it"
-                                    : path.string() + " has no kernels for this machine");
+    throw Failure(wanted && *wanted
+                      ? "HONE_ISA is \"" + std::string(wanted) + "\", which is none of the instruction sets of " +
+                            path.string() + ", or this CPU cannot run it; unset it"
+                      : path.string() + " has no kernels for this machine");
   }
   if (table->struct_size != sizeof(hone_kernels))
     throw Failure(path.string() + " has a kernel table of " + std::to_string(table->struct_size) +

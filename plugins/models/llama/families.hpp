@@ -25,6 +25,7 @@ struct Family {
   bool layers_without_rope = false;  // no_rope_layers
   bool multipliers = false;          // embedding_multiplier and its like
   Window window = Window::never;
+  std::string_view must_be_given;  // the size whose 0, "as usual", transformers' class has no word for
 };
 
 constexpr Family kFamilies[] = {
@@ -33,7 +34,7 @@ constexpr Family kFamilies[] = {
     // arXiv 2407.10671
     {.model_type = "qwen2",
      .architecture = "Qwen2ForCausalLM",
-     .defaults = R"({"vocab_size": 151936, "intermediate_size": 22016, "num_key_value_heads": 32,
+     .defaults = R"({"intermediate_size": 22016, "num_key_value_heads": 32,
                      "max_position_embeddings": 32768, "sliding_window": 4096})",
      .qkv_bias = Bias::always,
      .output_bias = Bias::none,
@@ -41,19 +42,20 @@ constexpr Family kFamilies[] = {
     // arXiv 2505.09388
     {.model_type = "qwen3",
      .architecture = "Qwen3ForCausalLM",
-     .defaults = R"({"vocab_size": 151936, "intermediate_size": 22016, "num_key_value_heads": 32, "head_dim": 128,
+     .defaults = R"({"intermediate_size": 22016, "num_key_value_heads": 32, "head_dim": 128,
                      "max_position_embeddings": 32768, "sliding_window": 4096})",
      .query_key_norm = QueryKeyNorm::of_heads,
-     .window = Window::if_used},
+     .window = Window::if_used,
+     .must_be_given = "head_dim"},
     {.model_type = "qwen3_moe",
      .architecture = "Qwen3MoeForCausalLM",
-     .defaults = R"({"vocab_size": 151936, "hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 24,
-                     "num_key_value_heads": 4, "max_position_embeddings": 32768, "sliding_window": 4096,
-                     "num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768,
-                     "decoder_sparse_step": 1})",
+     .defaults = R"({"intermediate_size": 6144, "num_key_value_heads": 4, "max_position_embeddings": 32768,
+                     "sliding_window": 4096, "num_experts": 128, "num_experts_per_tok": 8,
+                     "moe_intermediate_size": 768, "decoder_sparse_step": 1})",
      .query_key_norm = QueryKeyNorm::of_heads,
      .experts = true,
-     .window = Window::if_used},
+     .window = Window::if_used,
+     .must_be_given = "num_key_value_heads"},
     // arXiv 2310.06825
     {.model_type = "mistral",
      .architecture = "MistralForCausalLM",
@@ -61,7 +63,8 @@ constexpr Family kFamilies[] = {
                      "sliding_window": 4096})",
      .qkv_bias = Bias::none,
      .output_bias = Bias::none,
-     .window = Window::always},
+     .window = Window::always,
+     .must_be_given = "num_key_value_heads"},
     // IBM Granite 3
     {.model_type = "granite",
      .architecture = "GraniteForCausalLM",
@@ -71,8 +74,7 @@ constexpr Family kFamilies[] = {
      .multipliers = true},
     {.model_type = "smollm3",
      .architecture = "SmolLM3ForCausalLM",
-     .defaults = R"({"vocab_size": 128256, "hidden_size": 2048, "num_hidden_layers": 36, "num_attention_heads": 16,
-                     "num_key_value_heads": 4, "max_position_embeddings": 32768, "rope_theta": 2000000,
+     .defaults = R"({"num_key_value_heads": 4, "max_position_embeddings": 32768, "rope_theta": 2000000,
                      "no_rope_layer_interval": 4, "tie_word_embeddings": true})",
      .mlp_bias = true,
      .layers_without_rope = true,
@@ -80,7 +82,7 @@ constexpr Family kFamilies[] = {
     // arXiv 2501.00656
     {.model_type = "olmo2",
      .architecture = "Olmo2ForCausalLM",
-     .defaults = R"({"vocab_size": 50304, "rms_norm_eps": 1e-05})",
+     .defaults = R"({"rms_norm_eps": 1e-05})",
      .query_key_norm = QueryKeyNorm::of_all,
      .norms_after = true},
 };

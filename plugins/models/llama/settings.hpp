@@ -108,6 +108,8 @@ class LlamaSettings : public hone::Model {
                                    [&](const Family &each) { return each.model_type == model_type; });
     if (row == std::end(kFamilies)) throw hone::Error("model_type \"" + model_type + "\" is not known here");
     family_ = row;
+    for (const auto &[name, value] : {std::pair{"num_key_value_heads", num_key_value_heads}, {"head_dim", head_dim}})
+      if (family_->must_be_given == name) needed(name, value > 0, true);
     if (num_key_value_heads == 0) num_key_value_heads = num_attention_heads;
     if (num_attention_heads % num_key_value_heads)
       throw hone::Error("num_key_value_heads " + text(num_key_value_heads) + " does not divide num_attention_heads " +

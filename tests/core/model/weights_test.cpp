@@ -112,7 +112,7 @@ TEST(ModelDirectory, ReadsBackWhatItWrote) {
   nlohmann::json latent = deepseek_config(), tied = llama_config();
   latent["q_lora_rank"] = 9;
   tied["tie_word_embeddings"] = true;
-  tied["model_type"] = "qwen3";
+  tied.update({{"model_type", "qwen3"}, {"head_dim", 6}});
   const std::pair<const char *, nlohmann::json> cases[] = {
       {"deepseek_moe", deepseek_config()}, {"deepseek_moe", latent}, {"llama", llama_config()}, {"llama", tied}};
   for (const auto &[plugin, config] : cases)
@@ -137,7 +137,7 @@ TEST(ModelDirectory, IsInHuggingFacesLayout) {
   EXPECT_EQ(config["model_type"], "deepseek_v3");
   EXPECT_EQ(config["architectures"], nlohmann::json::array({"DeepseekV3ForCausalLM"}));
   EXPECT_TRUE(config["q_lora_rank"].is_null());
-  EXPECT_TRUE(config["rope_scaling"].is_null());
+  EXPECT_TRUE(config.value("rope_scaling", nlohmann::json()).is_null());
   EXPECT_EQ(config["eos_token_id"], 1);
   const Safetensors file(folder.path / "model.safetensors");
   EXPECT_EQ(file.metadata().at("format"), "pt");
@@ -145,6 +145,25 @@ TEST(ModelDirectory, IsInHuggingFacesLayout) {
   EXPECT_EQ(file.require("model.layers.1.mlp.gate.e_score_correction_bias").shape, std::vector<uint64_t>{8});
   EXPECT_EQ(file.require("model.layers.0.self_attn.kv_a_proj_with_mqa.weight").shape, (std::vector<uint64_t>{16, 24}));
   EXPECT_FALSE(file.tensors().contains("model.layers.0.mlp.gate.weight"));
+}
+
+// transformers takes a null for head_dim as a width, but without the key it computes one; mistral without
+// sliding_window has one of 4,096, and with null none.
+TEST(ModelDirectory, SaysNoneAsItsReadersUnderstandIt) {
+  const auto written = [](const char *family) {
+    const Folder folder;
+    nlohmann::json config = llama_config();
+    config["model_type"] = family;
+    save_model(folder.path, *random_weights(architecture("llama", config), 3), *tokenizer());
+    return nlohmann::json::parse(read_file(folder.path / "config.json"));
+  };
+  const nlohmann::json llama = written("llama"), mistral = written("mistral");
+  EXPECT_FALSE(llama.contains("head_dim") || llama.contains("sliding_window") || llama.contains("num_experts"));
+  EXPECT_FALSE(mistral.contains("head_dim"));
+  ASSERT_TRUE(mistral.contains("sliding_window"));
+  EXPECT_TRUE(mistral["sliding_window"].is_null());
+  EXPECT_EQ(llama["dtype"], "float32");
+  EXPECT_EQ(llama["torch_dtype"], "float32");
 }
 
 // What loading says after one change to a good directory.
@@ -194,6 +213,14 @@ TEST(ModelDirectory, SaysWhatIsMissingExtraOrMisshapen) {
   EXPECT_NE(after([](const auto &path) {
               edit_config(path, {{"model_type", "mamba"}});
             }).find("no model plugin serves model_type \"mamba\""),
+            std::string::npos);
+  EXPECT_NE(after([](const auto &path) {
+              edit_config(path, {{"rope_scaling", {{"rope_type", "spiral"}}}});
+            }).find("config.json: model llama: rope_scaling type \"spiral\" is not supported"),
+            std::string::npos);
+  EXPECT_NE(after([](const auto &path) {
+              edit_config(path, {{"dtype", "int3"}});
+            }).find("config.json: dtype is \"int3\", which is unknown"),
             std::string::npos);
   EXPECT_NE(after([](const auto &path) {
               edit_config(path, {{"intermediate_size", 41}});
@@ -332,6 +359,8 @@ TEST(ModelSettings, OfOneFamilyAreNotThoseOfAnother) {
   says(refused("mistral", {{"attention_bias", true}}), "attention_bias is given, but models of type mistral");
   says(refused("smollm3", nlohmann::json::object()), "models of type smollm3 need no_rope_layer_interval above 0");
   says(refused("smollm3", {{"no_rope_layers", {1}}}), "no_rope_layers has 1 entries, fewer than num_hidden_layers, 2");
+  says(refused("qwen3", nlohmann::json::object()), "models of type qwen3 need head_dim above 0");
+  says(refused("mistral", {{"num_key_value_heads", 0}}), "models of type mistral need num_key_value_heads above 0");
   says(refused("phi", nlohmann::json::object()), "model_type");
 }
 
@@ -354,9 +383,9 @@ TEST(ModelSettings, AWindowIsRefusedWhereItWouldChangeTheModel) {
                               {"use_sliding_window", true},
                               {"layer_types", {"full_attention", "full_attention"}}}),
             "");
-  EXPECT_NE(refused("qwen3", {{"layer_types", {"linear_attention", "full_attention"}}}).find("\"linear_attention\""),
+  EXPECT_NE(refused("qwen2", {{"layer_types", {"linear_attention", "full_attention"}}}).find("\"linear_attention\""),
             std::string::npos);
-  EXPECT_NE(refused("qwen3", {{"layer_types", {"full_attention"}}}).find("fewer than num_hidden_layers"),
+  EXPECT_NE(refused("qwen2", {{"layer_types", {"full_attention"}}}).find("fewer than num_hidden_layers"),
             std::string::npos);
 }
 

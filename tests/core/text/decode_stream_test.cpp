@@ -36,8 +36,9 @@ class Bytes final : public Tokenizer {
   int32_t bos() const override { return -1; }
   int32_t eos() const override { return 256; }
   bool is_special(int32_t id) const override { return id == 256; }
-  std::string json() const override { return ""; }
-  std::string config_json() const override { return ""; }
+  std::vector<int32_t> stop_ids() const override { return {256}; }
+  std::map<std::string, std::string> files() const override { return {}; }
+  GgufVocabulary gguf_vocabulary() const override { return {}; }
 
  private:
   bool raw_;

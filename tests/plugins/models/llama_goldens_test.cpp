@@ -2,6 +2,7 @@
 // which tests/parity/families.py wrote: goldens/NAME/{config.json, model.safetensors, tokenizer.json,
 // expected.safetensors}.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -119,6 +120,24 @@ TEST(LlamaGoldens, MatchInLogProbsAndGradients) {
               << worst.gradient << " (" << worst.parameter << ")\n";
     EXPECT_LT(worst.logprob, 2e-4);
     EXPECT_LT(worst.gradient, 1e-3) << worst.parameter;
+  }
+}
+
+// Into $HONE_LLAMA_SAVED where it is given, for transformers to read.
+TEST(LlamaGoldens, AreWrittenAsTheyWereRead) {
+  const char *given = std::getenv("HONE_LLAMA_SAVED");
+  const fs::path saved = given ? given : fs::temp_directory_path() / ("hone-llama-" + std::to_string(getpid()));
+  Registry registry;
+  registry.components_ = {llama()};
+  for (const fs::path &folder : goldens()) {
+    SCOPED_TRACE(folder.string());
+    fs::create_directories(saved);
+    const LoadedModel model = load_model(folder, registry, host());
+    save_model(saved, *model.weights, *model.tokenizer);
+    const LoadedModel again = load_model(saved, registry, host());
+    EXPECT_EQ(again.weights->checksum(), model.weights->checksum());
+    EXPECT_EQ(again.architecture->config(), model.architecture->config());
+    if (!given) fs::remove_all(saved);
   }
 }
 

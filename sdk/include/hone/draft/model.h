@@ -62,7 +62,8 @@ typedef struct hone_model {
   int32_t (*forward)(void *self, const hone_tape *tape, hone_tensor *hidden, hone_error *err);
   // After each optimizer update: buffers[i] is parameter i's data if it is a BUFFER, else null. May be null. [main]
   int32_t (*end_step)(void *self, const hone_step_counts *counts, float *const *buffers, hone_error *err);
-  // Settings whose 0, "" or {} means "none" and is null in config.json; null at the end. May be null: none.
+  // Settings whose 0, "" or {} means "none" and is null in config.json, or left out where type_defaults has no such key; null
+  // at the end. May be null: none.
   const char *const *null_settings;
   // For each of model_types, a JSON object: what config.json means by the keys that it leaves out, where that is not the
   // setting's own default. May be null: none.
