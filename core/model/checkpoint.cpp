@@ -19,9 +19,6 @@ namespace {
 void write_description(const std::filesystem::path &directory, const Architecture &architecture,
                        const Tokenizer &tokenizer, const std::string &dtype) {
   nlohmann::json config = architecture.config_json();
-  // Some of transformers' classes take null for a number, others have a default of their own for what is absent.
-  if (const auto width = config.find("head_dim"); width != config.end() && width->is_null())
-    *width = config.at("hidden_size").get<uint32_t>() / config.at("num_attention_heads").get<uint32_t>();
   set_dtype(config, dtype == "BF16" ? "bfloat16" : dtype == "F16" ? "float16" : "float32");
   // Null where there is none: some classes of transformers have ids of their own for keys that are left out.
   config["bos_token_id"] = tokenizer.bos() >= 0 ? nlohmann::json(tokenizer.bos()) : nlohmann::json();

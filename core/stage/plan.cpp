@@ -102,9 +102,10 @@ class Planner {
     return sizes_[index] = size;
   }
 
+  // Of a model; or, with -1, the one that writes the stage's conversations, null when there is none.
   std::shared_ptr<const Tokenizer> tokenizer_for(int stage, int model) const {
     try {
-      return tokenizer_of(pipeline_, model);
+      return model < 0 ? writing_tokenizer(pipeline_, pipeline_.stages[stage]) : tokenizer_of(pipeline_, model);
     } catch (const UsageError &) {
       throw;
     } catch (const Failure &failure) {
@@ -313,7 +314,7 @@ class Planner {
     const auto trainers = services_.trainers_of(node, where(index), handles, [&] { const Instance instance(component, host_.abi(), own); });
     SeenRows seen;  // of all its data
     bool judges = false;
-    const auto writer = writing_tokenizer(pipeline_, node);
+    const auto writer = tokenizer_for(index, -1);
     for (const Setting &setting : component.settings) {
       if (!given(node.settings, setting.name.c_str())) continue;
       judges = judges || setting.type == HONE_REWARD_HANDLE;

@@ -213,7 +213,8 @@ TEST(BpeTokenizer, TakesTheEndsOfAResponseFromAllFiles) {
   EXPECT_TRUE(tokenizer->is_special(2));
   EXPECT_FALSE(tokenizer->is_special(3));
   const auto files = tokenizer->files();
-  EXPECT_EQ(files.size(), 4u);
+  EXPECT_EQ(files.size(), 3u);
+  EXPECT_EQ(tokenizer->chat().text(), "{{ messages }}");
   for (const auto &[name, text] : files) EXPECT_EQ(text, read_file(folder.path / name));
 
   folder.write("generation_config.json", R"({"eos_token_id": 100000})");
