@@ -40,8 +40,8 @@ case $what in
   tsan) build tsan hone test_base test_reward test_core_rollout test_core_train && run tsan -R '^(base|reward|core_rollout|core_train)\.' ;;
   default | all)
     build release && run release
-    build asan hone test_base test_plugin test_script test_text test_model test_abi test_rewards test_run &&
-      run asan -R '^(base|plugin|script|text|model|abi|rewards|run)\.'
+    build asan hone test_base test_plugin test_script test_template test_text test_model test_abi test_rewards test_run &&
+      run asan -R '^(base|plugin|script|template|text|model|abi|rewards|run)\.'
     build tsan test_base && run tsan -R '^base\.'
     ;;
   *) echo "test.sh: \"$what\" is none of release, asan, tsan, all" >&2; exit 2 ;;

@@ -7,6 +7,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/model/gguf_model.h"
+#include "core/model/merge_lora.h"
 #include "core/model/model_files.h"
 #include "core/stage/context.h"
 #include "core/stage/interrupt.h"
@@ -70,7 +71,8 @@ int export_verb(const Arguments &a) {
   const Host host(pool, a.seed);
   const Registry registry = Registry::scan(plugin_folders(a.plugins));
   stop_if_interrupted();  // from here on a signal only sets the flag
-  const LoadedModel model = load_model(a.model, registry, host);
+  LoadedModel model = load_model(a.model, registry, host);
+  if (model.weights->base()) model.weights = merge_lora_for_export(*model.weights, a.model.string());
   stop_if_interrupted();
   if (a.to == "gguf") {
     save_gguf(out, *model.weights, model.tokenizer->gguf_vocabulary(), dtype);

@@ -5,13 +5,14 @@
 #include "core/app/model_rows.h"
 #include "core/app/verbs.h"
 #include "core/base/failure.h"
+#include "core/model/model_files.h"
 #include "core/text/rows.h"
 
 namespace hone {
 
 int render_verb(const Arguments &a) {
   const auto rows = read_ordered_rows(a.input);
-  const auto tokenizer = Tokenizer::from_file(a.model / "tokenizer.json");
+  const auto tokenizer = read_model_tokenizer(a.model);
   use_chat_options(*tokenizer, a);
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::string where = (a.input == "-" ? "stdin" : a.input) + ": row " + std::to_string(i + 1);

@@ -155,6 +155,37 @@ TEST_F(Lora, ARunCanBeMovedAndAChangedBaseIsRefused) {
   EXPECT_NE(resumed.err.find("base model has changed"), std::string::npos) << resumed.err;
 }
 
+TEST_F(Lora, ExportsTheMergedModelAndRefusesOneThatChangesNothing) {
+  const fs::path run = run_of("run"), rl = newest(run / "03-rl"), out = folder / "out";
+  const Ended ended = hone({"export", "--model", rl.string(), "--to", "hf", out.string()});
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  EXPECT_FALSE(fs::exists(out / "adapter_config.json"));
+  spit(folder / "texts.jsonl", "{\"text\": \"ADD 1 2 ? <think> 1 2\"}\n");
+  const auto logprobs = [&](const fs::path &model) {
+    return json::parse(hone({"logprobs", "--model", model.string(), "--input", (folder / "texts.jsonl").string()}).out)["logprobs"];
+  };
+  const json merged = logprobs(out), apart = logprobs(rl), base = logprobs(run / "03-rl" / "base");
+  double error = 0, moved = 0;
+  for (size_t i = 1; i < merged.size(); ++i) {
+    error = std::max(error, std::abs(merged[i].get<double>() - apart[i].get<double>()));
+    moved = std::max(moved, std::abs(base[i].get<double>() - apart[i].get<double>()));
+  }
+  EXPECT_LT(error, 1e-4);
+  EXPECT_GT(moved, 1e-2);
+
+  std::string still = pipeline();
+  still.resize(still.find("local rl ="));
+  still += "local idle = hone.stage \"sft\" { label = \"idle\", model = sft.model, data = rows, batch_size = 16, steps = 1,\n"
+           "  optimizer = hone.optimizer \"sgd\" { learning_rate = 1e-30 }, lora = { rank = 2 } }\n"
+           "return hone.pipeline { sft, idle, seed = 7 }\n";
+  const Ended idle = hone({"run", script(still, "still.lua"), "--out", (folder / "still").string()});
+  ASSERT_EQ(idle.code, 0) << idle.err;
+  const Ended refused = hone({"export", "--model", newest(folder / "still" / "02-idle").string(), "--to", "hf", (folder / "none").string()});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_NE(refused.err.find("delta is zero"), std::string::npos) << refused.err;
+  EXPECT_FALSE(fs::exists(folder / "none"));
+}
+
 // Of a stage that drives its own loop, each trained model has its adapter; of a reward model, the head trains beside
 // it.
 TEST_F(Lora, LoopsAndRewardModelsTrainAdaptersToo) {
