@@ -1,5 +1,6 @@
--- smollm2_task.lua: GRPO (arXiv 2402.03300) on one task of reasoning-gym from SmolLM2-135M-Instruct, with a score on
--- questions held out before and after. The rewards are rules; the questions are written by the model's own chat template.
+-- smollm2_task.lua: GRPO (arXiv 2402.03300) on one task of reasoning-gym from SmolLM2-135M-Instruct, after a short cold
+-- start that only teaches to answer with a number, scored on questions held out before and after. The reward is a rule;
+-- conversations are written by the model's own chat template.
 --   hone run scripts/smollm2_task.lua --set model=$(bash scripts/smollm2.sh) --set data=FOLDER --set task=gcd
 local hone = require "hone"
 hone.requires "0.1"
@@ -9,13 +10,14 @@ local o = hone.options {
   model = { "", "a model with a chat template: what scripts/smollm2.sh prints" },
   data = { "", "the folder that holds TASK.train.jsonl, rows of question and answer" },
   task = { "gcd", "a task whose answer is a number: gcd, letter_counting, simple_equations, ..." },
+  cold_start_rows = { 160, "answered questions of the cold start, seen once" },
   held_out = { 300, "rows at the file's beginning that are never trained on" },
   questions = { 300, "of those, how many are asked before and after" },
   samples = { 4, "responses to each of them" },
   steps = { 40, "optimizer steps" },
   prompts_per_step = { 8, "prompts in one step" },
   num_generations = { 8, "responses to a prompt" },
-  max_completion_length = { 32, "tokens of a response at most" },
+  max_completion_length = { 16, "tokens of a response at most" },
   learning_rate = { 5e-6, "of adamw" },
   beta = { 0.0, "weight of the distance from the model at the start" },
 }
@@ -25,20 +27,27 @@ end
 
 local file = o.data .. "/" .. o.task .. ".train.jsonl"
 local function ask(row) return { messages = { { role = "user", content = row.question } }, answer = row.answer } end
+local function show(row)
+  return { messages = { { role = "user", content = row.question }, { role = "assistant", content = row.answer } } }
+end
+local function adamw(learning_rate) return hone.optimizer "adamw" { learning_rate = learning_rate, warmup_steps = 3 } end
 
-local model = hone.model(o.model)
+local cold_start = hone.stage "sft" {
+  label = "cold_start", model = hone.model(o.model),
+  data = hone.rows { from = file, map = show, skip = o.held_out, take = o.cold_start_rows },
+  epochs = 1, batch_size = 16, optimizer = adamw(1e-5),
+}
 local accuracy = hone.reward "math" { label = "accuracy" }
 local rl = hone.stage "grpo" {
-  label = o.task, model = model, prompts = hone.rows { from = file, map = ask, skip = o.held_out },
-  rewards = { accuracy },
-  optimizer = hone.optimizer "adamw" { learning_rate = o.learning_rate, warmup_steps = 3 },
+  label = o.task, model = cold_start.model, rewards = { accuracy }, optimizer = adamw(o.learning_rate),
+  prompts = hone.rows { from = file, map = ask, skip = o.held_out + o.cold_start_rows },
   steps = o.steps, batch_size = o.prompts_per_step, num_generations = o.num_generations,
   max_completion_length = o.max_completion_length, temperature = 1, beta = o.beta,
 }
 return hone.pipeline {
-  rl, seed = o.seed,
+  cold_start, rl, seed = o.seed,
   report = hone.stage "eval" {
-    models = { model, rl.model }, compare = true,
+    models = { cold_start.model, rl.model }, compare = true,
     prompts = hone.rows { from = file, map = ask, take = math.min(o.questions, o.held_out) }, rewards = { accuracy },
     num_generations = o.samples, max_completion_length = o.max_completion_length, temperature = 1, top_p = 1,
   },
