@@ -71,6 +71,19 @@ Answer up_to_its_end(const Tokenizer &tokenizer, std::string text) {
   return {std::move(text), ended};
 }
 
+// What the template itself writes of an answer when it asks for one ("<think>\n"), behind the words that begin any turn of
+// the assistant; "" when it writes nothing, or when these cannot be told apart.
+std::string begun_answer(const Tokenizer &tokenizer, const DataRow &row, const std::string &prompt) {
+  ordered_json messages = asked(row);
+  const std::string before = render(tokenizer, row, messages, false), mark = "an answer\x1e";
+  messages.push_back({{"role", "assistant"}, {"content", mark}});
+  const std::string with_answer = render(tokenizer, row, messages, false);
+  const size_t at = with_answer.rfind(mark);
+  if (at == std::string::npos || at < before.size() || !with_answer.starts_with(before) || !prompt.starts_with(before)) return "";
+  const std::string opening = with_answer.substr(before.size(), at - before.size()), asking = prompt.substr(before.size());
+  return asking.starts_with(opening) ? asking.substr(opening.size()) : "";
+}
+
 }  // namespace
 
 void check_conversation(const DataRow &row, bool with_answer) {
@@ -95,11 +108,7 @@ Answer last_answer(const Tokenizer &tokenizer, const DataRow &row) {
                   ": messages: the chat template writes the last one differently than it begins an answer, and its "
                   "content is no text; give \"prompt\" and \"response\"");
   std::string text = last["content"].get<std::string>();
-  for (size_t n = std::min(prompt.size(), text.size()); n > 0; --n)
-    if (prompt.ends_with(std::string_view(text).substr(0, n))) {
-      text.erase(0, n);
-      break;
-    }
+  if (const std::string begun = begun_answer(tokenizer, row, prompt); text.starts_with(begun)) text.erase(0, begun.size());
   return {std::move(text), false};
 }
 

@@ -346,8 +346,9 @@ class DeepseekMoe final : public hone::Model {
     shape.groups_kept = topk_group;
     shape.group_score = topk_method == "group_limited_greedy" ? HONE_GROUP_LARGEST : HONE_GROUP_TWO_LARGEST;
     shape.gate = scoring_func == "sigmoid" ? HONE_GATE_SIGMOID : HONE_GATE_SOFTMAX;
-    shape.normalise = norm_topk_prob && num_experts_per_tok > 1;
-    const bool scaled = model_type == "deepseek_v3" || !shape.normalise;  // V2 scales only what it does not normalise
+    const bool v3 = model_type == "deepseek_v3";
+    shape.normalise = norm_topk_prob && (v3 || num_experts_per_tok > 1);
+    const bool scaled = v3 || !shape.normalise;  // V2 scales only what it does not normalise
     shape.scaling = scaled ? static_cast<float>(routed_scaling_factor) : 1;
     shape.sequence_loss = static_cast<float>(aux_loss_alpha);
     const Tensor route = tape.route(tape.linear(x, layer.router), layer.balance, shape);
