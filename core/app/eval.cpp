@@ -69,7 +69,7 @@ int eval_verb(const Arguments &a) {
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::string where = a.task + ": row " + std::to_string(i + 1);
     json row = rows[i];
-    row["prompt"] = column_text(rows[i], a.prompt_column, where);
+    if (rows[i].contains(a.prompt_column) || !rows[i].contains("messages")) row["prompt"] = column_text(rows[i], a.prompt_column, where);
     row["answer"] = column_text(rows[i], a.answer_column, where);
     task += "  " + lua_literal(row) + ",\n";
   }

@@ -17,6 +17,7 @@
 #include "core/stage/loop_stage.h"
 #include "core/stage/objective_stage.h"
 #include "core/stage/plan.h"
+#include "core/text/chat_format.h"
 
 namespace hone {
 namespace fs = std::filesystem;
@@ -98,7 +99,10 @@ std::string first_difference(const json &was, const json &is) {
 json saved_arguments(const RunRequest &request, const Pipeline &pipeline, const Registry &registry, const std::vector<StagePlan> &plans) {
   json options = json::object();
   for (const Option &option : pipeline.options) options[option.name] = option.value;
-  return {{"trust", request.arguments.trust}, {"options", options}, {"dtype", request.dtype}, {"seed", pipeline.seed},
+  const std::tm today = day_of("");
+  char day[16];
+  std::strftime(day, sizeof day, "%Y-%m-%d", &today);
+  return {{"day", day}, {"trust", request.arguments.trust}, {"options", options}, {"dtype", request.dtype}, {"seed", pipeline.seed},
           {"command_line", request.command_line}, {"name", pipeline.name}, {"data", file_checksums(data_files(pipeline))},
           {"code", file_checksums(code_files(pipeline, registry, plans))}};
 }
@@ -137,6 +141,7 @@ OpenRun::OpenRun(const fs::path &run, const std::vector<fs::path> &plugins, uint
   } catch (const json::exception &error) {
     throw Failure(path.string() + ": arguments.json or script/where.json is damaged: " + json_reason(error.what()));
   }
+  if (saved.contains("day") && saved["day"].is_string()) set_default_day(saved["day"]);
   ScriptArguments arguments;
   arguments.trust = saved.at("trust");
   arguments.config = path / "settings.toml";

@@ -43,6 +43,13 @@ ChatFormat ChatFormat::from_text(const std::string &text, const std::string &nam
 
 ChatFormat ChatFormat::from_file(const fs::path &path) { return from_text(read_file(path), path.string()); }
 
+static std::string &default_day() {
+  static std::string day;
+  return day;
+}
+
+void set_default_day(const std::string &date) { default_day() = date; }
+
 ChatFormat ChatFormat::from_directory(const fs::path &directory) {
   ChatFormat format;
   const fs::path config_path = directory / "tokenizer_config.json", own = directory / "chat_template.jinja";
@@ -194,7 +201,7 @@ std::string ChatFormat::render(const ordered_json &messages, bool add_generation
   if (more.is_object())
     for (const auto &[name, value] : more.items()) variables[name] = value;
   try {
-    return entry.parsed->render(variables, day_of(date_));
+    return entry.parsed->render(variables, day_of(date_.empty() ? default_day() : date_));
   } catch (const Failure &failure) {
     throw Failure(where + ": " + failure.what());
   }

@@ -56,6 +56,10 @@ class ChatFormat {
   std::string date_;
 };
 
+// The day that every format tells which was told none, in this process: of a run the day when it was made, so that resuming or
+// replaying it writes the same prompts. "": today's. Set before anything is rendered.
+void set_default_day(const std::string &date);
+
 // Failure "WHERE: messages: ..." unless they are as render() needs them.
 void check_messages(const nlohmann::ordered_json &messages, const std::string &where);
 

@@ -166,6 +166,39 @@ TEST_F(Conversations, RolloutsAnswerTheLastMessageThatIsNotTheAssistants) {
   EXPECT_EQ(lasting_metrics(folder / "messages"), lasting_metrics(folder / "text"));
 }
 
+// A template may ask for the day: what a run wrote on one day, a replay or resume on another writes too.
+TEST_F(Conversations, ARunKeepsTheDayOnWhichItWasMade) {
+  const fs::path path = model();
+  spit(path / "chat_template.jinja",
+       "{{ bos_token }} ADD {% if strftime_now('%Y') == '2001' %}1{% else %}2{% endif %} ?{% if add_generation_prompt %} <answer>{% endif %}");
+  run(stage("local rows = hone.rows { count = 4, make = function(i) return { messages = { { role = \"user\", content = \"1\" } } } end }\n"
+            "local rl = hone.stage \"grpo\" { model = base, prompts = rows, rewards = { function(row) return #row.response end }, optimizer = adamw, steps = 1,\n"
+            "  batch_size = 2, num_generations = 2, max_completion_length = 8 }\nreturn hone.pipeline { rl, seed = 6 }\n",
+            path),
+      "run");
+  const auto replayed = [&] {
+    const Ended ended = hone({"replay", (folder / "run").string(), "--stage", "grpo", "--step", "1", "--row", "1"});
+    EXPECT_LT(ended.code, 2) << ended.err;
+    return json::parse(ended.out).at("identical").get<bool>();
+  };
+  EXPECT_TRUE(replayed());
+  json arguments = json::parse(slurp(folder / "run/arguments.json"));
+  arguments.at("day") = "2001-02-03";
+  spit(folder / "run/arguments.json", arguments.dump());
+  EXPECT_FALSE(replayed()) << "the day is not the one of arguments.json";
+}
+
+TEST_F(Conversations, EvalAsksConversations) {
+  const fs::path path = model();
+  spit(folder / "task.jsonl", "{\"messages\": [{\"role\": \"user\", \"content\": \"ADD 1 1\"}], \"answer\": \"2\"}\n");
+  const Ended ended = hone({"eval", "--model", path.string(), "--task", (folder / "task.jsonl").string(), "--max-tokens", "4"});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  spit(folder / "task.jsonl", "{\"question\": \"ADD 1 1\", \"answer\": \"2\"}\n");
+  const Ended wrong = hone({"eval", "--model", path.string(), "--task", (folder / "task.jsonl").string()});
+  EXPECT_EQ(wrong.code, 1);
+  EXPECT_NE(wrong.err.find("row 1"), std::string::npos) << wrong.err;
+}
+
 TEST_F(Conversations, PlanFindsMessagesThatCannotBeUsed) {
   const fs::path path = model();
   const auto plan = [&](const std::string &row, const char *kind = "sft") {

@@ -257,7 +257,7 @@ class DoubleModel {
       double chosen = 0, all = 0;
       for (size_t j = 0; j < K; ++j) chosen += score[order[j]];
       for (double s : score) all += s;
-      const bool normalise = config["norm_topk_prob"] && K > 1;
+      const bool normalise = config["norm_topk_prob"] && (K > 1 || config["model_type"] != "deepseek_v2");
       const double scaling =
           config["model_type"] == "deepseek_v2" && normalise ? 1.0 : config["routed_scaling_factor"].get<double>();
       for (size_t j = 0; j < K; ++j) {
