@@ -402,7 +402,8 @@ class Brace {
       field.align = letters[0][0];
       i = 1;
     }
-    if (letter() == '+' || letter() == '-' || letter() == ' ') field.sign = letters[i++][0];
+    const bool signs = letter() == '+' || letter() == '-' || letter() == ' ';
+    if (signs) field.sign = letters[i++][0];
     if (letter() == '#') field.alternate = true, ++i;
     if (letter() == '0' && !filled) {
       field.fill = "0";
@@ -420,13 +421,18 @@ class Brace {
     if (letter() == '.') ++i, field.precision = number();
     if (letter() != '\0') field.type = letters[i++][0];
     if (i < letters.size()) throw Refusal("the format specification \"" + shortened(spec, 60) + "\" is not understood");
-    const bool real_type = field.type && std::string_view("eEfFgGn%").find(field.type) != std::string_view::npos;
     if (value.is_text()) {
       if (field.type && field.type != 's')
         throw Refusal(std::string("the format \"") + field.type + "\" needs a number, not a str");
-      if (field.align == '=') throw Refusal("the alignment \"=\" is for numbers");
+      if (field.align == '=' || signs || field.alternate || field.grouping)
+        throw Refusal("the format specification \"" + shortened(spec, 60) + "\" is for numbers, not for a str");
       return padded(field, "", cut(value.text(), field.precision), '<');
     }
+    if (field.type == 'n') {  // a locale's own way; this one is C's
+      if (field.grouping) throw Refusal(std::string("the format \"") + field.grouping + "\" does not fit \"n\"");
+      if (value.is_whole()) field.type = 'd';
+    }
+    const bool real_type = field.type && std::string_view("eEfFgGn%").find(field.type) != std::string_view::npos;
     if (value.is_number() && (real_type || value.is(Value::Kind::real))) {
       if (field.type && !real_type)
         throw Refusal(std::string("the format \"") + field.type + "\" does not fit a float");
@@ -437,6 +443,8 @@ class Brace {
         throw Refusal(std::string("the format \"") + field.type + "\" does not fit an int");
       if (field.grouping && field.type && field.type != 'd' && (field.grouping == ',' || field.type == 'c'))
         throw Refusal(std::string("the format \"") + field.grouping + "\" does not fit \"" + field.type + "\"");
+      if (field.type == 'c' && (signs || field.alternate))
+        throw Refusal("the format \"c\" takes neither a sign nor \"#\"");
       if (field.precision >= 0) throw Refusal("a precision does not fit an int");
       return whole_field(field, value.whole());
     }

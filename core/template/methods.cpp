@@ -284,7 +284,7 @@ Value text_zfill(Evaluator &e, const Value &self, const Arguments &a) {
   const Bound bound("zfill()", {"width"}, a, 1);
   const std::string &text = self.text();
   const bool sign = text.starts_with("-") || text.starts_with("+");
-  const int64_t width = std::max<int64_t>(bound.whole(0, 0), 1) - sign;
+  const int64_t width = std::max<int64_t>(bound.whole(0, 0), sign) - sign;
   return made(e, text.substr(0, sign) + aligned(e.store(), text.substr(sign), width, "0", '>'));
 }
 
