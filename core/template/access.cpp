@@ -7,6 +7,7 @@
 #include "core/template/evaluator.h"
 #include "core/template/format.h"
 #include "core/template/number.h"
+#include "core/template/search.h"
 #include "core/template/unicode.h"
 
 namespace hone::jinja {
@@ -16,8 +17,8 @@ std::string type_words(const Value &value) {
   return value.is_none() ? "'None'" : "'" + std::string(value.type_name()) + " object'";
 }
 
-Value missing(const Value &of, const std::string &name) {
-  return Value::undefined(type_words(of) + " has no attribute '" + name.substr(0, 100) + "'");
+Value missing(Store &store, const Value &of, const std::string &name) {
+  return store.undefined(type_words(of) + " has no attribute '" + shortened(name, 100) + "'");
 }
 
 // Methods that change what they belong to; the sandbox withholds them.
@@ -35,7 +36,7 @@ bool changes(const Value &value, const std::string &name) {
 Value own_attribute(Evaluator &evaluator, const Value &value, const std::string &name, bool &found) {
   found = true;
   if (const auto *space = value.as<Namespace>()) {
-    if (const Value *attribute = space->find(name)) return *attribute;
+    if (const Value *attribute = space->find(evaluator.store(), name)) return *attribute;
   } else if (const auto *loop = value.as<Loop>()) {
     return evaluator.loop_attribute(*loop, name, found);
   } else if (const auto *cycler = value.as<Cycler>(); cycler && name == "current") {
@@ -47,16 +48,16 @@ Value own_attribute(Evaluator &evaluator, const Value &value, const std::string 
   return {};
 }
 
-Value withheld(const Value &value, const std::string &name) {
-  return Value::undefined("'" + name.substr(0, 100) + "' of a " + value.type_name() +
-                          " is not for templates, which cannot change values");
+Value withheld(Store &store, const Value &value, const std::string &name) {
+  return store.undefined("'" + shortened(name, 100) + "' of a " + value.type_name() +
+                         " is not for templates, which cannot change values");
 }
 
 // x[key] as Python has it.
 Value own_item(Evaluator &evaluator, const Value &value, const Value &key, bool &found) {
   found = false;
   if (value.is(Value::Kind::mapping)) {
-    if (const Value *item = value.mapping().find(key)) {
+    if (const Value *item = value.mapping().find(evaluator.store(), key)) {
       found = true;
       return *item;
     }
@@ -73,11 +74,10 @@ Value own_item(Evaluator &evaluator, const Value &value, const Value &key, bool 
     return found ? value.sequence().items[at] : Value();
   }
   if (value.is_text()) {
-    evaluator.store().step(value.text().size() / 16);
+    evaluator.store().read_slowly(value.text().size());
     const size_t at = place(character_count(value.text()));
     if (!found) return {};
-    size_t byte = 0;
-    for (size_t i = 0; i < at; ++i) byte += character_bytes(value.text(), byte);
+    const size_t byte = place_of(value.text(), at);
     return evaluator.store().text(value.text().substr(byte, character_bytes(value.text(), byte)));
   }
   return {};
@@ -87,29 +87,52 @@ Value own_item(Evaluator &evaluator, const Value &value, const Value &key, bool 
 
 Value attribute_of(Evaluator &evaluator, const Value &value, const std::string &name) {
   if (value.is_undefined()) throw Refusal(value.text());
-  if (changes(value, name)) return withheld(value, name);
+  evaluator.store().read(name.size());
+  if (changes(value, name)) return withheld(evaluator.store(), value, name);
   bool found = false;
   Value attribute = own_attribute(evaluator, value, name, found);
   if (found) return attribute;
   if (value.is(Value::Kind::mapping))
-    if (const Value *item = value.mapping().find(name)) return *item;
-  if (name.starts_with("__")) return withheld(value, name);
-  return missing(value, name);
+    if (const Value *item = value.mapping().find(evaluator.store(), name)) return *item;
+  if (name.starts_with("__")) return withheld(evaluator.store(), value, name);
+  return missing(evaluator.store(), value, name);
 }
 
 Value item_of(Evaluator &evaluator, const Value &value, const Value &key) {
   if (value.is_undefined()) throw Refusal(value.text());
+  Store &store = evaluator.store();
+  store.step();
   bool found = false;
   Value item = own_item(evaluator, value, key, found);
   if (found) return item;
   if (key.is_text()) {
-    if (changes(value, key.text())) return withheld(value, key.text());
+    store.read(key.text().size());
+    if (changes(value, key.text())) return withheld(store, value, key.text());
     item = own_attribute(evaluator, value, key.text(), found);
     if (found) return item;
-    return missing(value, key.text());
+    return missing(store, value, key.text());
   }
-  return Value::undefined(type_words(value) + " has no element " +
-                          (key.is_whole() ? std::to_string(key.whole()) : std::string("of this key")));
+  return store.undefined(type_words(value) + " has no element " +
+                         (key.is_whole() ? std::to_string(key.whole()) : std::string("of this key")));
+}
+
+// Characters begin, begin + step... up to `end`, without it.
+static std::string characters_taken(const std::string &text, int64_t begin, int64_t end, int64_t step) {
+  if (step > 0 ? begin >= end : begin <= end) return "";
+  size_t byte = place_of(text, static_cast<size_t>(begin));
+  if (step == 1)
+    return text.substr(byte, place_of(std::string_view(text).substr(byte), static_cast<size_t>(end - begin)));
+  std::string taken;
+  for (int64_t at = begin; step > 0 ? at < end : at > end;) {
+    taken.append(text, byte, character_bytes(text, byte));
+    const int64_t before = at;
+    if (__builtin_add_overflow(at, step, &at) || (step > 0 ? at >= end : at <= end)) break;
+    for (int64_t i = before; i < at; ++i) byte += character_bytes(text, byte);
+    for (int64_t i = before; i > at; --i) do
+        --byte;
+      while ((text[byte] & 0xC0) == 0x80);
+  }
+  return taken;
 }
 
 Value slice_of(Store &store, const Value &value, const Value &from, const Value &to, const Value &by) {
@@ -120,9 +143,8 @@ Value slice_of(Store &store, const Value &value, const Value &from, const Value 
   for (const Value *bound : {&from, &to, &by})
     if (!bound->is_none() && !bound->is_whole())
       throw Refusal(std::string("a slice's bounds must be whole numbers, not a ") + bound->type_name());
-  const std::vector<std::string_view> letters = text ? characters(value.text()) : std::vector<std::string_view>();
-  if (text) store.step(letters.size() / 4);
-  const auto size = static_cast<int64_t>(text ? letters.size() : value.sequence().items.size());
+  if (text) store.read_slowly(value.text().size());
+  const auto size = static_cast<int64_t>(text ? character_count(value.text()) : value.sequence().items.size());
   const int64_t step = by.is_none() ? 1 : by.whole();
   if (step == 0) throw Refusal("a slice's step is 0");
   const int64_t least = step < 0 ? -1 : 0, most = step < 0 ? size - 1 : size;
@@ -141,16 +163,12 @@ Value slice_of(Store &store, const Value &value, const Value &from, const Value 
     return store.range(fitting(first + static_cast<__int128>(begin) * unit),
                        fitting(first + static_cast<__int128>(end) * unit), fitting(static_cast<__int128>(unit) * step));
   }
-  std::string characters_taken;
+  if (text) return store.text(characters_taken(value.text(), begin, end, step));
   std::vector<Value> items;
   for (int64_t at = begin; step > 0 ? at < end : at > end;) {
-    if (text)
-      characters_taken += letters[static_cast<size_t>(at)];
-    else
-      items.push_back(value.sequence().items[static_cast<size_t>(at)]);
+    items.push_back(value.sequence().items[static_cast<size_t>(at)]);
     if (__builtin_add_overflow(at, step, &at)) break;
   }
-  if (text) return store.text(std::move(characters_taken));
   const bool tuple = value.sequence().flavour == Sequence::Flavour::tuple;
   return tuple ? store.tuple(std::move(items)) : store.list(std::move(items));
 }
@@ -166,7 +184,9 @@ std::vector<Value> items_of(Store &store, const Value &value) {
     case Value::Kind::undefined:
       return items;
     case Value::Kind::text:
-      for (const std::string_view one : characters(value.text())) items.push_back(store.text(std::string(one)));
+      store.read(value.text().size());
+      store.foresee(character_count(value.text()) * (sizeof(Text) + sizeof(Value)));
+      for (const std::string_view one : Characters(value.text())) items.push_back(store.text(std::string(one)));
       return items;
     case Value::Kind::mapping:
       store.step(value.mapping().items.size());
@@ -191,12 +211,13 @@ bool has_length(const Value &value) {
   return value.is_undefined() || value.is_text() || value.is(Value::Kind::mapping) || value.as<Loop>() != nullptr;
 }
 
-size_t length_of(const Value &value) {
+size_t length_of(Store &store, const Value &value) {
   if (!has_length(value)) throw Refusal(std::string("a ") + value.type_name() + " has no length");
   switch (value.kind()) {
     case Value::Kind::undefined:
       return 0;
     case Value::Kind::text:
+      store.read(value.text().size());
       return character_count(value.text());
     case Value::Kind::mapping:
       return value.mapping().items.size();
@@ -211,21 +232,20 @@ bool contains(Store &store, const Value &container, const Value &item) {
   if (container.is_text()) {
     if (item.is_undefined()) throw Refusal(item.text());
     if (!item.is_text()) throw Refusal(std::string("\"in\" a text needs a text, not a ") + item.type_name());
-    store.step(container.text().size() / 16);
-    return container.text().find(item.text()) != std::string::npos;
+    return find_text(store, container.text(), item.text()) != std::string::npos;
   }
   if (container.is(Value::Kind::mapping)) {
-    hash_key(item);  // Refusal when it cannot be a key
-    return container.mapping().find(item) != nullptr;
+    hash_key(store, item);  // Refusal when it cannot be a key
+    return container.mapping().find(store, item) != nullptr;
   }
   if (container.is(Value::Kind::sequence) && container.sequence().flavour != Sequence::Flavour::generator) {
     const auto &items = container.sequence().items;
     return std::any_of(items.begin(), items.end(),
-                       [&](const Value &one) { return identical(one, item) || equal(store, one, item); });
+                       [&](const Value &one) { return identical(store, one, item) || equal(store, one, item); });
   }
   const std::vector<Value> items = items_of(store, container);
   return std::any_of(items.begin(), items.end(),
-                     [&](const Value &one) { return identical(one, item) || equal(store, one, item); });
+                     [&](const Value &one) { return identical(store, one, item) || equal(store, one, item); });
 }
 
 static Value repeated(Store &store, const Value &value, int64_t times) {
@@ -241,7 +261,9 @@ static Value repeated(Store &store, const Value &value, int64_t times) {
   const Sequence &sequence = value.sequence();
   if (count > 0 && sequence.items.size() > store.limits().memory / sizeof(Value) / count)
     store.charge(store.limits().memory);
+  store.foresee(sequence.items.size() * count * sizeof(Value));
   std::vector<Value> items;
+  items.reserve(sequence.items.size() * count);
   for (uint64_t i = 0; i < count && !sequence.items.empty(); ++i)
     items.insert(items.end(), sequence.items.begin(), sequence.items.end());
   return store.sequence(std::move(items), sequence.flavour);
@@ -268,7 +290,11 @@ Value arithmetic(Store &store, const std::string &op, const Value &left, const V
     return store.text(left.text() + right.text());
   }
   if (op == "+" && can_be_joined(left) && can_be_joined(right) && left.sequence().flavour == right.sequence().flavour) {
-    std::vector<Value> items = left.sequence().items;
+    const size_t size = left.sequence().items.size() + right.sequence().items.size();
+    store.foresee(size * sizeof(Value));
+    std::vector<Value> items;
+    items.reserve(size);
+    items = left.sequence().items;
     items.insert(items.end(), right.sequence().items.begin(), right.sequence().items.end());
     return store.sequence(std::move(items), left.sequence().flavour);
   }

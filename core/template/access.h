@@ -14,7 +14,7 @@ Value slice_of(Store &, const Value &, const Value &from, const Value &to, const
 std::vector<Value> items_of(Store &, const Value &);  // what a loop goes over; Refusal when nothing can
 bool contains(Store &, const Value &container, const Value &item);
 Value arithmetic(Store &, const std::string &op, const Value &, const Value &);
-size_t length_of(const Value &);  // Python's len(); Refusal when it has none
+size_t length_of(Store &, const Value &);  // Python's len(); Refusal when it has none
 bool has_length(const Value &), can_be_iterated(const Value &);
 
 // The method `name` of a str, dict, list, tuple, cycler..., bound to it; null when there is none.

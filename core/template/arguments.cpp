@@ -1,7 +1,7 @@
 // arguments.cpp -- see arguments.h.
 #include "core/template/arguments.h"
 
-#include <cstring>
+#include "core/template/unicode.h"
 
 namespace hone::jinja {
 
@@ -15,8 +15,8 @@ Bound::Bound(const std::string &what, std::initializer_list<const char *> names,
   for (const auto &[name, value] : arguments.named) {
     size_t i = 0;
     while (i < names_.size() && name != names_[i]) ++i;
-    if (i == names_.size()) throw Refusal(what + " has no argument \"" + name.substr(0, 60) + "\"");
-    if (given_[i]) throw Refusal(what + " is given \"" + name + "\" twice");
+    if (i == names_.size()) throw Refusal(what + " has no argument \"" + shortened(name, 60) + "\"");
+    if (given_[i]) throw Refusal(what + " is given \"" + shortened(name, 60) + "\" twice");
     given_[i] = &value;
   }
   for (size_t i = 0; i < required; ++i)
@@ -31,7 +31,7 @@ int64_t Bound::whole(size_t i, int64_t fallback) const {
   return given_[i]->whole();
 }
 
-std::string Bound::text(size_t i, const std::string &fallback) const {
+std::string_view Bound::text(size_t i, std::string_view fallback) const {
   if (!given_[i]) return fallback;
   if (given_[i]->is_undefined()) throw Refusal(given_[i]->text());
   if (!given_[i]->is_text())

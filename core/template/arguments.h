@@ -19,8 +19,8 @@ class Bound {
   bool has_value(size_t i) const { return given_[i] && !given_[i]->is_none(); }
   const Value &at(size_t i) const { return *given_[i]; }
   bool flag(size_t i, bool fallback) const { return given_[i] ? truth(*given_[i]) : fallback; }
-  int64_t whole(size_t i, int64_t fallback) const;                // Refusal when it is no int
-  std::string text(size_t i, const std::string &fallback) const;  // Refusal when it is no str
+  int64_t whole(size_t i, int64_t fallback) const;                   // Refusal when it is no int
+  std::string_view text(size_t i, std::string_view fallback) const;  // Refusal when it is no str
 
  private:
   std::string what_;

@@ -8,10 +8,12 @@
 #include "core/template/access.h"
 #include "core/template/filters.h"
 #include "core/template/number.h"
+#include "core/template/unicode.h"
 
 namespace hone::jinja {
 
-void Scope::set(uint32_t id, Value value) {
+void Scope::set(Store &store, uint32_t id, Value value) {
+  store.walk(values.size());
   for (auto &[name, old] : values)
     if (name == id) {
       old = std::move(value);
@@ -92,7 +94,7 @@ Evaluator::Flow Evaluator::run(const Statement &statement, Scope &scope, Output 
       return Flow::on;
     }
     case Statement::Kind::macro:
-      scope.set(statement.macro->id, new_macro(*statement.macro, scope));
+      scope.set(store_, statement.macro->id, new_macro(*statement.macro, scope));
       return Flow::on;
     case Statement::Kind::call_block:
       run_call_block(statement, scope, out);
@@ -166,7 +168,7 @@ Evaluator::Flow Evaluator::run_loop(const Statement &statement, Scope &outer, Ou
   Scope scope(&outer);
   for (; loop->index < items.size() && flow != Flow::stop; ++loop->index) {
     scope.values.clear();
-    scope.set(syntax_.loop, loop_value);
+    scope.set(store_, syntax_.loop, loop_value);
     line_ = statement.line;
     assign(*statement.target, items[loop->index], scope);
     flow = run(statement.body, scope, out);
@@ -213,7 +215,7 @@ void Evaluator::run_call_block(const Statement &statement, Scope &outer, Output 
 
 void Evaluator::assign(const Node &target, const Value &given, Scope &scope) {
   if (target.kind == Node::Kind::attribute) return set_attribute(target, given, scope);
-  if (target.kind == Node::Kind::name) return scope.set(target.id, given);
+  if (target.kind == Node::Kind::name) return scope.set(store_, target.id, given);
   if (given.is_undefined()) {
     if (!target.parts.empty()) throw Refusal(given.text());
     return;
@@ -228,10 +230,9 @@ void Evaluator::assign(const Node &target, const Value &given, Scope &scope) {
 void Evaluator::set_attribute(const Node &target, const Value &given, Scope &scope) {
   const Value space = value(*target.parts[0], scope);
   if (!space.as<Namespace>())
-    throw Refusal("only attributes of a namespace() can be set, and \"" + target.parts[0]->text + "\" is a " +
-                  space.type_name());
-  store_.charge(sizeof(Value));  // of the rendering: namespaces live until its end
-  const_cast<Namespace *>(space.as<Namespace>())->set(target.text, given);
+    throw Refusal("only attributes of a namespace() can be set, and \"" + shortened(target.parts[0]->text, 100) +
+                  "\" is a " + space.type_name());
+  const_cast<Namespace *>(space.as<Namespace>())->set(store_, target.text, given);
 }
 
 void Evaluator::write(const Value &given, Output &out) {
@@ -289,7 +290,7 @@ Value Evaluator::value(const Node &node, Scope &scope) {
     case Node::Kind::choice: {
       if (truth(value(*node.parts[0], scope))) return value(*node.parts[1], scope);
       if (node.parts[2]) return value(*node.parts[2], scope);
-      return Value::undefined("an \"if\" without \"else\" gave no value, as its condition was false");
+      return store_.undefined("an \"if\" without \"else\" gave no value, as its condition was false");
     }
   }
   return {};
@@ -297,8 +298,8 @@ Value Evaluator::value(const Node &node, Scope &scope) {
 
 Value Evaluator::name(const Node &node, Scope &scope) {
   for (const Scope *at = &scope; at; at = at->outer)
-    if (const Value *found = at->find(node.id)) return *found;
-  return Value::undefined("'" + node.text + "' is undefined");
+    if (const Value *found = at->find(store_, node.id)) return *found;
+  return store_.undefined("'" + shortened(node.text, 100) + "' is undefined");
 }
 
 Value Evaluator::collection(const Node &node, Scope &scope) {
@@ -386,7 +387,10 @@ Value Evaluator::compared(const Node &node, Scope &scope) {
 Arguments Evaluator::arguments(const Call &call, Scope &scope) {
   Arguments given;
   for (const Expression &part : call.positional) given.positional.push_back(value(*part, scope));
-  for (const auto &[name, part] : call.named) given.named.emplace_back(name, value(*part, scope));
+  for (const auto &[name, part] : call.named) {
+    store_.read(name.size());
+    given.named.emplace_back(name, value(*part, scope));
+  }
   if (call.all_positional)
     for (Value &item : items_of(store_, value(*call.all_positional, scope)))
       given.positional.push_back(std::move(item));
@@ -395,6 +399,7 @@ Arguments Evaluator::arguments(const Call &call, Scope &scope) {
     if (!named.is(Value::Kind::mapping)) throw Refusal(std::string("\"**\" needs a dict, not a ") + named.type_name());
     for (const auto &[key, item] : named.mapping().items) {
       if (!key.is_text()) throw Refusal("\"**\" needs a dict whose keys are texts");
+      store_.read(key.text().size());
       given.named.emplace_back(key.text(), item);
     }
   }
@@ -415,9 +420,13 @@ Value Evaluator::call(const Value &callee, const Arguments &given) {
 
 Value Evaluator::call_macro(const MacroObject &object, const Arguments &given) {
   const Deeper deeper(*this);
-  const std::string what = "macro \"" + object.name + "\"";
-  if (!object.home) throw Refusal(what + " is called after the block that it was written in has ended");
+  const auto what = [&] { return "macro \"" + shortened(object.name, 100) + "\""; };
+  if (!object.home) throw Refusal(what() + " is called after the block that it was written in has ended");
   const Macro &macro = *object.macro;
+  size_t bytes = given.positional.size() * sizeof(Value) + macro.names.size() * sizeof(Scope::Variable);
+  for (const auto &[name, value] : given.named) bytes += name.size() + sizeof(name) + sizeof(value);
+  const Held held(store_, bytes);
+  store_.step(macro.names.size());
   Scope scope(object.home);
   std::vector<bool> set(macro.names.size(), false);
   std::vector<Value> rest;
@@ -428,15 +437,17 @@ Value Evaluator::call_macro(const MacroObject &object, const Arguments &given) {
       rest.push_back(given.positional[i]);
   }
   if (!rest.empty() && !macro.takes_rest)
-    throw Refusal(what + " takes at most " + std::to_string(macro.names.size()) + " arguments, not " +
+    throw Refusal(what() + " takes at most " + std::to_string(macro.names.size()) + " arguments, not " +
                   std::to_string(given.positional.size()));
   std::vector<std::pair<Value, Value>> named;
-  Value caller = Value::undefined("no caller defined");
+  Value caller = store_.undefined("no caller defined");
   for (const auto &[name, value] : given.named) {
+    store_.walk(macro.names.size());
+    store_.read(name.size());
     const auto known = std::find(macro.names.begin(), macro.names.end(), name);
     if (known != macro.names.end()) {
       const auto i = static_cast<size_t>(known - macro.names.begin());
-      if (set[i]) throw Refusal(what + " is given \"" + name + "\" twice");
+      if (set[i]) throw Refusal(what() + " is given \"" + shortened(name, 60) + "\" twice");
       set[i] = true;
       scope.values.emplace_back(macro.parameters[i], value);
     } else if (name == "caller" && macro.takes_caller) {
@@ -444,20 +455,21 @@ Value Evaluator::call_macro(const MacroObject &object, const Arguments &given) {
     } else if (macro.takes_named) {
       named.emplace_back(store_.text(name), value);
     } else {
-      throw Refusal(what + " has no parameter \"" + name.substr(0, 60) + "\"");
+      throw Refusal(what() + " has no parameter \"" + shortened(name, 60) + "\"");
     }
   }
   const auto own = [&](uint32_t id) {
     return std::find(macro.parameters.begin(), macro.parameters.end(), id) != macro.parameters.end();
   };
-  if (macro.takes_caller && !own(syntax_.caller)) scope.set(syntax_.caller, caller);
-  if (macro.takes_named && !own(syntax_.kwargs)) scope.set(syntax_.kwargs, store_.mapping(named));
-  if (macro.takes_rest && !own(syntax_.varargs)) scope.set(syntax_.varargs, store_.tuple(std::move(rest)));
+  if (macro.takes_caller && !own(syntax_.caller)) scope.set(store_, syntax_.caller, caller);
+  if (macro.takes_named && !own(syntax_.kwargs)) scope.set(store_, syntax_.kwargs, store_.mapping(named));
+  if (macro.takes_rest && !own(syntax_.varargs)) scope.set(store_, syntax_.varargs, store_.tuple(std::move(rest)));
   for (size_t i = 0; i < macro.names.size(); ++i) {
     if (set[i]) continue;
-    Value fallback = macro.defaults[i] ? value(*macro.defaults[i], scope)
-                                       : Value::undefined("parameter '" + macro.names[i] + "' was not provided");
-    scope.set(macro.parameters[i], std::move(fallback));
+    Value fallback = macro.defaults[i]
+                         ? value(*macro.defaults[i], scope)
+                         : store_.undefined("parameter '" + shortened(macro.names[i], 100) + "' was not provided");
+    scope.set(store_, macro.parameters[i], std::move(fallback));
   }
   Output out(store_);
   run(macro.body, scope, out);
@@ -478,9 +490,9 @@ Value Evaluator::loop_attribute(const Loop &loop, const std::string &name, bool 
   if (name == "length") return whole(items.size());
   if (name == "depth") return Value::integer(1);  // of a recursive loop, jinja2 means
   if (name == "depth0") return Value::integer(0);
-  if (name == "previtem") return loop.index > 0 ? items[loop.index - 1] : Value::undefined("there is no previous item");
+  if (name == "previtem") return loop.index > 0 ? items[loop.index - 1] : store_.undefined("there is no previous item");
   if (name == "nextitem")
-    return loop.index + 1 < items.size() ? items[loop.index + 1] : Value::undefined("there is no next item");
+    return loop.index + 1 < items.size() ? items[loop.index + 1] : store_.undefined("there is no next item");
   if (name == "cycle" || name == "changed") {
     auto function = std::make_shared<Function>();
     function->name = name;

@@ -19,15 +19,17 @@ struct Scope {
     for (const auto &macro : macros) macro->home = nullptr;
   }
   Scope(const Scope &) = delete;
-  const Value *find(uint32_t id) const {
+  const Value *find(Store &store, uint32_t id) const {
+    store.walk(values.size());
     for (const auto &[name, value] : values)
       if (name == id) return &value;
     return nullptr;
   }
-  void set(uint32_t id, Value value);
+  void set(Store &, uint32_t id, Value value);
 
   Scope *outer;
-  std::vector<std::pair<uint32_t, Value>> values;
+  using Variable = std::pair<uint32_t, Value>;
+  std::vector<Variable> values;
   std::vector<std::shared_ptr<MacroObject>> macros;  // written in this block
 };
 

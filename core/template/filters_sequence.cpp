@@ -39,6 +39,11 @@ Value follow(Evaluator &e, Value value, const std::vector<Value> &path, const Va
   return value;
 }
 
+std::string lowered(Evaluator &e, const Value &value) {
+  e.store().step(1 + value.text().size());  // ICU, for each character in the worst case
+  return lower(value.text());
+}
+
 // What items are ordered and told apart by.
 class Key {
  public:
@@ -65,7 +70,7 @@ class Key {
 
  private:
   Value folded(Value value) const {
-    return !case_sensitive_ && value.is_text() ? e_.store().text(lower(value.text())) : std::move(value);
+    return !case_sensitive_ && value.is_text() ? e_.store().text(lowered(e_, value)) : std::move(value);
   }
   Evaluator &e_;
   bool case_sensitive_;
@@ -91,7 +96,7 @@ Value filter_list(Evaluator &e, const Value &v, const Arguments &a) {
 Value filter_first(Evaluator &e, const Value &v, const Arguments &a) {
   const Bound bound("filter first", {}, a);
   const std::vector<Value> all = items(e, v);
-  return all.empty() ? Value::undefined("there is no first item, as the sequence is empty") : all.front();
+  return all.empty() ? e.store().undefined("there is no first item, as the sequence is empty") : all.front();
 }
 
 Value filter_last(Evaluator &e, const Value &v, const Arguments &a) {
@@ -99,7 +104,7 @@ Value filter_last(Evaluator &e, const Value &v, const Arguments &a) {
   if (v.is(Value::Kind::sequence) && v.sequence().flavour == Sequence::Flavour::generator)
     throw Refusal("filter last: what a filter gives item by item has no end to look at; put \"| list\" before it");
   const std::vector<Value> all = items(e, v);
-  return all.empty() ? Value::undefined("there is no last item, as the sequence is empty") : all.back();
+  return all.empty() ? e.store().undefined("there is no last item, as the sequence is empty") : all.back();
 }
 
 Value filter_reverse(Evaluator &e, const Value &v, const Arguments &a) {
@@ -133,9 +138,9 @@ Value filter_sort(Evaluator &e, const Value &v, const Arguments &a) {
 
 Value filter_dictsort(Evaluator &e, const Value &v, const Arguments &a) {
   const Bound bound("filter dictsort", {"case_sensitive", "by", "reverse"}, a);
-  const std::string by = bound.text(1, "key");
+  const std::string_view by = bound.text(1, "key");
   if (by != "key" && by != "value")
-    throw Refusal("filter dictsort: by must be \"key\" or \"value\", not \"" + by.substr(0, 40) + "\"");
+    throw Refusal("filter dictsort: by must be \"key\" or \"value\", not \"" + shortened(by, 40) + "\"");
   if (v.is_undefined()) throw Refusal(v.text());
   if (!v.is(Value::Kind::mapping)) throw Refusal(std::string("filter dictsort: needs a dict, not a ") + v.type_name());
   std::vector<Value> pairs;
@@ -151,8 +156,16 @@ Value filter_unique(Evaluator &e, const Value &v, const Arguments &a) {
   const Key key(e, bound.has(1) ? &bound.at(1) : nullptr, bound.flag(0, false));
   std::unordered_map<std::string, bool> seen;
   std::vector<Value> out;
-  for (const Value &item : items(e, v))
-    if (seen.emplace(hash_key(key.of(item)), true).second) out.push_back(item);
+  uint64_t bytes = 0;  // of `seen`
+  for (const Value &item : items(e, v)) {
+    std::string known = hash_key(e.store(), key.of(item));
+    const size_t taken = known.size() + 64;
+    if (!seen.emplace(std::move(known), true).second) continue;
+    e.store().charge(taken);
+    bytes += taken;
+    out.push_back(item);
+  }
+  e.store().release(bytes);
   return e.store().generator(std::move(out));
 }
 
@@ -160,7 +173,7 @@ Value extreme(Evaluator &e, const Value &v, const Arguments &a, const char *what
   const Bound bound(what, {"case_sensitive", "attribute"}, a);
   const Key key(e, bound.has(1) ? &bound.at(1) : nullptr, bound.flag(0, false));
   const std::vector<Value> all = items(e, v);
-  if (all.empty()) return Value::undefined("there is no least or largest item, as the sequence is empty");
+  if (all.empty()) return e.store().undefined("there is no least or largest item, as the sequence is empty");
   size_t best = 0;
   Value of_best = key.of(all[0]);
   for (size_t i = 1; i < all.size(); ++i) {
@@ -230,11 +243,12 @@ Value filter_slice(Evaluator &e, const Value &v, const Arguments &a) {
 
 Value filter_attr(Evaluator &e, const Value &v, const Arguments &a) {
   const Bound bound("filter attr", {"name"}, a, 1);
-  const std::string name = bound.text(0, "");
+  const std::string name(bound.text(0, ""));
+  e.store().read(name.size());
   if (!v.is(Value::Kind::mapping)) return attribute_of(e, v, name);
   bool found = false;
   Value method = method_of(e, v, name, found);
-  return found ? method : Value::undefined("'dict object' has no attribute '" + name.substr(0, 100) + "'");
+  return found ? method : e.store().undefined("'dict object' has no attribute '" + shortened(name, 100) + "'");
 }
 
 Value filter_groupby(Evaluator &e, const Value &v, const Arguments &a) {
@@ -244,7 +258,7 @@ Value filter_groupby(Evaluator &e, const Value &v, const Arguments &a) {
   const auto plain = [&](const Value &item) { return follow(e, item, path, bound.has(1) ? &bound.at(1) : nullptr); };
   const auto key = [&](const Value &item) {
     Value of = plain(item);
-    return !case_sensitive && of.is_text() ? e.store().text(lower(of.text())) : of;
+    return !case_sensitive && of.is_text() ? e.store().text(lowered(e, of)) : of;
   };
   std::vector<Value> groups, group;
   const std::vector<Value> all = sorted(e, items(e, v), key, false);
@@ -345,12 +359,12 @@ const FilterTable &sequence_filters() {
 bool is_filter(const std::string &name) { return text_filters().contains(name) || sequence_filters().contains(name); }
 
 Value Evaluator::filter(const std::string &name, const Value &value, const Arguments &given) {
-  store_.step();
+  store_.read(name.size());
   if (const auto found = text_filters().find(name); found != text_filters().end())
     return found->second(*this, value, given);
   if (const auto found = sequence_filters().find(name); found != sequence_filters().end())
     return found->second(*this, value, given);
-  throw Refusal("there is no filter \"" + name.substr(0, 60) + "\"");
+  throw Refusal("there is no filter \"" + shortened(name, 60) + "\"");
 }
 
 }  // namespace hone::jinja

@@ -9,24 +9,31 @@
 #include "core/template/filters.h"
 #include "core/template/format.h"
 #include "core/template/number.h"
+#include "core/template/search.h"
 #include "core/template/unicode.h"
 
 namespace hone::jinja {
 namespace {
 
 std::string text(Evaluator &e, const Value &value) { return text_of(e.store(), value); }
+// A text whose cases change: ICU works for each character in the worst case.
+std::string cased_text(Evaluator &e, const Value &value) {
+  std::string from = text(e, value);
+  e.store().step(1 + from.size());
+  return from;
+}
 Value made(Evaluator &e, std::string text) { return e.store().text(std::move(text)); }
 
 void no_arguments(const char *what, const Arguments &a) { Bound(what, {}, a); }
 
 Value filter_upper(Evaluator &e, const Value &v, const Arguments &a) {
-  return no_arguments("filter upper", a), made(e, upper(text(e, v)));
+  return no_arguments("filter upper", a), made(e, upper(cased_text(e, v)));
 }
 Value filter_lower(Evaluator &e, const Value &v, const Arguments &a) {
-  return no_arguments("filter lower", a), made(e, lower(text(e, v)));
+  return no_arguments("filter lower", a), made(e, lower(cased_text(e, v)));
 }
 Value filter_capitalize(Evaluator &e, const Value &v, const Arguments &a) {
-  return no_arguments("filter capitalize", a), made(e, capitalize(text(e, v)));
+  return no_arguments("filter capitalize", a), made(e, capitalize(cased_text(e, v)));
 }
 Value filter_string(Evaluator &e, const Value &v, const Arguments &a) {
   return no_arguments("filter string", a), made(e, text(e, v));
@@ -42,8 +49,8 @@ Value filter_title(Evaluator &e, const Value &v, const Arguments &a) {
     out += upper(word.substr(0, first)) + lower(word.substr(first));
     word.clear();
   };
-  const std::string from = text(e, v);
-  for (const std::string_view one : characters(from)) {
+  const std::string from = cased_text(e, v);
+  for (const std::string_view one : Characters(from)) {
     if (is_space(code_point(one)) || one.find_first_of("-({[<") != std::string_view::npos) {
       finish();
       out += one;
@@ -58,8 +65,10 @@ Value filter_title(Evaluator &e, const Value &v, const Arguments &a) {
 Value filter_trim(Evaluator &e, const Value &v, const Arguments &a) {
   const Bound bound("filter trim", {"chars"}, a);
   const std::string from = text(e, v);
+  e.store().read_slowly(from.size());
   if (!bound.has_value(0)) return made(e, std::string(strip_right(strip_left(from))));
-  const std::string set = bound.text(0, "");
+  const std::string_view set = bound.text(0, "");
+  e.store().read_slowly(set.size());
   return made(e, std::string(strip_right(strip_left(from, set), set)));
 }
 
@@ -76,8 +85,8 @@ Value filter_default(Evaluator &e, const Value &v, const Arguments &a) {
   return bound.has(0) ? bound.at(0) : made(e, "");
 }
 
-Value filter_length(Evaluator &, const Value &v, const Arguments &a) {
-  return no_arguments("filter length", a), Value::integer(static_cast<int64_t>(length_of(v)));
+Value filter_length(Evaluator &e, const Value &v, const Arguments &a) {
+  return no_arguments("filter length", a), Value::integer(static_cast<int64_t>(length_of(e.store(), v)));
 }
 
 Value filter_tojson(Evaluator &e, const Value &v, const Arguments &a) {
@@ -98,24 +107,27 @@ Value filter_safe(Evaluator &e, const Value &v, const Arguments &a) {
   return no_arguments("filter safe", a), made(e, text(e, v));
 }
 
+// The text with what `replacement` gives for the bytes that are not `plain`.
+template <class Plain, class Replacement>
+Value with_replaced(Evaluator &e, const Value &v, Plain plain, Replacement replacement) {
+  const std::string from = text(e, v);
+  Output out(e.store());
+  for (auto at = from.begin(); at != from.end();) {
+    const auto end = std::find_if_not(at, from.end(), plain);
+    out.append(std::string_view(at, end));
+    at = end;
+    if (at != from.end()) out.append(replacement(*at++));
+  }
+  return made(e, out.text());
+}
+
 Value filter_escape(Evaluator &e, const Value &v, const Arguments &a) {
   no_arguments("filter escape", a);
-  std::string out;
-  for (const char c : text(e, v)) {
-    if (c == '&')
-      out += "&amp;";
-    else if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '\'')
-      out += "&#39;";
-    else if (c == '"')
-      out += "&#34;";
-    else
-      out += c;
-  }
-  return made(e, out);
+  constexpr std::string_view special = "&<>'\"";
+  static constexpr const char *written[] = {"&amp;", "&lt;", "&gt;", "&#39;", "&#34;"};
+  return with_replaced(
+      e, v, [&](char c) { return special.find(c) == std::string_view::npos; },
+      [&](char c) { return std::string(written[special.find(c)]); });
 }
 
 Value filter_indent(Evaluator &e, const Value &v, const Arguments &a) {
@@ -128,13 +140,15 @@ Value filter_indent(Evaluator &e, const Value &v, const Arguments &a) {
   else
     throw Refusal("filter indent: a width of " + std::to_string(width) + " is too wide");
   const std::string from = text(e, v) + "\n";
-  const auto all = lines(from);
+  e.store().read_slowly(from.size());
+  e.store().read(indention.size());
   Output out(e.store());
   if (bound.flag(1, false)) out.append(indention);
-  for (size_t i = 0; i < all.size(); ++i) {
-    if (i > 0) out.append("\n");
-    if (i > 0 && (!all[i].empty() || bound.flag(2, false))) out.append(indention);
-    out.append(all[i]);
+  bool first = true;
+  for (std::string_view rest = from, line; next_line(rest, line); first = false) {
+    if (!first) out.append("\n");
+    if (!first && (!line.empty() || bound.flag(2, false))) out.append(indention);
+    out.append(line);
   }
   return made(e, out.text());
 }
@@ -155,16 +169,15 @@ Value filter_format(Evaluator &e, const Value &v, const Arguments &a) {
 
 Value filter_truncate(Evaluator &e, const Value &v, const Arguments &a) {
   const Bound bound("filter truncate", {"length", "killwords", "end", "leeway"}, a);
-  const std::string from = text(e, v), end = bound.text(2, "...");
+  const std::string from = text(e, v), end(bound.text(2, "..."));
   const int64_t length = bound.whole(0, 255), leeway = bound.has_value(3) ? bound.whole(3, 5) : 5,
                 of_end = static_cast<int64_t>(character_count(end));
   if (length < of_end) throw Refusal("filter truncate: length is shorter than the end");
   if (leeway < 0) throw Refusal("filter truncate: leeway is below 0");
-  const auto letters = characters(from);
-  if (static_cast<int64_t>(letters.size()) <= length || static_cast<int64_t>(letters.size()) - leeway <= length)
-    return made(e, from);
-  std::string kept;
-  for (int64_t i = 0; i < length - of_end; ++i) kept += letters[static_cast<size_t>(i)];
+  e.store().read_slowly(from.size() + end.size());
+  const auto size = static_cast<int64_t>(character_count(from));
+  if (size <= length || size - leeway <= length) return made(e, from);
+  std::string kept = shortened(from, static_cast<size_t>(length - of_end));
   if (!bound.flag(1, false))
     if (const size_t space = kept.rfind(' '); space != std::string::npos) kept.resize(space);
   return made(e, kept + end);
@@ -175,7 +188,8 @@ Value filter_wordcount(Evaluator &e, const Value &v, const Arguments &a) {
   int64_t words = 0;
   bool inside = false;
   const std::string from = text(e, v);
-  for (const std::string_view one : characters(from)) {
+  e.store().read_slowly(from.size());
+  for (const std::string_view one : Characters(from)) {
     const uint32_t c = code_point(one);
     const bool word = c == '_' || is_letter(c) || is_numeric(c);
     words += word && !inside;
@@ -188,20 +202,19 @@ Value filter_urlencode(Evaluator &e, const Value &v, const Arguments &a) {
   no_arguments("filter urlencode", a);
   if (!v.is_text() && !v.is_undefined() && can_be_iterated(v))
     throw Refusal(std::string("filter urlencode: needs a text, not a ") + v.type_name());
-  std::string out;
-  for (const char c : text(e, v)) {
-    if (std::isalnum(static_cast<unsigned char>(c)) || std::string_view("_.-~/").find(c) != std::string_view::npos) {
-      out += c;
-    } else {
-      out += '%';
-      out += "0123456789ABCDEF"[static_cast<unsigned char>(c) >> 4];
-      out += "0123456789ABCDEF"[static_cast<unsigned char>(c) & 15];
-    }
-  }
-  return made(e, out);
+  return with_replaced(
+      e, v,
+      [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) ||
+               std::string_view("_.-~/").find(c) != std::string_view::npos;
+      },
+      [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return std::string{'%', "0123456789ABCDEF"[byte >> 4], "0123456789ABCDEF"[byte & 15]};
+      });
 }
 
-Value filter_int(Evaluator &, const Value &v, const Arguments &a) {
+Value filter_int(Evaluator &e, const Value &v, const Arguments &a) {
   const Bound bound("filter int", {"default", "base"}, a);
   const Value fallback = bound.has(0) ? bound.at(0) : Value::integer(0);
   if (v.is_undefined()) throw Refusal(v.text());
@@ -209,6 +222,7 @@ Value filter_int(Evaluator &, const Value &v, const Arguments &a) {
   if (v.is(Value::Kind::real))
     return std::isnan(v.number()) ? fallback : Value::integer(whole_of(v.number(), "filter int"));
   if (!v.is_text()) return fallback;
+  e.store().read_slowly(v.text().size());
   const int64_t base = bound.whole(1, 10);
   if (base == 0 || (base >= 2 && base <= 36))
     if (const auto whole = read_whole(v.text(), static_cast<int>(base))) return Value::integer(*whole);
@@ -216,12 +230,14 @@ Value filter_int(Evaluator &, const Value &v, const Arguments &a) {
   return real && std::isfinite(*real) ? Value::integer(whole_of(*real, "filter int")) : fallback;
 }
 
-Value filter_float(Evaluator &, const Value &v, const Arguments &a) {
+Value filter_float(Evaluator &e, const Value &v, const Arguments &a) {
   const Bound bound("filter float", {"default"}, a);
   if (v.is_undefined()) throw Refusal(v.text());
   if (v.is_number()) return Value::real(v.number());
-  if (v.is_text())
+  if (v.is_text()) {
+    e.store().read_slowly(v.text().size());
     if (const auto real = read_real(v.text())) return Value::real(*real);
+  }
   return bound.has(0) ? bound.at(0) : Value::real(0);
 }
 
@@ -241,20 +257,22 @@ Value filter_round(Evaluator &, const Value &v, const Arguments &a) {
   const Bound bound("filter round", {"precision", "method"}, a);
   need_number("filter round", v);
   const int64_t precision = bound.whole(0, 0);
-  const std::string method = bound.text(1, "common");
+  const std::string_view method = bound.text(1, "common");
   if (method == "common") {
     if (v.is(Value::Kind::real)) return Value::real(round_to(v.number(), precision));
     if (precision >= 0) return Value::integer(v.whole());
     if (precision < -18) return Value::integer(0);
     int64_t unit = 1;
     for (int64_t i = 0; i < -precision; ++i) unit *= 10;
-    int64_t rest = v.whole() % unit, down = v.whole() - rest;
-    if (rest < 0) rest += unit, down -= unit;
-    const bool up = rest > unit / 2 || (rest == unit / 2 && (down / unit) % 2 != 0);
-    return compute(Operator::add, Value::integer(down), Value::integer(up ? unit : 0));
+    int64_t rest = v.whole() % unit;
+    __int128 rounded = static_cast<__int128>(v.whole()) - rest;  // down to a multiple of the unit
+    if (rest < 0) rest += unit, rounded -= unit;
+    if (rest > unit / 2 || (rest == unit / 2 && (rounded / unit) % 2 != 0)) rounded += unit;
+    if (rounded < INT64_MIN || rounded > INT64_MAX) throw Refusal("filter round: the result does not fit in 64 bits");
+    return Value::integer(static_cast<int64_t>(rounded));
   }
   if (method != "ceil" && method != "floor")
-    throw Refusal("filter round: method must be common, ceil or floor, not \"" + method.substr(0, 40) + "\"");
+    throw Refusal("filter round: method must be common, ceil or floor, not \"" + shortened(method, 40) + "\"");
   const Value unit = compute(Operator::power, Value::integer(10), Value::integer(precision));
   const Value scaled = compute(Operator::multiply, v, unit);
   const double edge = method == "ceil" ? std::ceil(scaled.number()) : std::floor(scaled.number());
@@ -263,8 +281,7 @@ Value filter_round(Evaluator &, const Value &v, const Arguments &a) {
 
 }  // namespace
 
-std::string replaced(Store &store, const std::string &text, const std::string &old, const std::string &with,
-                     int64_t count) {
+std::string replaced(Store &store, std::string_view text, std::string_view old, std::string_view with, int64_t count) {
   Output out(store);
   uint64_t left = count < 0 ? UINT64_MAX : static_cast<uint64_t>(count);
   size_t at = 0;
@@ -273,27 +290,27 @@ std::string replaced(Store &store, const std::string &text, const std::string &o
       out.append(with);
       if (at >= text.size()) return out.text();
       const size_t bytes = character_bytes(text, at);
-      out.append(std::string_view(text).substr(at, bytes));
+      out.append(text.substr(at, bytes));
       at += bytes;
     }
   }
   for (; left > 0 && !old.empty(); --left) {
-    const size_t found = text.find(old, at);
+    const size_t found = find_text(store, text, old, at);
     if (found == std::string::npos) break;
-    out.append(std::string_view(text).substr(at, found - at));
+    out.append(text.substr(at, found - at));
     out.append(with);
     at = found + old.size();
   }
-  out.append(std::string_view(text).substr(at));
+  out.append(text.substr(at));
   return out.text();
 }
 
-std::string aligned(Store &store, const std::string &text, int64_t width, const std::string &fill, char align) {
+std::string aligned(Store &store, const std::string &text, int64_t width, std::string_view fill, char align) {
+  store.read(text.size());
   const auto length = static_cast<int64_t>(character_count(text));
+  if (width <= length) return text;
   const int64_t room = width - length;
-  if (room <= 0) return text;
   store.check_text(static_cast<uint64_t>(room));
-  store.step(static_cast<uint64_t>(room) / 16);
   // str.center puts the odd place to the left when the width is odd.
   const int64_t left = align == '<' ? 0 : align == '>' ? room : room / 2 + (room & width & 1);
   Output out(store);

@@ -36,13 +36,18 @@ int64_t read_number(std::string_view text, size_t &at) {
   return number;
 }
 
-std::string grouped(const std::string &digits, char separator) {
-  std::string out;
-  for (size_t i = 0; i < digits.size(); ++i) {
-    if (i > 0 && (digits.size() - i) % 3 == 0) out += separator;
-    out += digits[i];
+// Digits in groups, with zeros before them until they take `width`; a group's separator never stands first.
+std::string grouped(std::string digits, char separator, size_t group, int64_t width) {
+  for (;;) {
+    std::string out;
+    for (size_t i = 0; i < digits.size(); ++i) {
+      if (i > 0 && (digits.size() - i) % group == 0) out += separator;
+      out += digits[i];
+    }
+    if (static_cast<int64_t>(out.size()) >= width) return out;
+    const size_t room = static_cast<size_t>(width) - out.size();
+    digits.insert(0, std::max<size_t>(1, room * group / (group + 1)), '0');
   }
-  return out;
 }
 
 // Digits without a sign. alternate: of "#".
@@ -90,6 +95,11 @@ std::string padded(const Field &field, const std::string &sign, const std::strin
 
 std::string sign_of(bool minus, char sign) { return minus ? "-" : sign == '+' ? "+" : sign == ' ' ? " " : ""; }
 
+// What digits must take when the zeros before them are in groups as well.
+int64_t zeros_until(const Field &field, size_t others) {
+  return field.align == '=' && field.fill == "0" ? field.width - static_cast<int64_t>(others) : 0;
+}
+
 std::string whole_field(const Field &field, int64_t number) {
   std::string body, sign = sign_of(number < 0, field.sign);
   const char type = field.type ? field.type : 'd';
@@ -101,14 +111,15 @@ std::string whole_field(const Field &field, int64_t number) {
   const unsigned base = type == 'x' || type == 'X' ? 16 : type == 'o' ? 8 : type == 'b' ? 2 : 10;
   body = digits_of(magnitude(number), base);
   if (type == 'X') body = upper(body);
-  if (field.grouping && base == 10) body = grouped(body, field.grouping);
   if (field.alternate && base != 10) sign += std::string("0") + type;
+  if (field.grouping) body = grouped(body, field.grouping, base == 10 ? 3 : 4, zeros_until(field, sign.size()));
   return padded(field, sign, body, '>');
 }
 
 std::string real_field(const Field &field, double number, bool percent_style) {
   const bool minus = std::signbit(number) && !std::isnan(number);
   const double size = std::abs(number);
+  const std::string sign = sign_of(minus, field.sign);
   std::string body;
   char type = field.type;
   if (type == 0) {  // like repr, or like g with a digit behind the point
@@ -142,20 +153,14 @@ std::string real_field(const Field &field, double number, bool percent_style) {
   }
   if (field.grouping) {
     const size_t whole = std::min(body.find_first_not_of("0123456789"), body.size());
-    body = grouped(body.substr(0, whole), field.grouping) + body.substr(whole);
+    body = grouped(body.substr(0, whole), field.grouping, 3, zeros_until(field, sign.size() + body.size() - whole)) +
+           body.substr(whole);
   }
-  return padded(field, sign_of(minus, field.sign), body, '>');
+  return padded(field, sign, body, '>');
 }
 
 std::string cut(const std::string &text, int64_t most) {
-  if (most < 0) return text;
-  std::string out;
-  int64_t n = 0;
-  for (const std::string_view one : characters(text)) {
-    if (n++ == most) break;
-    out += one;
-  }
-  return out;
+  return most < 0 ? text : shortened(text, static_cast<size_t>(most));
 }
 
 // ---- "%s" ----
@@ -168,6 +173,7 @@ class Percent {
   }
 
   std::string all() {
+    store_.read_slowly(pattern_.size());
     for (size_t at = 0; at < pattern_.size();) {
       if (pattern_[at] != '%') {
         const size_t next = std::min(pattern_.find('%', at), pattern_.size());
@@ -212,9 +218,9 @@ class Percent {
       const size_t end = pattern_.find(')', at);
       if (end == std::string::npos) throw Refusal("a format has a \"(\" without its end");
       if (!values_.is(Value::Kind::mapping)) throw Refusal("a format with names needs a dict");
-      const Value *found = values_.mapping().find(std::string_view(pattern_).substr(at + 1, end - at - 1));
-      if (!found)
-        throw Refusal("a format names \"" + pattern_.substr(at + 1, end - at - 1) + "\", which the dict does not have");
+      const std::string_view name = std::string_view(pattern_).substr(at + 1, end - at - 1);
+      const Value *found = values_.mapping().find(store_, name);
+      if (!found) throw Refusal("a format names \"" + shortened(name, 60) + "\", which the dict does not have");
       named = *found;
       at = end + 1;
     }
@@ -230,6 +236,8 @@ class Percent {
     if (at < pattern_.size() && pattern_[at] == '.') field.precision = std::max<int64_t>(0, number(++at));
     while (at < pattern_.size() && (pattern_[at] == 'l' || pattern_[at] == 'h' || pattern_[at] == 'L')) ++at;
     if (at >= pattern_.size()) throw Refusal("a format ends with an unfinished \"%\"");
+    if (static_cast<unsigned char>(pattern_[at]) >= 0x80)
+      throw Refusal("a format has no type \"%" + pattern_.substr(at, character_bytes(pattern_, at)) + "\"");
     const char type = pattern_[at++];
     if (type == '%') return out_.append("%");
     const Value value = named ? *named : take();
@@ -286,6 +294,7 @@ class Brace {
 
   std::string all(std::string_view pattern, int depth) {
     if (depth > 2) throw Refusal("a format's fields are nested too deeply");
+    evaluator_.store().read_slowly(pattern.size());
     Output out(evaluator_.store());
     for (size_t at = 0; at < pattern.size();) {
       const char c = pattern[at];
@@ -343,15 +352,17 @@ class Brace {
       if (place >= given_.positional.size()) throw Refusal("a format has more places than there are values");
       value = given_.positional[place];
     } else {
+      evaluator_.store().walk(given_.named.size());
       const auto found =
           std::find_if(given_.named.begin(), given_.named.end(), [&](const auto &one) { return one.first == first; });
       if (found == given_.named.end())
-        throw Refusal("a format names \"" + first.substr(0, 60) + "\", which is not given");
+        throw Refusal("a format names \"" + shortened(first, 60) + "\", which is not given");
       value = found->second;
     }
     while (at < text.size()) {
       if (text[at] == '.') {
         const size_t end = std::min(text.find_first_of(".[", at + 1), text.size());
+        if (end == at + 1) throw Refusal("a format's field names an empty attribute");
         value = attribute_of(evaluator_, value, std::string(text.substr(at + 1, end - at - 1)));
         at = end;
         continue;
@@ -360,7 +371,9 @@ class Brace {
       if (text[at] != '[' || end == std::string_view::npos)
         throw Refusal("a format's field is not of the form {name[key]}");
       const std::string key(text.substr(at + 1, end - at - 1));
-      const auto whole = read_whole(key);
+      if (key.empty()) throw Refusal("a format's field names an empty key");
+      // A key is a number when it is digits; "-1" is a text.
+      const auto whole = key.find_first_not_of("0123456789") == std::string::npos ? read_whole(key) : std::nullopt;
       value = item_of(evaluator_, value, whole ? Value::integer(*whole) : evaluator_.store().text(key));
       at = end + 1;
     }
@@ -369,8 +382,11 @@ class Brace {
 
   std::string formatted(const Value &value, const std::string &spec) {
     if (spec.empty()) return text_of(evaluator_.store(), value);
-    const auto letters = characters(spec);
+    if (spec.size() > 400) throw Refusal("a format specification is longer than 400 bytes");
+    std::vector<std::string_view> letters;
+    for (const std::string_view one : Characters(spec)) letters.push_back(one);
     Field field;
+    bool filled = false;
     size_t i = 0;
     const auto is_align = [&](size_t at) {
       return at < letters.size() && letters[at].size() == 1 &&
@@ -380,14 +396,20 @@ class Brace {
     if (is_align(1)) {
       field.fill = std::string(letters[0]);
       field.align = letters[1][0];
+      filled = true;
       i = 2;
     } else if (is_align(0)) {
       field.align = letters[0][0];
       i = 1;
     }
-    if (letter() == '+' || letter() == '-' || letter() == ' ') field.sign = letters[i++][0];
+    const bool signs = letter() == '+' || letter() == '-' || letter() == ' ';
+    if (signs) field.sign = letters[i++][0];
     if (letter() == '#') field.alternate = true, ++i;
-    if (letter() == '0') field.zero = true, ++i;
+    if (letter() == '0' && !filled) {
+      field.fill = "0";
+      if (!field.align && !value.is_text()) field.align = '=';
+      ++i;
+    }
     const auto number = [&] {
       std::string digits;
       while (letter() >= '0' && letter() <= '9') digits += letters[i++];
@@ -397,17 +419,20 @@ class Brace {
     field.width = number();
     if (letter() == ',' || letter() == '_') field.grouping = letters[i++][0];
     if (letter() == '.') ++i, field.precision = number();
-    if (i < letters.size()) field.type = letters[i++][0];
-    if (i < letters.size()) throw Refusal("the format specification \"" + spec.substr(0, 60) + "\" is not understood");
-    const bool real_type = field.type && std::string_view("eEfFgGn%").find(field.type) != std::string_view::npos;
+    if (letter() != '\0') field.type = letters[i++][0];
+    if (i < letters.size()) throw Refusal("the format specification \"" + shortened(spec, 60) + "\" is not understood");
     if (value.is_text()) {
       if (field.type && field.type != 's')
         throw Refusal(std::string("the format \"") + field.type + "\" needs a number, not a str");
-      if (field.zero && !field.align) field.fill = "0", field.align = '<';
-      field.zero = false;
-      if (field.align == '=') throw Refusal("the alignment \"=\" is for numbers");
+      if (field.align == '=' || signs || field.alternate || field.grouping)
+        throw Refusal("the format specification \"" + shortened(spec, 60) + "\" is for numbers, not for a str");
       return padded(field, "", cut(value.text(), field.precision), '<');
     }
+    if (field.type == 'n') {  // a locale's own way; this one is C's
+      if (field.grouping) throw Refusal(std::string("the format \"") + field.grouping + "\" does not fit \"n\"");
+      if (value.is_whole()) field.type = 'd';
+    }
+    const bool real_type = field.type && std::string_view("eEfFgGn%").find(field.type) != std::string_view::npos;
     if (value.is_number() && (real_type || value.is(Value::Kind::real))) {
       if (field.type && !real_type)
         throw Refusal(std::string("the format \"") + field.type + "\" does not fit a float");
@@ -416,6 +441,10 @@ class Brace {
     if (value.is_whole()) {
       if (field.type && std::string_view("bcdoxX").find(field.type) == std::string_view::npos)
         throw Refusal(std::string("the format \"") + field.type + "\" does not fit an int");
+      if (field.grouping && field.type && field.type != 'd' && (field.grouping == ',' || field.type == 'c'))
+        throw Refusal(std::string("the format \"") + field.grouping + "\" does not fit \"" + field.type + "\"");
+      if (field.type == 'c' && (signs || field.alternate))
+        throw Refusal("the format \"c\" takes neither a sign nor \"#\"");
       if (field.precision >= 0) throw Refusal("a precision does not fit an int");
       return whole_field(field, value.whole());
     }

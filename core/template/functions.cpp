@@ -3,6 +3,7 @@
 #include "core/template/access.h"
 #include "core/template/arguments.h"
 #include "core/template/evaluator.h"
+#include "core/template/unicode.h"
 
 namespace hone::jinja {
 namespace {
@@ -40,9 +41,8 @@ Value call_namespace(Evaluator &e, const Arguments &a) {
   const auto space = e.new_namespace();
   for (const auto &[key, value] : pairs) {
     if (!key.is_text()) throw Refusal("namespace() needs texts for names");
-    space->set(key.text(), value);
+    space->set(e.store(), key.text(), value);
   }
-  e.store().charge(pairs.size() * (sizeof(Value) + 64));
   return e.store().object(space);
 }
 
@@ -62,12 +62,12 @@ Value call_joiner(Evaluator &e, const Arguments &a) {
 
 Value call_raise_exception(Evaluator &e, const Arguments &a) {
   const Bound bound("raise_exception()", {"message"}, a, 1);
-  throw Refusal("the template refuses: " + text_of(e.store(), bound.at(0)).substr(0, 2000));
+  throw Refusal("the template refuses: " + shortened(text_of(e.store(), bound.at(0)), 2000));
 }
 
 Value call_strftime_now(Evaluator &e, const Arguments &a) {
   const Bound bound("strftime_now()", {"format"}, a, 1);
-  std::string format = bound.text(0, "");
+  const std::string_view format = bound.text(0, "");
   if (format.size() > 1000) throw Refusal("strftime_now(): the format is longer than 1000 bytes");
   // A day without a time zone: Python leaves %z and %Z empty.
   std::string plain;
@@ -82,6 +82,9 @@ Value call_strftime_now(Evaluator &e, const Arguments &a) {
   if (plain.empty()) return e.store().text("");
   std::string out(plain.size() * 40 + 200, '\0');
   out.resize(std::strftime(out.data(), out.size(), plain.c_str(), &e.now()));
+  if (out.empty())
+    throw Refusal("strftime_now(): the format \"" + shortened(format, 60) +
+                  "\" makes a text that is empty or too long");
   return e.store().text(out);
 }
 

@@ -8,7 +8,7 @@
 namespace hone::jinja {
 
 struct Limits {
-  uint64_t steps = 50'000'000;     // expressions evaluated, and 16 bytes of text made, are one step each
+  uint64_t steps = 50'000'000;     // one each: an expression, 16 bytes of text made or read (4 by characters), 8 names
   uint64_t memory = 256ull << 20;  // bytes of values and output that are alive at once
   uint64_t text = 64ull << 20;     // bytes of one text
   uint32_t depth = 600;            // expressions, statements and macros within one another

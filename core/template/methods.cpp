@@ -6,6 +6,7 @@
 #include "core/template/arguments.h"
 #include "core/template/evaluator.h"
 #include "core/template/format.h"
+#include "core/template/search.h"
 #include "core/template/unicode.h"
 
 namespace hone::jinja {
@@ -21,8 +22,10 @@ Value made(Evaluator &e, std::string text) { return e.store().text(std::move(tex
 Value strip(Evaluator &e, const Value &self, const Arguments &a, bool left, bool right) {
   const Bound bound("strip()", {"chars"}, a);
   std::string_view text = self.text();
+  e.store().read_slowly(text.size());
   if (bound.has_value(0)) {
-    const std::string set = bound.text(0, "");
+    const std::string_view set = bound.text(0, "");
+    e.store().read_slowly(set.size());
     if (left) text = strip_left(text, set);
     if (right) text = strip_right(text, set);
   } else {
@@ -35,65 +38,62 @@ Value text_strip(Evaluator &e, const Value &self, const Arguments &a) { return s
 Value text_lstrip(Evaluator &e, const Value &self, const Arguments &a) { return strip(e, self, a, true, false); }
 Value text_rstrip(Evaluator &e, const Value &self, const Arguments &a) { return strip(e, self, a, false, true); }
 
-std::vector<std::string_view> split_at_spaces(std::string_view text, int64_t most, bool from_right) {
-  std::vector<std::string_view> parts;
+using Parts = std::vector<Value>;
+
+Parts split_at_spaces(Evaluator &e, std::string_view text, int64_t most, bool from_right) {
+  Parts parts;
+  const auto put = [&](std::string_view part) { parts.push_back(made(e, std::string(part))); };
   text = from_right ? strip_right(text) : strip_left(text);
   while (!text.empty()) {
     if (most >= 0 && static_cast<int64_t>(parts.size()) == most) {
-      parts.push_back(from_right ? strip_right(text) : text);
+      put(from_right ? strip_right(text) : text);
       break;
     }
     size_t edge = 0, begin = 0;
     if (from_right) {
+      e.store().read_slowly(text.size());
       for (size_t at = 0; at < text.size(); at += character_bytes(text, at))
         if (const size_t bytes = space_at(text, at)) begin = at + bytes;
-      parts.push_back(text.substr(begin));
+      put(text.substr(begin));
       text = strip_right(text.substr(0, begin));
     } else {
       while (edge < text.size() && !space_at(text, edge)) edge += character_bytes(text, edge);
-      parts.push_back(text.substr(0, edge));
+      put(text.substr(0, edge));
       text = strip_left(text.substr(edge));
     }
   }
   return parts;
 }
 
+Parts split_at(Evaluator &e, std::string_view text, std::string_view between, int64_t most, bool from_right) {
+  if (between.empty()) throw Refusal("split(): the separator is empty");
+  Parts parts;
+  while (most < 0 || static_cast<int64_t>(parts.size()) < most) {
+    const size_t found = from_right ? find_last_text(e.store(), text, between) : find_text(e.store(), text, between);
+    if (found == std::string_view::npos) break;
+    const std::string_view before = text.substr(0, found), behind = text.substr(found + between.size());
+    parts.push_back(made(e, std::string(from_right ? behind : before)));
+    text = from_right ? before : behind;
+  }
+  parts.push_back(made(e, std::string(text)));
+  return parts;
+}
+
 Value split(Evaluator &e, const Value &self, const Arguments &a, bool from_right) {
   const Bound bound(from_right ? "rsplit()" : "split()", {"sep", "maxsplit"}, a);
   const int64_t most = bound.whole(1, -1);
-  std::string_view text = self.text();
-  std::vector<std::string_view> parts;
-  if (!bound.has_value(0)) {
-    // rsplit without a limit is split: the same parts, found in one pass.
-    const bool right = from_right && most >= 0;
-    if (right) e.store().step((static_cast<uint64_t>(std::min<int64_t>(most, 1 << 20)) + 1) * (text.size() / 16 + 1));
-    parts = split_at_spaces(text, most, right);
-    if (right) std::reverse(parts.begin(), parts.end());
+  // rsplit() without a limit is split(): the same parts, found in one pass.
+  const bool right = from_right && most >= 0;
+  Parts parts;
+  if (bound.has_value(0)) {
+    parts = split_at(e, self.text(), bound.text(0, ""), most, from_right);
+    if (from_right) std::reverse(parts.begin(), parts.end());
   } else {
-    const std::string between = bound.text(0, "");
-    if (between.empty()) throw Refusal("split(): the separator is empty");
-    if (from_right) {
-      while (most < 0 || static_cast<int64_t>(parts.size()) < most) {
-        const size_t found = text.rfind(between);
-        if (found == std::string_view::npos) break;
-        parts.push_back(text.substr(found + between.size()));
-        text = text.substr(0, found);
-      }
-      parts.push_back(text);
-      std::reverse(parts.begin(), parts.end());
-    } else {
-      while (most < 0 || static_cast<int64_t>(parts.size()) < most) {
-        const size_t found = text.find(between);
-        if (found == std::string_view::npos) break;
-        parts.push_back(text.substr(0, found));
-        text = text.substr(found + between.size());
-      }
-      parts.push_back(text);
-    }
+    e.store().read_slowly(self.text().size());
+    parts = split_at_spaces(e, self.text(), most, right);
+    if (right) std::reverse(parts.begin(), parts.end());
   }
-  std::vector<Value> values;
-  for (const std::string_view part : parts) values.push_back(made(e, std::string(part)));
-  return e.store().list(std::move(values));
+  return e.store().list(std::move(parts));
 }
 Value text_split(Evaluator &e, const Value &self, const Arguments &a) { return split(e, self, a, false); }
 Value text_rsplit(Evaluator &e, const Value &self, const Arguments &a) { return split(e, self, a, true); }
@@ -101,17 +101,19 @@ Value text_rsplit(Evaluator &e, const Value &self, const Arguments &a) { return 
 Value text_splitlines(Evaluator &e, const Value &self, const Arguments &a) {
   const Bound bound("splitlines()", {"keepends"}, a);
   std::vector<Value> values;
-  for (const std::string_view line : lines(self.text(), bound.flag(0, false)))
-    values.push_back(made(e, std::string(line)));
+  e.store().read_slowly(self.text().size());
+  std::string_view rest = self.text(), line;
+  while (next_line(rest, line, bound.flag(0, false))) values.push_back(made(e, std::string(line)));
   return e.store().list(std::move(values));
 }
 
 Value partition(Evaluator &e, const Value &self, const Arguments &a, bool last) {
   const Bound bound("partition()", {"sep"}, a, 1);
-  const std::string between = bound.text(0, "");
+  const std::string between(bound.text(0, ""));
+  e.store().read(between.size());
   if (between.empty()) throw Refusal("partition(): the separator is empty");
   const std::string &text = self.text();
-  const size_t found = last ? text.rfind(between) : text.find(between);
+  const size_t found = last ? find_last_text(e.store(), text, between) : find_text(e.store(), text, between);
   if (found == std::string::npos) {
     const Value empty = made(e, "");
     return e.store().tuple(last ? std::vector<Value>{empty, empty, self} : std::vector<Value>{self, empty, empty});
@@ -128,9 +130,8 @@ std::string_view part_of(Evaluator &e, const std::string &text, const Bound &bou
   *from = 0;
   *within = true;
   if (!bound.has_value(first) && !bound.has_value(first + 1)) return text;
-  e.store().step(text.size() / 16);
-  const auto letters = characters(text);
-  const auto size = static_cast<int64_t>(letters.size());
+  e.store().read_slowly(text.size());
+  const auto size = static_cast<int64_t>(character_count(text));
   const auto place = [&](size_t i, int64_t fallback) {
     if (!bound.has_value(i)) return fallback;
     const int64_t at = bound.whole(i, 0);
@@ -140,10 +141,8 @@ std::string_view part_of(Evaluator &e, const std::string &text, const Bound &bou
   *from = begin;
   *within = begin <= end;  // an empty text is found in an empty part, and not in one that begins behind its end
   if (!*within || begin >= size) return std::string_view(text).substr(text.size());
-  const auto bytes = static_cast<size_t>(letters[static_cast<size_t>(begin)].data() - text.data());
-  const size_t last =
-      end == size ? text.size() : static_cast<size_t>(letters[static_cast<size_t>(end)].data() - text.data());
-  return std::string_view(text).substr(bytes, last - bytes);
+  const std::string_view behind = std::string_view(text).substr(place_of(text, static_cast<size_t>(begin)));
+  return behind.substr(0, place_of(behind, static_cast<size_t>(end - begin)));
 }
 
 bool affixed(Evaluator &e, const Value &self, const Arguments &a, bool at_end) {
@@ -156,6 +155,7 @@ bool affixed(Evaluator &e, const Value &self, const Arguments &a, bool at_end) {
     if (!affix.is_text())
       throw Refusal(std::string(at_end ? "endswith()" : "startswith()") + " needs a text or a tuple of them, not a " +
                     affix.type_name());
+    e.store().read(std::min(text.size(), affix.text().size()));
     return within && (at_end ? text.ends_with(affix.text()) : text.starts_with(affix.text()));
   };
   const Value &affix = bound.at(0);
@@ -175,9 +175,11 @@ int64_t found_at(Evaluator &e, const Value &self, const Arguments &a, const char
   int64_t from = 0;
   bool within = true;
   const std::string_view text = part_of(e, self.text(), bound, 1, &from, &within);
-  const std::string wanted = bound.text(0, "");
-  e.store().step(text.size() / 16);
-  const size_t at = !within ? std::string_view::npos : last ? text.rfind(wanted) : text.find(wanted);
+  const std::string_view wanted = bound.text(0, "");
+  const size_t at = !within ? std::string_view::npos
+                    : last  ? find_last_text(e.store(), text, wanted)
+                            : find_text(e.store(), text, wanted);
+  e.store().read(text.size());
   return at == std::string_view::npos ? -1 : from + static_cast<int64_t>(character_count(text.substr(0, at)));
 }
 Value text_find(Evaluator &e, const Value &self, const Arguments &a) {
@@ -202,11 +204,13 @@ Value text_count(Evaluator &e, const Value &self, const Arguments &a) {
   int64_t from = 0;
   bool within = true;
   const std::string_view text = part_of(e, self.text(), bound, 1, &from, &within);
-  const std::string wanted = bound.text(0, "");
+  const std::string_view wanted = bound.text(0, "");
   if (!within) return Value::integer(0);
+  e.store().read(text.size());
   if (wanted.empty()) return Value::integer(static_cast<int64_t>(character_count(text)) + 1);
   int64_t n = 0;
-  for (size_t at = text.find(wanted); at != std::string_view::npos; at = text.find(wanted, at + wanted.size())) ++n;
+  const auto next = [&](size_t from) { return find_text(e.store(), text, wanted, from); };
+  for (size_t at = next(0); at != std::string_view::npos; at = next(at + wanted.size())) ++n;
   return Value::integer(n);
 }
 
@@ -215,26 +219,30 @@ Value text_replace(Evaluator &e, const Value &self, const Arguments &a) {
   return made(e, replaced(e.store(), self.text(), bound.text(0, ""), bound.text(1, ""), bound.whole(2, -1)));
 }
 Value text_removeprefix(Evaluator &e, const Value &self, const Arguments &a) {
-  const std::string affix = Bound("removeprefix()", {"prefix"}, a, 1).text(0, "");
+  const std::string_view affix = Bound("removeprefix()", {"prefix"}, a, 1).text(0, "");
+  e.store().read(std::min(affix.size(), self.text().size()));
   return self.text().starts_with(affix) ? made(e, self.text().substr(affix.size())) : self;
 }
 Value text_removesuffix(Evaluator &e, const Value &self, const Arguments &a) {
-  const std::string affix = Bound("removesuffix()", {"suffix"}, a, 1).text(0, "");
+  const std::string_view affix = Bound("removesuffix()", {"suffix"}, a, 1).text(0, "");
+  e.store().read(std::min(affix.size(), self.text().size()));
   return self.text().ends_with(affix) ? made(e, self.text().substr(0, self.text().size() - affix.size())) : self;
 }
 
 template <std::string (*convert)(std::string_view)>
 Value text_converted(Evaluator &e, const Value &self, const Arguments &a) {
   const Bound bound("this method", {}, a);
+  e.store().step(1 + self.text().size());  // ICU, for each character in the worst case
   return made(e, convert(self.text()));
 }
 
 template <bool (*holds)(uint32_t)>
-Value text_all(Evaluator &, const Value &self, const Arguments &a) {
+Value text_all(Evaluator &e, const Value &self, const Arguments &a) {
   const Bound bound("this method", {}, a);
-  bool all = !self.text().empty();
-  for (const std::string_view one : characters(self.text())) all = all && holds(code_point(one));
-  return Value::boolean(all);
+  e.store().read_slowly(self.text().size());
+  for (const std::string_view one : Characters(self.text()))
+    if (!holds(code_point(one))) return Value::boolean(false);
+  return Value::boolean(!self.text().empty());
 }
 bool is_alphanumeric(uint32_t c) { return is_letter(c) || is_numeric(c); }
 bool is_ascii(uint32_t c) { return c < 0x80; }
@@ -248,10 +256,11 @@ Value text_islower(Evaluator &e, const Value &self, const Arguments &a) {
 Value text_isascii(Evaluator &e, const Value &self, const Arguments &a) {
   return self.text().empty() ? Value::boolean(true) : text_all<is_ascii>(e, self, a);
 }
-Value text_istitle(Evaluator &, const Value &self, const Arguments &a) {
+Value text_istitle(Evaluator &e, const Value &self, const Arguments &a) {
   const Bound bound("istitle()", {}, a);
+  e.store().read_slowly(self.text().size());
   bool before = false, any = false;
-  for (const std::string_view one : characters(self.text())) {
+  for (const std::string_view one : Characters(self.text())) {
     const uint32_t c = code_point(one);
     const bool upper = is_upper(c) || is_title(c);
     if ((upper && before) || (!upper && is_lower(c) && !before)) return Value::boolean(false);
@@ -263,7 +272,8 @@ Value text_istitle(Evaluator &, const Value &self, const Arguments &a) {
 
 Value justified(Evaluator &e, const Value &self, const Arguments &a, char align) {
   const Bound bound("this method", {"width", "fillchar"}, a, 1);
-  const std::string fill = bound.text(1, " ");
+  const std::string_view fill = bound.text(1, " ");
+  e.store().read(fill.size());
   if (character_count(fill) != 1) throw Refusal("the character to fill with must be one");
   return made(e, aligned(e.store(), self.text(), bound.whole(0, 0), fill, align));
 }
@@ -274,7 +284,7 @@ Value text_zfill(Evaluator &e, const Value &self, const Arguments &a) {
   const Bound bound("zfill()", {"width"}, a, 1);
   const std::string &text = self.text();
   const bool sign = text.starts_with("-") || text.starts_with("+");
-  const int64_t width = bound.whole(0, 0) - sign;
+  const int64_t width = std::max<int64_t>(bound.whole(0, 0), sign) - sign;
   return made(e, text.substr(0, sign) + aligned(e.store(), text.substr(sign), width, "0", '>'));
 }
 
@@ -343,10 +353,10 @@ const Table &text_methods() {
 
 // ---- dict ----
 
-Value dict_get(Evaluator &, const Value &self, const Arguments &a) {
+Value dict_get(Evaluator &e, const Value &self, const Arguments &a) {
   const Bound bound("get()", {"key", "default"}, a, 1);
-  hash_key(bound.at(0));  // Refusal when it cannot be a key
-  if (const Value *found = self.mapping().find(bound.at(0))) return *found;
+  hash_key(e.store(), bound.at(0));  // Refusal when it cannot be a key
+  if (const Value *found = self.mapping().find(e.store(), bound.at(0))) return *found;
   return bound.has(1) ? bound.at(1) : Value();
 }
 Value dict_keys(Evaluator &e, const Value &self, const Arguments &a) {
@@ -381,14 +391,14 @@ Value list_count(Evaluator &e, const Value &self, const Arguments &a) {
   const Bound bound("count()", {"value"}, a, 1);
   int64_t n = 0;
   for (const Value &item : self.sequence().items)
-    n += identical(item, bound.at(0)) || equal(e.store(), item, bound.at(0));
+    n += identical(e.store(), item, bound.at(0)) || equal(e.store(), item, bound.at(0));
   return Value::integer(n);
 }
 Value list_index(Evaluator &e, const Value &self, const Arguments &a) {
   const Bound bound("index()", {"value"}, a, 1);
   const auto &items = self.sequence().items;
   for (size_t i = 0; i < items.size(); ++i)
-    if (identical(items[i], bound.at(0)) || equal(e.store(), items[i], bound.at(0)))
+    if (identical(e.store(), items[i], bound.at(0)) || equal(e.store(), items[i], bound.at(0)))
       return Value::integer(static_cast<int64_t>(i));
   throw Refusal("index(): the list does not contain what is looked for");
 }

@@ -74,7 +74,7 @@ std::optional<int64_t> read_whole(std::string_view text, int base) {
   int64_t number = 0;
   const auto [end, error] = std::from_chars(signed_text.data(), signed_text.data() + signed_text.size(), number, base);
   if (end != signed_text.data() + signed_text.size() || (*plain)[0] == '-' || (*plain)[0] == '+') return std::nullopt;
-  if (error == std::errc::result_out_of_range) too_large("the whole number " + signed_text.substr(0, 40));
+  if (error == std::errc::result_out_of_range) too_large("the whole number " + shortened(signed_text, 40));
   if (error != std::errc{}) return std::nullopt;
   return number;
 }
@@ -149,7 +149,8 @@ static Value whole_compute(Operator op, int64_t a, int64_t b) {
       return Value::integer(floor_divide(a, b));
     case Operator::modulo:
       if (b == -1) return Value::integer(0);
-      return Value::integer(a - floor_divide(a, b) * b);
+      result = a % b;
+      return Value::integer(result != 0 && (result < 0) != (b < 0) ? result + b : result);
     case Operator::power:
       break;
   }

@@ -29,17 +29,21 @@ struct Named : Object {
 struct Namespace final : Named {
   const char *type_name() const override { return "Namespace"; }
   std::string description() const override { return "Namespace"; }
-  const Value *find(std::string_view name) const {
-    for (const auto &[key, value] : attributes)
+  const Value *find(Store &store, std::string_view name) const {
+    store.walk(attributes.size());
+    for (const auto &[key, value] : attributes) {
+      if (key.size() != name.size()) continue;
+      store.read(name.size());
       if (key == name) return &value;
+    }
     return nullptr;
   }
-  void set(const std::string &name, Value value) {
-    for (auto &[key, old] : attributes)
-      if (key == name) {
-        old = std::move(value);
-        return;
-      }
+  void set(Store &store, const std::string &name, Value value) {
+    if (const Value *old = find(store, name)) {
+      const_cast<Value &>(*old) = std::move(value);
+      return;
+    }
+    store.charge(sizeof(Value) + 64 + name.size());  // of the rendering: namespaces live until its end
     attributes.emplace_back(name, std::move(value));
   }
   std::vector<std::pair<std::string, Value>> attributes;
@@ -58,9 +62,9 @@ struct Scope;
 // A macro, or what a call block hands to one as `caller`. Alive while the block that it was written in is.
 struct MacroObject final : Named {
   const char *type_name() const override { return "Macro"; }
-  std::string description() const override { return "Macro '" + name + "'"; }
+  std::string description() const override { return "Macro '" + std::string(name) + "'"; }
   const Macro *macro = nullptr;
-  std::string name;
+  std::string_view name;  // the template's
   Scope *home = nullptr;  // null: the block has ended
 };
 

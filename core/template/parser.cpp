@@ -8,6 +8,7 @@
 
 #include "core/template/lexer.h"
 #include "core/template/limits.h"
+#include "core/template/unicode.h"
 
 namespace hone::jinja {
 namespace {
@@ -30,9 +31,9 @@ std::string shown(const Token &token) {
     case Type::end:
       return "the end of the template";
     case Type::text:
-      return "the string '" + token.text.substr(0, 40) + "'";
+      return "the string '" + shortened(token.text, 40) + "'";
     default:
-      return "\"" + token.text.substr(0, 40) + "\"";
+      return "\"" + shortened(token.text, 40) + "\"";
   }
 }
 
@@ -547,7 +548,7 @@ class Parser {
       if (name == known) throw SyntaxTrouble{line, "the tag {% " + name + " %} is not supported in a chat template"};
     throw SyntaxTrouble{line, name.starts_with("end") || name == "else" || name == "elif"
                                   ? "there is a {% " + name + " %} where no block awaits it"
-                                  : "there is no tag {% " + name.substr(0, 40) + " %}"};
+                                  : "there is no tag {% " + shortened(name, 40) + " %}"};
   }
 
   Expression filter_chain(Expression value) {

@@ -35,6 +35,11 @@ Value Store::text(std::string text) {
   return Value::of(Value::Kind::text, std::move(made));
 }
 
+Value Store::undefined(const std::string &reason) {
+  Value made = text(reason);
+  return Value::of(Value::Kind::undefined, made.object());
+}
+
 static uint32_t depth_of(const Value &value) {
   return value.object() && !value.is_undefined() ? value.object()->depth : 0;
 }
@@ -74,7 +79,8 @@ Value Store::range(int64_t from, int64_t to, int64_t by) {
                   " numbers, the most that a template may ask for");
   std::vector<Value> numbers;
   numbers.reserve(static_cast<size_t>(length));
-  for (int64_t i = 0; i < static_cast<int64_t>(length); ++i) numbers.push_back(Value::integer(from + i * by));
+  for (int64_t i = 0; i < static_cast<int64_t>(length); ++i)
+    numbers.push_back(Value::integer(static_cast<int64_t>(from + static_cast<__int128>(i) * by)));
   Value made = sequence(std::move(numbers), Sequence::Flavour::range);
   auto &written = const_cast<Sequence &>(made.sequence());
   written.range_start = from;
@@ -89,10 +95,12 @@ Value Store::mapping(const std::vector<std::pair<Value, Value>> &items) {
   uint64_t bytes = sizeof(Mapping);
   uint32_t depth = 0;
   for (const auto &[key, value] : items) {
-    made->set(key, value);
+    const uint64_t taken = 2 * sizeof(Value) + 64 + made->set(*this, key, value);
+    charge(taken);
+    bytes += taken;
     depth = std::max({depth, depth_of(value), depth_of(key)});
-    bytes += 2 * sizeof(Value) + 64 + (key.is_text() ? key.text().size() : 0);
   }
+  release(bytes - sizeof(Mapping));  // count() takes it all at once
   count(*made, bytes, depth + 1);
   return Value::of(Value::Kind::mapping, std::move(made));
 }

@@ -21,15 +21,22 @@ class Store {
     steps_ += n;
     if (steps_ > limits_.steps) refuse_steps();
   }
-  void charge(uint64_t bytes) {  // before memory is taken
+  // For work over texts: each byte at once (memcpy, memcmp), or character by character (properties, cases).
+  void read(size_t bytes) { step(1 + bytes / 16); }
+  void read_slowly(size_t bytes) { step(1 + bytes / 4); }
+  void walk(size_t slots) { step(slots / 8); }  // over names, one after the other
+  void charge(uint64_t bytes) {                 // before memory is taken
     memory_ += bytes;
     if (memory_ > limits_.memory) refuse_memory(bytes);
   }
   void release(uint64_t bytes) { memory_ -= bytes; }
+  void foresee(uint64_t bytes) { charge(bytes), release(bytes); }  // Refusal when so much could not be taken
   void check_text(uint64_t bytes) const;  // Refusal when a text of so many bytes would be too long
   const Limits &limits() const { return limits_; }
 
   Value text(std::string);
+  Value undefined(
+      const std::string &reason);  // reason: a sentence such as "'x' is undefined", with its names shortened
   Value sequence(std::vector<Value>, Sequence::Flavour = Sequence::Flavour::list);
   Value list(std::vector<Value> items) { return sequence(std::move(items)); }
   Value tuple(std::vector<Value> items) { return sequence(std::move(items), Sequence::Flavour::tuple); }
@@ -52,6 +59,18 @@ class Store {
 
   Limits limits_;
   uint64_t steps_ = 0, memory_ = 0;
+};
+
+// Memory that a block of code takes.
+class Held {
+ public:
+  Held(Store &store, uint64_t bytes) : store_(store), bytes_(bytes) { store_.charge(bytes); }
+  ~Held() { store_.release(bytes_); }
+  Held(const Held &) = delete;
+
+ private:
+  Store &store_;
+  uint64_t bytes_;
 };
 
 // Text that grows piece by piece, counted as it does.

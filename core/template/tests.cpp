@@ -39,7 +39,7 @@ bool test_le(Evaluator &e, const Value &v, const Arguments &a) { return compare(
 bool test_gt(Evaluator &e, const Value &v, const Arguments &a) { return compare(e, v, other(a), ">"); }
 bool test_ge(Evaluator &e, const Value &v, const Arguments &a) { return compare(e, v, other(a), ">="); }
 bool test_in(Evaluator &e, const Value &v, const Arguments &a) { return contains(e.store(), other(a), v); }
-bool test_sameas(Evaluator &, const Value &v, const Arguments &a) { return identical(v, other(a)); }
+bool test_sameas(Evaluator &e, const Value &v, const Arguments &a) { return identical(e.store(), v, other(a)); }
 bool test_defined(Evaluator &, const Value &v, const Arguments &a) { return alone(a), !v.is_undefined(); }
 
 bool test_number(Evaluator &, const Value &v, const Arguments &a) { return alone(a), v.is_number(); }
@@ -55,10 +55,12 @@ bool test_callable(Evaluator &, const Value &v, const Arguments &a) {
   return alone(a), v.is_undefined() || v.as<Function>() || v.as<MacroObject>() || v.as<Joiner>() || v.as<Loop>();
 }
 bool test_escaped(Evaluator &, const Value &, const Arguments &a) { return alone(a), false; }
-bool test_filter(Evaluator &, const Value &v, const Arguments &a) {
-  return alone(a), v.is_text() && is_filter(v.text());
+bool test_filter(Evaluator &e, const Value &v, const Arguments &a) {
+  return alone(a), v.is_text() && is_filter(text_of(e.store(), v));
 }
-bool test_test(Evaluator &, const Value &v, const Arguments &a) { return alone(a), v.is_text() && is_test(v.text()); }
+bool test_test(Evaluator &e, const Value &v, const Arguments &a) {
+  return alone(a), v.is_text() && is_test(text_of(e.store(), v));
+}
 
 Value remainder(Evaluator &e, const Value &v, const Value &by) {
   if (v.is_text()) throw Refusal("this test needs a number, not a str");
@@ -75,21 +77,19 @@ bool test_divisibleby(Evaluator &e, const Value &v, const Arguments &a) {
 }
 
 // At least one character with a case, and all of those of this one.
-bool cased(const std::string &text, bool upper) {
+bool cased(Store &store, const Value &value, bool upper) {
+  const std::string text = text_of(store, value);
+  store.read_slowly(text.size());
   bool any = false;
-  for (const std::string_view one : characters(text)) {
+  for (const std::string_view one : Characters(text)) {
     const uint32_t c = code_point(one);
     if (is_title(c) || (upper ? is_lower(c) : is_upper(c))) return false;
     any = any || (upper ? is_upper(c) : is_lower(c));
   }
   return any;
 }
-bool test_lower(Evaluator &e, const Value &v, const Arguments &a) {
-  return alone(a), cased(text_of(e.store(), v), false);
-}
-bool test_upper(Evaluator &e, const Value &v, const Arguments &a) {
-  return alone(a), cased(text_of(e.store(), v), true);
-}
+bool test_lower(Evaluator &e, const Value &v, const Arguments &a) { return alone(a), cased(e.store(), v, false); }
+bool test_upper(Evaluator &e, const Value &v, const Arguments &a) { return alone(a), cased(e.store(), v, true); }
 
 const std::unordered_map<std::string_view, Test> &table() {
   static const std::unordered_map<std::string_view, Test> tests = {
@@ -141,9 +141,9 @@ const std::unordered_map<std::string_view, Test> &table() {
 bool is_test(const std::string &name) { return table().contains(name); }
 
 bool Evaluator::test(const std::string &name, const Value &value, const Arguments &given) {
-  store_.step();
+  store_.read(name.size());
   const auto found = table().find(name);
-  if (found == table().end()) throw Refusal("there is no test \"" + name.substr(0, 60) + "\"");
+  if (found == table().end()) throw Refusal("there is no test \"" + shortened(name, 60) + "\"");
   return found->second(*this, value, given);
 }
 

@@ -33,6 +33,7 @@ class Writer {
   }
 
   std::string all(const Value &value) {
+    for (const std::string *part : {&indent_, &between_, &after_key_}) store_.read(part->size());
     write(value, 1);
     return out_.text();
   }
@@ -64,6 +65,9 @@ class Writer {
       else
         out += from.substr(at, bytes);
       at += bytes;
+      if (out.size() < 4096) continue;
+      out_.append(out);
+      out.clear();
     }
     out_.append(out + "\"");
   }
@@ -75,8 +79,8 @@ class Writer {
     return real_text(value.number());
   }
 
-  std::string key(const Value &value) const {
-    if (value.is_text()) return value.text();
+  std::string key(const Value &value) {
+    if (value.is_text()) return text_of(store_, value);
     if (value.is_none()) return "null";
     if (value.is(Value::Kind::boolean)) return value.whole() ? "true" : "false";
     if (value.is_number()) return number(value);

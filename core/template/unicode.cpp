@@ -6,6 +6,8 @@
 #include <unicode/unistr.h>
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace hone::jinja {
 
@@ -19,15 +21,13 @@ size_t character_count(std::string_view text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-std::vector<std::string_view> characters(std::string_view text) {
-  std::vector<std::string_view> all;
-  for (size_t at = 0; at < text.size();) {
-    const size_t bytes = character_bytes(text, at);
-    all.push_back(text.substr(at, bytes));
-    at += bytes;
-  }
-  return all;
+size_t place_of(std::string_view text, size_t character) {
+  size_t at = 0;
+  for (; character > 0 && at < text.size(); --character) at += character_bytes(text, at);
+  return at;
 }
+
+std::string shortened(std::string_view text, size_t most) { return std::string(text.substr(0, place_of(text, most))); }
 
 uint32_t code_point(std::string_view text) {
   if (text.empty()) return 0;
@@ -126,11 +126,14 @@ std::string title(std::string_view text) {
   std::string out;
   const std::string lowered = lower(text);  // of the whole, so that a final sigma is one
   // Lower-casing may change how many characters there are (U+0130 only), so such a text goes character by character.
-  const auto from = characters(text), low = characters(lowered);
+  const bool same = character_count(text) == character_count(lowered);
   bool before = false;
-  for (size_t i = 0; i < from.size(); ++i) {
-    out += before ? (low.size() == from.size() ? std::string(low[i]) : lower(from[i])) : title_of(from[i]);
-    before = cased(code_point(from[i]));
+  size_t low = 0;
+  for (const std::string_view one : Characters(text)) {
+    const size_t bytes = same ? character_bytes(lowered, low) : 0;
+    out += !before ? title_of(one) : same ? lowered.substr(low, bytes) : lower(one);
+    low += bytes;
+    before = cased(code_point(one));
   }
   return out;
 }
@@ -145,7 +148,7 @@ std::string capitalize(std::string_view text) {
 
 std::string swap_case(std::string_view text) {
   std::string out;
-  for (std::string_view one : characters(text)) {
+  for (const std::string_view one : Characters(text)) {
     const uint32_t c = code_point(one);
     out += is_upper(c) ? lower(one) : is_lower(c) ? upper(one) : std::string(one);
   }
@@ -178,44 +181,65 @@ std::string_view strip_right(std::string_view text) {
   return text;
 }
 
+namespace {
+
+// Characters to strip: a few are looked for one by one, many are marked.
+class Set {
+ public:
+  explicit Set(std::string_view set) : set_(set) {
+    if (set.size() <= 64) return;
+    marked_.resize(0x200000);  // what four bytes can say
+    for (const std::string_view one : Characters(set)) marked_[code_point(one)] = true;
+  }
+  bool has(std::string_view character) const {
+    return marked_.empty() ? set_.find(character) != std::string_view::npos : marked_[code_point(character)];
+  }
+
+ private:
+  std::string_view set_;
+  std::vector<bool> marked_;  // by code point
+};
+
+}  // namespace
+
 std::string_view strip_left(std::string_view text, std::string_view set) {
-  const auto of_set = characters(set);
+  const Set of(set);
   while (!text.empty()) {
     const size_t bytes = character_bytes(text, 0);
-    if (std::find(of_set.begin(), of_set.end(), text.substr(0, bytes)) == of_set.end()) break;
+    if (!of.has(text.substr(0, bytes))) break;
     text.remove_prefix(bytes);
   }
   return text;
 }
 
 std::string_view strip_right(std::string_view text, std::string_view set) {
-  const auto of_set = characters(set);
+  const Set of(set);
   while (!text.empty()) {
     const size_t at = last_character(text);
-    if (std::find(of_set.begin(), of_set.end(), text.substr(at)) == of_set.end()) break;
+    if (!of.has(text.substr(at))) break;
     text = text.substr(0, at);
   }
   return text;
 }
 
-std::vector<std::string_view> lines(std::string_view text, bool keep_ends) {
-  std::vector<std::string_view> all;
-  size_t begin = 0;
-  for (size_t at = 0; at < text.size();) {
-    const size_t bytes = character_bytes(text, at);
-    const uint32_t c = code_point(text.substr(at, bytes));
+bool next_line(std::string_view &rest, std::string_view &line, bool keep_ends) {
+  if (rest.empty()) return false;
+  for (size_t at = 0; at < rest.size();) {
+    const size_t bytes = character_bytes(rest, at);
+    const uint32_t c = code_point(rest.substr(at, bytes));
     const bool ends = (c >= 10 && c <= 13) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
     if (!ends) {
       at += bytes;
       continue;
     }
     const size_t end = at;
-    at += c == '\r' && at + 1 < text.size() && text[at + 1] == '\n' ? 2 : bytes;
-    all.push_back(text.substr(begin, (keep_ends ? at : end) - begin));
-    begin = at;
+    at += c == '\r' && at + 1 < rest.size() && rest[at + 1] == '\n' ? 2 : bytes;
+    line = rest.substr(0, keep_ends ? at : end);
+    rest.remove_prefix(at);
+    return true;
   }
-  if (begin < text.size()) all.push_back(text.substr(begin));
-  return all;
+  line = std::exchange(rest, {});
+  return true;
 }
 
 }  // namespace hone::jinja

@@ -4,15 +4,40 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace hone::jinja {
 
-size_t character_bytes(std::string_view text, size_t at);    // of the character that begins there
-size_t character_count(std::string_view);                    // Python's len()
-std::vector<std::string_view> characters(std::string_view);  // views into the text
-uint32_t code_point(std::string_view character);             // of its first character; 0 when empty
+size_t character_bytes(std::string_view text, size_t at);  // of the character that begins there
+size_t character_count(std::string_view);                  // Python's len()
+size_t place_of(std::string_view text, size_t character);  // the byte where it begins; the text's end when it has fewer
+std::string shortened(std::string_view text, size_t most);  // its first `most` characters
+uint32_t code_point(std::string_view character);            // of its first character; 0 when empty
 std::string utf8(uint32_t code_point);
+
+// for (std::string_view one : Characters(text)): views into the text, one after the other.
+class Characters {
+ public:
+  explicit Characters(std::string_view text) : text_(text) {}
+  class Iterator {
+   public:
+    Iterator(std::string_view text, size_t at) : text_(text), at_(at) {}
+    std::string_view operator*() const { return text_.substr(at_, character_bytes(text_, at_)); }
+    Iterator &operator++() {
+      at_ += character_bytes(text_, at_);
+      return *this;
+    }
+    bool operator!=(const Iterator &other) const { return at_ != other.at_; }
+
+   private:
+    std::string_view text_;
+    size_t at_;
+  };
+  Iterator begin() const { return {text_, 0}; }
+  Iterator end() const { return {text_, text_.size()}; }
+
+ private:
+  std::string_view text_;
+};
 
 bool is_space(uint32_t), is_letter(uint32_t), is_decimal(uint32_t), is_digit(uint32_t), is_numeric(uint32_t);
 bool is_upper(uint32_t), is_lower(uint32_t), is_title(uint32_t), is_printable(uint32_t);
@@ -27,6 +52,7 @@ std::string_view strip_left(std::string_view), strip_right(std::string_view);
 // Without the characters of `set` at the left, at the right.
 std::string_view strip_left(std::string_view, std::string_view set),
     strip_right(std::string_view, std::string_view set);
-std::vector<std::string_view> lines(std::string_view, bool keep_ends = false);  // Python's splitlines()
+// Takes the first of Python's splitlines() from `rest`; false when there is none.
+bool next_line(std::string_view &rest, std::string_view &line, bool keep_ends = false);
 
 }  // namespace hone::jinja

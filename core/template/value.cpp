@@ -22,12 +22,6 @@ Value Value::constant(std::string text) {
   return of(Kind::text, std::move(made));
 }
 
-Value Value::undefined(const std::string &reason) {
-  auto made = std::make_shared<Text>();
-  made->bytes_of_text = reason;
-  return of(Kind::undefined, std::move(made));
-}
-
 const std::string &Value::text() const { return static_cast<const Text *>(object_.get())->bytes_of_text; }
 const Sequence &Value::sequence() const { return *static_cast<const Sequence *>(object_.get()); }
 const Mapping &Value::mapping() const { return *static_cast<const Mapping *>(object_.get()); }
@@ -69,29 +63,32 @@ const char *Sequence::type_name() const {
   return "list";
 }
 
-const Value *Mapping::find(const Value &key) const {
+const Value *Mapping::find(Store &store, const Value &key) const {
   if (key.is(Value::Kind::mapping) ||
       (key.is(Value::Kind::sequence) && key.sequence().flavour != Sequence::Flavour::tuple &&
        key.sequence().flavour != Sequence::Flavour::range))
     return nullptr;
-  const auto found = place.find(hash_key(key));
+  const auto found = place.find(hash_key(store, key));
   return found == place.end() ? nullptr : &items[found->second].second;
 }
 
-const Value *Mapping::find(std::string_view key) const {
+const Value *Mapping::find(Store &store, std::string_view key) const {
+  store.read(key.size());
   const auto found = place.find("s" + std::string(key));
   return found == place.end() ? nullptr : &items[found->second].second;
 }
 
-void Mapping::set(const Value &key, Value value) {
-  const auto [at, fresh] = place.emplace(hash_key(key), items.size());
+size_t Mapping::set(Store &store, const Value &key, Value value) {
+  const auto [at, fresh] = place.emplace(hash_key(store, key), items.size());
   if (fresh)
     items.emplace_back(key, std::move(value));
   else
     items[at->second].second = std::move(value);
+  return at->first.size();
 }
 
-std::string hash_key(const Value &value) {
+std::string hash_key(Store &store, const Value &value) {
+  store.step();
   switch (value.kind()) {
     case Value::Kind::undefined:
       return "U";
@@ -107,12 +104,13 @@ std::string hash_key(const Value &value) {
       return "f" + real_text(number);
     }
     case Value::Kind::text:
+      store.read(value.text().size());
       return "s" + value.text();
     case Value::Kind::sequence:
       if (value.sequence().flavour == Sequence::Flavour::tuple) {
         std::string key = "(";
         for (const Value &item : value.sequence().items) {
-          const std::string part = hash_key(item);
+          const std::string part = hash_key(store, item);
           key += std::to_string(part.size()) + ":" + part;
           if (key.size() > 1'000'000) throw Refusal("a tuple is too large to be the key of a dict");
         }
@@ -179,7 +177,8 @@ static int order(const Value &a, const Value &b) {
   return real > std::floor(real) ? -1 : 0;
 }
 
-bool identical(const Value &a, const Value &b) {
+bool identical(Store &store, const Value &a, const Value &b) {
+  store.step();
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
     case Value::Kind::none:
@@ -190,6 +189,7 @@ bool identical(const Value &a, const Value &b) {
     case Value::Kind::real:
       return a.number() == b.number();
     case Value::Kind::text:
+      store.read(std::min(a.text().size(), b.text().size()));
       return a.text() == b.text();
     case Value::Kind::sequence:  // Python keeps one empty tuple
       if (a.sequence().flavour == Sequence::Flavour::tuple && b.sequence().flavour == Sequence::Flavour::tuple &&
@@ -217,7 +217,7 @@ static bool equal_sequences(Store &store, const Sequence &a, const Sequence &b) 
   if (!same_flavour || !a.can_be_indexed()) return &a == &b;
   if (a.items.size() != b.items.size()) return false;
   for (size_t i = 0; i < a.items.size(); ++i)
-    if (!identical(a.items[i], b.items[i]) && !equal(store, a.items[i], b.items[i])) return false;
+    if (!identical(store, a.items[i], b.items[i]) && !equal(store, a.items[i], b.items[i])) return false;
   return true;
 }
 
@@ -227,15 +227,15 @@ bool equal(Store &store, const Value &a, const Value &b) {
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
     case Value::Kind::text:
-      store.step(std::min(a.text().size(), b.text().size()) / 64);
+      store.read(std::min(a.text().size(), b.text().size()));
       return a.text() == b.text();
     case Value::Kind::sequence:
       return equal_sequences(store, a.sequence(), b.sequence());
     case Value::Kind::mapping: {
       if (a.mapping().items.size() != b.mapping().items.size()) return false;
       for (const auto &[key, value] : a.mapping().items) {
-        const Value *other = b.mapping().find(key);
-        if (!other || !(identical(value, *other) || equal(store, value, *other))) return false;
+        const Value *other = b.mapping().find(store, key);
+        if (!other || !(identical(store, value, *other) || equal(store, value, *other))) return false;
       }
       return true;
     }
@@ -249,12 +249,16 @@ bool equal(Store &store, const Value &a, const Value &b) {
 bool less(Store &store, const Value &a, const Value &b) {
   store.step();
   if (a.is_number() && b.is_number()) return order(a, b) == -1;
-  if (a.is_text() && b.is_text()) return a.text() < b.text();  // the order of UTF-8 is that of code points
+  if (a.is_text() && b.is_text()) {
+    store.read(std::min(a.text().size(), b.text().size()));
+    return a.text() < b.text();  // the order of UTF-8 is that of code points
+  }
   if (a.is(Value::Kind::sequence) && b.is(Value::Kind::sequence) && a.sequence().flavour == b.sequence().flavour &&
       (a.sequence().flavour == Sequence::Flavour::list || a.sequence().flavour == Sequence::Flavour::tuple)) {
     const auto &left = a.sequence().items, &right = b.sequence().items;
     for (size_t i = 0; i < left.size() && i < right.size(); ++i)
-      if (!identical(left[i], right[i]) && !equal(store, left[i], right[i])) return less(store, left[i], right[i]);
+      if (!identical(store, left[i], right[i]) && !equal(store, left[i], right[i]))
+        return less(store, left[i], right[i]);
     return left.size() < right.size();
   }
   for (const Value *one : {&a, &b})
@@ -364,7 +368,10 @@ std::string repr_of(Store &store, const Value &value) {
 }
 
 std::string text_of(Store &store, const Value &value) {
-  if (value.is_text()) return value.text();
+  if (value.is_text()) {
+    store.read(value.text().size());
+    return value.text();
+  }
   if (value.is_undefined()) return "";
   return repr_of(store, value);
 }

@@ -48,8 +48,7 @@ class Value {
     v.real_ = d;
     return v;
   }
-  static Value constant(std::string text);            // a text that no Store counts
-  static Value undefined(const std::string &reason);  // reason: a sentence such as "'x' is undefined"
+  static Value constant(std::string text);  // a text that no Store counts
   static Value of(Kind kind, std::shared_ptr<const Object> object) {
     Value v;
     v.kind_ = kind;
@@ -105,9 +104,10 @@ struct Sequence final : Object {
 // Keys in the order in which they came.
 struct Mapping final : Object {
   const char *type_name() const override { return "dict"; }
-  const Value *find(const Value &key) const;  // null when it has none, or when such a key cannot be
-  const Value *find(std::string_view key) const;
-  void set(const Value &key, Value value);  // Refusal when the key cannot be hashed; for those who build it only
+  const Value *find(Store &, const Value &key) const;  // null when it has none, or when such a key cannot be
+  const Value *find(Store &, std::string_view key) const;
+  // Refusal when the key cannot be hashed; for those who build it only. The bytes that the key takes.
+  size_t set(Store &, const Value &key, Value value);
   std::vector<std::pair<Value, Value>> items;
   std::unordered_map<std::string, size_t> place;
 };
@@ -116,10 +116,10 @@ bool truth(const Value &);
 // Python's == and <; Refusal when the two cannot be ordered.
 bool equal(Store &, const Value &, const Value &);
 bool less(Store &, const Value &, const Value &);
-bool identical(const Value &, const Value &);  // Python's `is`, where texts that are equal count as the same
+bool identical(Store &, const Value &, const Value &);  // Python's `is`, where equal texts count as the same
 
 std::string text_of(Store &, const Value &);  // Python's str(); an undefined value is ""
 std::string repr_of(Store &, const Value &);
-std::string hash_key(const Value &);  // equal for equal values; Refusal for lists and dicts
+std::string hash_key(Store &, const Value &);  // equal for equal values; Refusal for lists and dicts
 
 }  // namespace hone::jinja
