@@ -1,6 +1,7 @@
 // data.cpp -- see data.h.
 #include "core/stage/data.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "core/base/failure.h"
@@ -109,11 +110,15 @@ std::string row_text_or(const DataRow &row, const std::string &column, const std
   return row.columns.contains(column) && !row.columns[column].is_null() ? column_text(row.columns, column, row.where) : fallback;
 }
 
-// A special token that the text itself begins with, such as the template's <bos>: no second one goes before it.
-static bool begins_with_special(const Tokenizer &tokenizer, const std::string &text, const std::vector<int32_t> &ids) {
-  if (ids.empty() || !tokenizer.is_special(ids.front())) return false;
-  const std::string token = tokenizer.token_of(ids.front());
-  return !token.empty() && text.starts_with(token);
+// Puts before a plain text what its tokenizer puts there (its post-processor's <bos>, or nothing), unless the text itself
+// begins with a special token, such as that <bos>.
+static void put_prefix(const Tokenizer &tokenizer, const std::string &text, std::vector<int32_t> &ids) {
+  if (!ids.empty() && tokenizer.is_special(ids.front())) {
+    const std::string token = tokenizer.token_of(ids.front());
+    if (!token.empty() && text.starts_with(token)) return;
+  }
+  const std::vector<int32_t> prefix = tokenizer.prefix_ids();
+  ids.insert(ids.begin(), prefix.begin(), prefix.end());
 }
 
 std::vector<int32_t> prompt_ids(const Tokenizer &tokenizer, const DataRow &row, uint32_t max_positions) {
@@ -124,8 +129,8 @@ std::vector<int32_t> prompt_ids(const Tokenizer &tokenizer, const DataRow &row, 
   } catch (const Failure &failure) {
     throw Failure(row.where + ": prompt: " + failure.what());
   }
-  if (tokenizer.bos() >= 0 && !is_conversation(row) && !begins_with_special(tokenizer, text, ids)) ids.insert(ids.begin(), tokenizer.bos());
-  if (ids.empty()) throw Failure(row.where + ": the prompt is empty and the tokenizer has no beginning-of-sequence token");
+  if (!is_conversation(row)) put_prefix(tokenizer, text, ids);
+  if (ids.empty()) throw Failure(row.where + ": the prompt is empty and the tokenizer puts no token before a text; give it a text");
   if (ids.size() >= max_positions)
     throw Failure(row.where + ": the prompt has " + std::to_string(ids.size()) + " tokens, and the model's " + std::to_string(max_positions) +
                   " positions leave none for a response; shorten or leave out the row");
@@ -145,6 +150,18 @@ static void append_encoded(const Tokenizer &tokenizer, const DataRow &row, const
   if (tokenizer.eos() >= 0) ids.push_back(tokenizer.eos());
 }
 
+// The answer as it follows the prompt. A tokenizer that changes the beginning of a text (Llama 2's "▁") would change the
+// answer's own, so both are encoded together, and the prompt's ids are cut off. Where these are others there, as when a
+// token reaches over from one into the other, the answer is encoded by itself.
+static void append_answer(const Tokenizer &tokenizer, const DataRow &row, const std::string &answer, std::vector<int32_t> &ids) {
+  std::vector<int32_t> both;
+  append_text(tokenizer, row, prompt_text(tokenizer, row) + answer, "messages", both);
+  if (both.size() >= ids.size() && std::equal(ids.begin(), ids.end(), both.begin()))
+    ids = std::move(both);
+  else
+    append_text(tokenizer, row, answer, "messages", ids);
+}
+
 static void check_length(const DataRow &row, size_t tokens, uint32_t max_positions) {
   if (tokens > max_positions)
     throw Failure(row.where + ": has " + std::to_string(tokens) + " tokens, more than the model's " +
@@ -154,8 +171,8 @@ static void check_length(const DataRow &row, size_t tokens, uint32_t max_positio
 TrainRow row_to_train(const Tokenizer &tokenizer, const DataRow &row, double prompt_weight, uint32_t max_positions) {
   TrainRow out;
   if (row.columns.contains("text") && !row.columns.contains("response")) {
-    if (tokenizer.bos() >= 0) out.ids.push_back(tokenizer.bos());
     append_encoded(tokenizer, row, "text", out.ids);
+    put_prefix(tokenizer, row_text(row, "text"), out.ids);
     check_length(row, out.ids.size(), max_positions);
     if (out.ids.size() < 2) throw Failure(row.where + ": text: has no token to learn");
     return out;
@@ -164,7 +181,7 @@ TrainRow row_to_train(const Tokenizer &tokenizer, const DataRow &row, double pro
   out.response_begin = static_cast<uint32_t>(out.ids.size());
   if (is_conversation(row) && !row.columns.contains("response")) {
     const Answer answer = last_answer(tokenizer, row);
-    append_text(tokenizer, row, answer.text, "messages", out.ids);
+    append_answer(tokenizer, row, answer.text, out.ids);
     if (!answer.ended && tokenizer.eos() >= 0) out.ids.push_back(tokenizer.eos());
   } else {
     append_encoded(tokenizer, row, "response", out.ids);

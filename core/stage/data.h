@@ -25,8 +25,8 @@ std::vector<Domain> load_domains(const RunContext &, const nlohmann::json &setti
 std::string row_text(const DataRow &, const std::string &column);               // Failure naming row and column
 std::string row_text_or(const DataRow &, const std::string &column, const std::string &fallback);
 
-// Token sequences, each of at most max_positions tokens, a prompt of fewer. A prompt is <bos> (when the tokenizer has one) and its text, or its text
-// alone when that begins with a special token already; a response ends with <eos>. A row with "messages" in place of "prompt" is what the model's chat
+// Token sequences, each of at most max_positions tokens, a prompt of fewer. A prompt is what the tokenizer puts before a text (Tokenizer::prefix_ids:
+// <bos>, or nothing) and its text, or its text alone when that begins with a special token already; so is a {text}. A response ends with <eos>. A row with "messages" in place of "prompt" is what the model's chat
 // template makes of it (conversations.h), without a <bos> that the template does not write.
 std::vector<int32_t> prompt_ids(const Tokenizer &, const DataRow &, uint32_t max_positions);
 // {prompt, response}, {messages} with an answer at their end, or {text}: trained from the response on, or from the first token with prompt_weight > 0.

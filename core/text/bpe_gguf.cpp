@@ -10,6 +10,7 @@
 #include "core/text/bpe_tokenizer.h"
 #include "core/text/gguf_pre_tokenizers.h"
 #include "core/text/json_member.h"
+#include "core/text/special_names.h"
 #include "core/text/utf8.h"
 
 namespace hone {
@@ -86,6 +87,7 @@ std::vector<float> scores_of(const nlohmann::json &merges, const Vocabulary &voc
   for (uint32_t id = 0; id < vocabulary.size(); ++id) {
     if (types[id] != 1) continue;
     const std::string &token = vocabulary.token_of(id);
+    check_merged_length(token, id, where);
     size_t ways = 0;
     for (size_t cut = 0; cut < token.size();) {
       next_code_point(token, cut);
@@ -99,6 +101,15 @@ std::vector<float> scores_of(const nlohmann::json &merges, const Vocabulary &voc
           "; llama.cpp merges by every way, so a GGUF file of it would encode otherwise: export it with --to hf");
   }
   return scores;
+}
+
+// llama.cpp normalises no byte-level text. NFC is let pass for the pre-tokenizers of models that have it.
+void check_normalizer(const nlohmann::json &file, const std::string &pre, const std::string &where) {
+  const bool nfc = json_component(gguf_pre_tokenizer(pre, where).normalizer) == "NFC";
+  for (const nlohmann::json &step : steps_of(json_member(file, "normalizer"), "normalizers"))
+    if (!nfc || json_component(step) != "NFC")
+      throw Failure(where + ": its normalizer " + json_shown(step) + " has no form in GGUF with the pre-tokenizer \"" +
+                    pre + "\", so a GGUF file of it would encode otherwise; export it with --to hf");
 }
 
 }  // namespace
@@ -124,9 +135,14 @@ GgufVocabulary BpeTokenizer::gguf_vocabulary() const {
   }
   if (byte_level) {
     out.pre = gguf_pre_name(json_member(files_.tokenizer, "pre_tokenizer"), json_flag(model, "ignore_merges"), where);
+    check_normalizer(files_.tokenizer, out.pre, where);
     for (const nlohmann::json &merge : merges)
       if (!merge.is_string() || !merge.get_ref<const std::string &>().starts_with("#version"))
         out.merges.push_back(merge_text(merge, where));
+    if (out.merges.empty())
+      throw Failure(where +
+                    ": model.merges is empty, and a byte-level vocabulary without merges is refused by every reader of "
+                    "GGUF; export it with --to hf");
   } else {
     out.add_space_prefix = space_prefix(files_.tokenizer, where);
     if (!json_flag(model, "byte_fallback"))
@@ -141,11 +157,19 @@ GgufVocabulary BpeTokenizer::gguf_vocabulary() const {
   out.bos = bos_;
   out.eos = eos_;
   out.unknown = model_.unknown();
-  const nlohmann::json &padding = json_member(files_.config, "pad_token");
-  const nlohmann::json &content = padding.is_object() ? json_member(padding, "content") : padding;
-  if (content.is_string()) out.padding = id_of(content.get<std::string>());
-  for (const int32_t id : stop_ids_)
-    if (id != eos_ && out.eot < 0) out.eot = id;
+  if (const nlohmann::json *padding = special_entry(files_, "pad_token").value) {
+    const nlohmann::json &content = padding->is_object() ? json_member(*padding, "content") : *padding;
+    if (content.is_string()) out.padding = id_of(content.get<std::string>());
+  }
+  for (const int32_t id : stop_ids_) {
+    if (id == eos_) continue;
+    if (out.eot < 0)
+      out.eot = id;
+    else
+      log_warning(where + ": the token \"" + token_of(id) + "\" (id " + std::to_string(id) +
+                  ") ends a response as well, which GGUF cannot say beside eos and eot: with the file responses go on "
+                  "after it");
+  }
   const auto &before = post_processor_.before, &after = post_processor_.after;
   out.add_bos = bos_ >= 0 && before == std::vector<int32_t>{bos_};
   out.add_eos = eos_ >= 0 && after == std::vector<int32_t>{eos_};

@@ -16,15 +16,14 @@ BpeTokenizer::BpeTokenizer(TokenizerFiles files)
       model_(json_member(files_.tokenizer, "model"), pre_tokenizer_.byte_level(), files_.where),
       vocabulary_(model_.vocabulary()),
       decoder_(json_member(files_.tokenizer, "decoder"), files_.where) {
-  read_added();
-  special_.resize(size());
+  added_ = read_added_tokens(json_member(files_.tokenizer, "added_tokens"), normalizer_, vocabulary_, files_.where);
   post_processor_ = PostProcessor(json_member(files_.tokenizer, "post_processor"), size(), files_.where);
   std::vector<std::pair<int32_t, std::string>> special;
   for (uint32_t id = 0; id < size(); ++id)
-    if (special_[id]) special.emplace_back(id, vocabulary_.token_of(id));
+    if (added_.special[id]) special.emplace_back(id, vocabulary_.token_of(id));
   const auto id = [this](const std::string &token) { return id_of(token); };
-  bos_ = named_token(files_.config, "bos_token", usual_begin, special, id, files_.where);
-  eos_ = named_token(files_.config, "eos_token", usual_end, special, id, files_.where);
+  bos_ = named_token(files_, "bos_token", usual_begin, special, id);
+  eos_ = named_token(files_, "eos_token", usual_end, special, id);
   stop_ids_ = stop_ids_of(eos_, files_, size());
   if (!files_.text.contains("tokenizer_config.json")) {
     files_.config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
@@ -32,36 +31,6 @@ BpeTokenizer::BpeTokenizer(TokenizerFiles files)
     if (eos_ >= 0) files_.config["eos_token"] = vocabulary_.token_of(eos_);
     files_.text["tokenizer_config.json"] = files_.config.dump(1) + "\n";
   }
-}
-
-void BpeTokenizer::read_added() {
-  const nlohmann::json &list = json_member(files_.tokenizer, "added_tokens");
-  if (list.is_null()) return;
-  const std::string &where = files_.where;
-  if (!list.is_array()) throw Failure(where + ": added_tokens must be a list, but it is " + json_shown(list));
-  std::vector<AddedToken> written, normalized;
-  for (size_t i = 0; i < list.size(); ++i) {
-    const std::string name = where + ": added_tokens[" + std::to_string(i) + "]";
-    const std::string &content = json_text(list[i], "content", name);
-    const nlohmann::json &id = json_member(list[i], "id");
-    if (content.empty() || !id.is_number_unsigned() || id.get<uint64_t>() > INT32_MAX)
-      throw Failure(name + " must have a \"content\" that is not empty and a whole-number \"id\", but it is " +
-                    json_shown(list[i]));
-    const bool special = json_bool(list[i], "special", false, name);
-    vocabulary_.insert(content, id.get<int64_t>(), "added token", where);
-    if (special_.size() < size()) special_.resize(size());
-    special_[id.get<size_t>()] = special;
-    AddedToken token = {content, id.get<int32_t>(), json_bool(list[i], "single_word", false, name),
-                        json_bool(list[i], "lstrip", false, name), json_bool(list[i], "rstrip", false, name)};
-    if (!json_bool(list[i], "normalized", !special, name)) {
-      written.push_back(std::move(token));
-      continue;
-    }
-    token.content = normalizer_(token.content);
-    if (!token.content.empty()) normalized.push_back(std::move(token));
-  }
-  written_ = AddedTokens(std::move(written));
-  normalized_ = AddedTokens(std::move(normalized));
 }
 
 std::vector<int32_t> BpeTokenizer::encode(std::string_view text, bool add_special_tokens) const {
@@ -72,12 +41,12 @@ std::vector<int32_t> BpeTokenizer::encode(std::string_view text, bool add_specia
   if (invalid_utf8(text) != std::string_view::npos) text = valid = with_replaced_subparts(text);
   std::vector<int32_t> ids;
   if (add_special_tokens) ids = post_processor_.before;
-  written_.split(text, [&](std::string_view part, int32_t token) {
+  added_.written.split(text, [&](std::string_view part, int32_t token) {
     if (token >= 0) return ids.push_back(token);
     const bool at_start = part.data() == text.data();
     std::string changed;
     if (!normalizer_.empty()) part = changed = normalizer_(part);
-    normalized_.split(part, [&](std::string_view words, int32_t found) {
+    added_.normalized.split(part, [&](std::string_view words, int32_t found) {
       if (found >= 0)
         ids.push_back(found);
       else

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/text/added_tokens.h"
+#include "core/text/added_vocabulary.h"
 #include "core/text/byte_pair_encoding.h"
 #include "core/text/normalizer.h"
 #include "core/text/post_processor.h"
@@ -26,20 +26,23 @@ class BpeTokenizer final : public Tokenizer {
 
   std::vector<int32_t> encode(std::string_view text, bool add_special_tokens) const override;
   std::string decode(const std::vector<int32_t> &ids, bool skip_special) const override;
+  std::vector<int32_t> prefix_ids() const override { return post_processor_.before; }
   int32_t id_of(std::string_view token) const override { return vocabulary_.id_of(token); }
   std::string token_of(int32_t id) const override { return vocabulary_.knows(id) ? vocabulary_.token_of(id) : ""; }
+  int fallback_byte(int32_t id) const override {
+    return vocabulary_.knows(id) ? decoder_.fallback_byte(vocabulary_.token_of(id)) : -1;
+  }
   uint32_t size() const override { return vocabulary_.size(); }
   int32_t bos() const override { return bos_; }
   int32_t eos() const override { return eos_; }
   bool is_special(int32_t id) const override {
-    return id >= 0 && static_cast<size_t>(id) < special_.size() && special_[id];
+    return id >= 0 && static_cast<size_t>(id) < added_.special.size() && added_.special[id];
   }
   std::vector<int32_t> stop_ids() const override { return stop_ids_; }
   std::map<std::string, std::string> files() const override { return files_.text; }
   GgufVocabulary gguf_vocabulary() const override;
 
  private:
-  void read_added();
   void encode_words(std::string_view text, bool at_start, std::vector<int32_t> &ids) const;
 
   TokenizerFiles files_;
@@ -47,8 +50,7 @@ class BpeTokenizer final : public Tokenizer {
   Normalizer normalizer_;
   BytePairEncoding model_;
   Vocabulary vocabulary_;  // the model's and the added tokens
-  std::vector<bool> special_;
-  AddedTokens written_{{}}, normalized_{{}};  // found before and after normalising
+  AddedVocabulary added_;
   PostProcessor post_processor_;
   TokenDecoder decoder_;
   int32_t bos_ = -1, eos_ = -1;

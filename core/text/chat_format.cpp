@@ -22,7 +22,32 @@ const std::string *token_text(const ordered_json &value) {
   return content != value.end() && content->is_string() ? content->get_ptr<const std::string *>() : nullptr;
 }
 
+// The object in a file; null when there is no such file.
+ordered_json object_of(const fs::path &path) {
+  if (!fs::exists(path)) return nullptr;
+  const std::string bytes = read_file(path);
+  refuse_deep_json(bytes, path.string());
+  ordered_json object = ordered_json::parse(bytes, nullptr, false);
+  if (!object.is_object()) throw Failure(path.string() + ": not a JSON object; is the file damaged or cut short?");
+  return object;
+}
+
 }  // namespace
+
+void ChatFormat::read_tokens(const ordered_json &object, const ordered_json &but) {
+  for (const auto &[key, value] : object.items()) {
+    if (but.contains(key)) continue;
+    if (key.ends_with("_token") && !key.starts_with("add_")) {
+      if (const std::string *text = token_text(value))
+        tokens_[key] = *text;
+      else if (value.is_null())
+        tokens_.emplace(key, "");  // known to be none; see render()
+    } else if (key.ends_with("_special_tokens") && value.is_array()) {
+      for (const ordered_json &one : value)
+        if (const std::string *text = token_text(one)) token_lists_[key].push_back(*text);
+    }
+  }
+}
 
 void ChatFormat::add(const std::string &name, const std::string &text, const std::string &where) {
   Entry entry;
@@ -53,23 +78,10 @@ void set_default_day(const std::string &date) { default_day() = date; }
 ChatFormat ChatFormat::from_directory(const fs::path &directory) {
   ChatFormat format;
   const fs::path config_path = directory / "tokenizer_config.json", own = directory / "chat_template.jinja";
-  if (fs::exists(config_path)) {
-    const std::string bytes = read_file(config_path);
-    refuse_deep_json(bytes, config_path.string());
-    const ordered_json config = ordered_json::parse(bytes, nullptr, false);
-    if (!config.is_object())
-      throw Failure(config_path.string() + ": not a JSON object; is the file damaged or cut short?");
-    for (const auto &[key, value] : config.items()) {
-      if (key.ends_with("_token") && !key.starts_with("add_")) {
-        if (const std::string *text = token_text(value))
-          format.tokens_[key] = *text;
-        else if (value.is_null())
-          format.tokens_.emplace(key, "");  // known to be none; see render()
-      } else if (key.ends_with("_special_tokens") && value.is_array()) {
-        for (const ordered_json &one : value)
-          if (const std::string *text = token_text(one)) format.token_lists_[key].push_back(*text);
-      }
-    }
+  const ordered_json config = object_of(config_path);
+  format.read_tokens(object_of(directory / "special_tokens_map.json"), config);
+  format.read_tokens(config, {});
+  if (!config.is_null()) {
     const auto given = config.find("chat_template");
     if (given != config.end() && !given->is_null()) {
       const std::string where = config_path.string() + ": chat_template";

@@ -18,8 +18,8 @@ class ChatFormat {
   ChatFormat() = default;  // of a model without a template
 
   // chat_template.jinja (and additional_chat_templates/*.jinja), else tokenizer_config.json's "chat_template", a text
-  // or a list of {name, template}. Special tokens from tokenizer_config.json. Without any of these files there is no
-  // template.
+  // or a list of {name, template}. Special tokens from tokenizer_config.json, and from special_tokens_map.json those
+  // that it does not name. Without any of these files there is no template.
   static ChatFormat from_directory(const std::filesystem::path &);
   // name: begins messages about the template, such as the path of the GGUF file that it is from.
   static ChatFormat from_text(const std::string &text, const std::string &name);
@@ -47,6 +47,8 @@ class ChatFormat {
     std::string text, wrong;  // wrong: why it cannot be used
     std::shared_ptr<const Template> parsed;
   };
+  // The special tokens of a configuration, without the keys of `but`.
+  void read_tokens(const nlohmann::ordered_json &object, const nlohmann::ordered_json &but);
   void add(const std::string &name, const std::string &text, const std::string &where);
   const Entry &chosen(bool tools, const std::string &where) const;
 

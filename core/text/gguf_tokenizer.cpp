@@ -69,9 +69,13 @@ nlohmann::json merges_by_score(const GgufVocabulary &v, const std::string &where
     order.push_back(id);
   }
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return v.scores[a] > v.scores[b]; });
+  // Llama 2's merges are 4 times as long as its tokens.
+  uint64_t bytes = 0, most_bytes = 1 << 20;
+  for (const size_t id : order) most_bytes += 64 * v.tokens[id].size();
   nlohmann::json merges = nlohmann::json::array();
   for (const size_t id : order) {
     const std::string_view token = v.tokens[id];
+    check_merged_length(token, id, where);
     std::vector<std::pair<size_t, size_t>> ways;
     for (size_t cut = 0; cut < token.size();) {
       next_code_point(token, cut);
@@ -80,6 +84,12 @@ nlohmann::json merges_by_score(const GgufVocabulary &v, const std::string &where
       if (left != id_of.end() && right != id_of.end()) ways.emplace_back(left->second, right->second);
     }
     std::sort(ways.begin(), ways.end());
+    bytes += ways.size() * token.size();
+    if (bytes > most_bytes)
+      throw Failure(
+          where +
+          ": tokenizer.ggml.tokens can be cut into one another in so many ways that the merges would be more than " +
+          human_bytes(most_bytes) + "; is the file damaged?");
     for (const auto &[left, right] : ways) merges.push_back({v.tokens[left], v.tokens[right]});
   }
   return merges;
@@ -192,6 +202,14 @@ nlohmann::json tokenizer_json(const GgufVocabulary &v, const std::string &where)
 }
 
 }  // namespace
+
+void check_merged_length(std::string_view token, size_t id, const std::string &where) {
+  constexpr size_t most = 1024;  // SentencePiece's own limit, if none is given, is 16 characters
+  if (token.size() > most)
+    throw Failure(where + ": token " + std::to_string(id) + " (\"" + std::string(token.substr(0, 20)) + "...\") has " +
+                  std::to_string(token.size()) + " bytes, but a token that merges make may have " +
+                  std::to_string(most) + "; is the file damaged?");
+}
 
 std::unique_ptr<Tokenizer> Tokenizer::from_gguf(const GgufVocabulary &vocabulary, const std::string &where) {
   check(vocabulary, where);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hone {
@@ -20,5 +21,8 @@ struct GgufVocabulary {
   bool add_bos = false, add_eos = false, add_space_prefix = true;
   std::string chat_template;  // "" when absent
 };
+
+// Failure for a token longer than any that merges make: looking for the ways to cut it takes its length squared.
+void check_merged_length(std::string_view token, size_t id, const std::string &where);
 
 }  // namespace hone

@@ -2,9 +2,12 @@
 #include "core/text/normalizer.h"
 
 #include <unicode/normalizer2.h>
+#include <unicode/uchar.h>
 #include <unicode/uniset.h>
 
+#include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "core/base/failure.h"
 #include "core/text/json_member.h"
@@ -32,6 +35,43 @@ const icu::UnicodeSet &unicode_9() {
   return *set;
 }
 
+// ICU puts each mark into its place among those before it, which takes a run of n out of order n * n steps. So long
+// runs are put into canonical order first, decomposed: a canonically equivalent text (UAX 15, D109), of the same normal
+// forms.
+void order_long_runs(icu::UnicodeString &text, const icu::Normalizer2 &nfd) {
+  constexpr int32_t longest = 32;
+  icu::UnicodeString out;
+  bool changed = false;
+  int32_t done = 0;  // in `text`; `out` has what is before
+  for (int32_t begin = 0; begin < text.length();) {
+    int32_t end = begin, marks = 0;
+    std::vector<std::pair<uint8_t, UChar32>> run;
+    for (UChar32 c; end < text.length(); end += U16_LENGTH(c), ++marks) {
+      c = text.char32At(end);
+      if (c < 0x300 || !u_getIntPropertyValue(c, UCHAR_LEAD_CANONICAL_COMBINING_CLASS) || !unicode_9().contains(c))
+        break;
+    }
+    if (marks > longest) {
+      icu::UnicodeString parts;
+      for (int32_t at = begin; at < end; at = text.moveIndex32(at, 1)) {
+        const UChar32 c = text.char32At(at);
+        if (!nfd.getDecomposition(c, parts)) parts = icu::UnicodeString(c);
+        for (int32_t i = 0; i < parts.length(); i = parts.moveIndex32(i, 1))
+          run.emplace_back(u_getCombiningClass(parts.char32At(i)), parts.char32At(i));
+      }
+      std::stable_sort(run.begin(), run.end(), [](const auto &a, const auto &b) { return a.first < b.first; });
+      out.append(text, done, begin - done);
+      for (const auto &[order, c] : run) out.append(c);
+      done = end;
+      changed = true;
+    }
+    begin = marks > 0 ? end : text.moveIndex32(begin, 1);
+  }
+  if (!changed) return;
+  out.append(text, done, text.length() - done);
+  text = std::move(out);
+}
+
 std::function<std::string(std::string)> form(const std::string &name, const std::string &where) {
   UErrorCode error = U_ZERO_ERROR;
   const icu::Normalizer2 *whole = name == "NFC"    ? icu::Normalizer2::getNFCInstance(error)
@@ -39,13 +79,17 @@ std::function<std::string(std::string)> form(const std::string &name, const std:
                                   : name == "NFKC" ? icu::Normalizer2::getNFKCInstance(error)
                                                    : icu::Normalizer2::getNFKDInstance(error);
   if (U_FAILURE(error)) throw Failure(where + ": ICU has no " + name + ": " + u_errorName(error));
+  const icu::Normalizer2 *nfd = icu::Normalizer2::getNFDInstance(error);
+  if (U_FAILURE(error)) throw Failure(where + ": ICU has no NFD: " + u_errorName(error));
   const auto kept = std::make_shared<const icu::FilteredNormalizer2>(*whole, unicode_9());
-  return [kept](std::string text) {
+  return [kept, nfd](std::string text) {
     if (ascii(text)) return text;
     UErrorCode status = U_ZERO_ERROR;
     // The other normalize(), by value, is the base class's, which the filter hides.
     icu::UnicodeString out;
-    kept->normalize(icu::UnicodeString::fromUTF8(text), out, status);
+    icu::UnicodeString in = icu::UnicodeString::fromUTF8(text);
+    order_long_runs(in, *nfd);
+    kept->normalize(in, out, status);
     if (U_FAILURE(status)) throw Failure(std::string("normalising a text with ICU failed: ") + u_errorName(status));
     text.clear();
     return out.toUTF8String(text);

@@ -148,7 +148,8 @@ struct Metaspace final : PreTokenizer::Step {
     for (const Span &word : words.spans) {
       parts.clear();
       size_t done = word.begin;
-      for (size_t at; (at = words.text.find(replacement, done)) < word.end;) {
+      const std::string_view until = std::string_view(words.text).substr(0, word.end);
+      for (size_t at; (at = until.find(replacement, done)) != std::string_view::npos;) {
         if (done != at) parts.push_back({{done, at}, false});
         done = at + replacement.size();
         parts.push_back({{at, done}, true});

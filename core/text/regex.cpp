@@ -4,6 +4,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <algorithm>
 #include <cctype>
 
 #include "core/base/failure.h"
@@ -12,8 +13,11 @@
 namespace hone {
 namespace {
 
-constexpr uint32_t kMostSteps = 20'000'000;    // of one match
-constexpr uint32_t kMostHeapKiB = 256 * 1024;  // of one match of the interpreter
+// The budget of one search: sound expressions take a few steps for each byte.
+constexpr uint64_t kFreeSteps = 20'000, kStepsPerByte = 1000;
+constexpr uint32_t kFirstSteps = 1000, kMostSteps = 20'000'000;  // of one match: to begin with, at most
+constexpr size_t kFirstWindow = 4096;                            // bytes that a match sees to begin with
+constexpr uint32_t kMostHeapKiB = 256 * 1024;                    // of one match of the interpreter
 constexpr size_t kMostJitStack = 8 * 1024 * 1024;
 
 // What a thread needs to match: reused, so that a match allocates nothing.
@@ -23,7 +27,6 @@ struct Workspace {
   pcre2_jit_stack *stack = pcre2_jit_stack_create(32 * 1024, kMostJitStack, nullptr);
   Workspace() {
     if (!data || !context) throw Failure("out of memory for matching a regular expression");
-    pcre2_set_match_limit(context, kMostSteps);
     pcre2_set_heap_limit(context, kMostHeapKiB);
     if (stack) pcre2_jit_stack_assign(context, nullptr, stack);
   }
@@ -68,7 +71,8 @@ Regex::Regex(const std::string &pattern, const std::string &where) {
   if (!code->compiled)
     throw Failure(where + ": the regular expression \"" + pattern + "\" does not compile: " + message_of(error) +
                   " (at byte " + std::to_string(at) + " of \"" + translated + "\")");
-  code->jit = pcre2_jit_compile(code->compiled, PCRE2_JIT_COMPLETE) == 0;  // else the interpreter gives the same
+  code->jit = pcre2_jit_compile(code->compiled, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD) ==
+              0;  // else the interpreter gives the same
   code_ = std::move(code);
 }
 
@@ -81,24 +85,57 @@ std::string Regex::escaped(std::string_view text) {
   return out;
 }
 
+// PCRE2 counts only some of its steps, and tells how many it took of no match. So a match begins with a small limit and
+// a short window of the text: where it reaches the one or looks beyond the other (PCRE2_PARTIAL_HARD), it is done again
+// with more, which the search pays for.
 void Regex::find_all(std::string_view text, std::vector<Span> &matches) const {
   thread_local Workspace workspace;
   const auto *subject = reinterpret_cast<PCRE2_SPTR>(text.data() ? text.data() : "");
   const PCRE2_SIZE *found = pcre2_get_ovector_pointer(workspace.data);
-  size_t from = 0, last_end = std::string_view::npos;
+  size_t from = 0, last_end = std::string_view::npos, window = kFirstWindow;
+  uint64_t budget = kFreeSteps + kStepsPerByte * text.size();
+  uint32_t steps = kFirstSteps;
+  const auto failed = [&](const std::string &why) {
+    return Failure(code_->where + ": matching the regular expression \"" + code_->pattern + "\" at byte " +
+                   std::to_string(from) + " of a text of " + std::to_string(text.size()) + " bytes failed: " + why);
+  };
+  const auto pay = [&](uint64_t price) {
+    if (price > budget) throw failed("the search takes more than " + std::to_string(kStepsPerByte) + " steps a byte");
+    budget -= price;
+  };
   while (from <= text.size()) {
+    size_t end = std::min(text.size(), from + window);
+    while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) ++end;
+    const bool whole = end == text.size();
+    const uint32_t partial = whole ? 0 : PCRE2_PARTIAL_HARD;
+    pcre2_set_match_limit(workspace.context, steps);
     int count = PCRE2_ERROR_JIT_STACKLIMIT;
     if (code_->jit)
-      count = pcre2_jit_match(code_->compiled, subject, text.size(), from, 0, workspace.data, workspace.context);
+      count = pcre2_jit_match(code_->compiled, subject, end, from, partial, workspace.data, workspace.context);
     if (count == PCRE2_ERROR_JIT_STACKLIMIT)
-      count = pcre2_match(code_->compiled, subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+      count = pcre2_match(code_->compiled, subject, end, from, partial | PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
                           workspace.data, workspace.context);
+    if (count == PCRE2_ERROR_PARTIAL) {
+      pay(end - from);
+      window = 4 * (end - from);
+      continue;
+    }
+    if (count == PCRE2_ERROR_MATCHLIMIT && steps < kMostSteps) {
+      pay(steps);
+      steps = std::min(kMostSteps, 8 * steps);
+      continue;
+    }
+    window = kFirstWindow;
+    steps = kFirstSteps;
+    // An empty match at the end of the window may be there for want of what follows.
+    if (!whole && (count == PCRE2_ERROR_NOMATCH || (count > 0 && found[0] == end))) {
+      from = end;
+      continue;
+    }
     if (count == PCRE2_ERROR_NOMATCH) return;
-    if (count < 0)
-      throw Failure(code_->where + ": matching the regular expression \"" + code_->pattern + "\" at byte " +
-                    std::to_string(from) + " of a text of " + std::to_string(text.size()) +
-                    " bytes failed: " + message_of(count));
-    const size_t begin = found[0], end = found[1];
+    if (count < 0) throw failed(message_of(count));
+    const size_t begin = found[0];
+    end = found[1];
     if (begin == end && end == last_end) {
       ++from;
       while (from < text.size() && (static_cast<unsigned char>(text[from]) & 0xC0) == 0x80) ++from;

@@ -22,7 +22,7 @@ class Regex {
 
   // All matches from left to right, none overlapping, as Oniguruma's iterator finds them: an empty match right after
   // another match is passed over. `text` is valid UTF-8 and is all that look-ahead and look-behind see. Failure when a
-  // match takes more steps or memory than any sound expression needs: nothing hangs.
+  // match or the search takes more steps or memory than any sound expression needs of such a text: nothing hangs.
   void find_all(std::string_view text, std::vector<Span> &matches) const;
 
  private:

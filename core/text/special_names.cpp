@@ -36,24 +36,30 @@ bool usual_end(const std::string &token) {
   return among(token, std::array{"eos", "/s", "end_of_text", "endoftext", "｜end▁of▁sentence｜"});
 }
 
-int32_t named_token(const nlohmann::json &config, const char *key, bool (*usual)(const std::string &),
+SpecialEntry special_entry(const TokenizerFiles &files, const char *key) {
+  if (files.config.contains(key)) return {&files.config.at(key), "tokenizer_config.json"};
+  if (files.special_map.contains(key)) return {&files.special_map.at(key), "special_tokens_map.json"};
+  return {};
+}
+
+int32_t named_token(const TokenizerFiles &files, const char *key, bool (*usual)(const std::string &),
                     const std::vector<std::pair<int32_t, std::string>> &special,
-                    const std::function<int32_t(const std::string &)> &id_of, const std::string &where) {
-  const nlohmann::json &entry = json_member(config, key);
-  const nlohmann::json &name = entry.is_object() ? json_member(entry, "content") : entry;
-  if (name.is_string()) {
-    const int32_t id = id_of(name.get<std::string>());
-    if (id < 0)
-      throw Failure(where + ": tokenizer_config.json's " + key + " \"" + name.get<std::string>() +
-                    "\" is not in the vocabulary");
-    return id;
+                    const std::function<int32_t(const std::string &)> &id_of) {
+  const auto [entry, file] = special_entry(files, key);
+  if (!entry) {
+    for (const auto &[id, token] : special)
+      if (usual(token)) return id;
+    return -1;
   }
-  if (!name.is_null())
-    throw Failure(where + ": tokenizer_config.json's " + key + " must be a text, but it is " + json_shown(entry));
-  if (config.contains(key)) return -1;
-  for (const auto &[id, token] : special)
-    if (usual(token)) return id;
-  return -1;
+  const nlohmann::json &name = entry->is_object() ? json_member(*entry, "content") : *entry;
+  if (name.is_null()) return -1;
+  if (!name.is_string())
+    throw Failure(files.where + ": " + file + "'s " + key + " must be a text, but it is " + json_shown(*entry));
+  const int32_t id = id_of(name.get<std::string>());
+  if (id < 0)
+    throw Failure(files.where + ": " + file + "'s " + key + " \"" + name.get<std::string>() +
+                  "\" is not in the vocabulary");
+  return id;
 }
 
 }  // namespace hone

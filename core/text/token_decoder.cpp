@@ -78,10 +78,13 @@ void TokenDecoder::read(const nlohmann::json &json, const std::string &where) {
     for (size_t i = 0; i < list.size(); ++i) read(list[i], where + ".decoders[" + std::to_string(i) + "]");
   } else if (type == "ByteLevel") {
     steps_.push_back(byte_level);
+    joined_ = true;
   } else if (type == "Fuse") {
     steps_.push_back(fuse);
+    joined_ = true;
   } else if (type == "ByteFallback") {
     steps_.push_back(byte_fallback);
+    if (!joined_) byte_fallback_ = true;
   } else if (type == "Replace") {
     steps_.push_back(
         [pattern = read_pattern(json, where), content = json_text(json, "content", where)](Tokens &tokens) {
@@ -123,6 +126,8 @@ void TokenDecoder::read(const nlohmann::json &json, const std::string &where) {
         "\" is not supported; hone reads ByteLevel, Replace, ByteFallback, Fuse, Strip, Metaspace and Sequence");
   }
 }
+
+int TokenDecoder::fallback_byte(const std::string &token) const { return byte_fallback_ ? byte_of(token) : -1; }
 
 std::string TokenDecoder::operator()(std::vector<std::string> tokens) const {
   for (const auto &step : steps_) step(tokens);

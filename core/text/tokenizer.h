@@ -33,10 +33,16 @@ class Tokenizer {
   // subpart.
   virtual std::vector<int32_t> encode(std::string_view text, bool add_special_tokens = false) const = 0;
   virtual std::string decode(const std::vector<int32_t> &ids, bool skip_special = false) const = 0;
+  // What add_special_tokens puts before a text: the post-processor's alone, whatever bos() is. None for a tokenizer
+  // whose encode() puts nothing there.
+  virtual std::vector<int32_t> prefix_ids() const { return {}; }
   virtual int32_t id_of(std::string_view token) const = 0;  // -1: none
   virtual std::string token_of(int32_t id) const = 0;       // as the vocabulary spells it; "" when out of range
-  virtual uint32_t size() const = 0;                        // the largest id and one
-  virtual int32_t bos() const = 0;                          // -1: none
+  // The byte of a byte-fallback token, -1 for any other. Decoding joins such tokens that stand side by side, and gives
+  // U+FFFD for each of them when together they are not valid UTF-8.
+  virtual int fallback_byte(int32_t) const { return -1; }
+  virtual uint32_t size() const = 0;  // the largest id and one
+  virtual int32_t bos() const = 0;    // -1: none
   virtual int32_t eos() const = 0;
   virtual bool is_special(int32_t id) const = 0;
   // What ends a response: eos, then generation_config.json's eos_token_id, each once.
@@ -47,7 +53,8 @@ class Tokenizer {
   virtual GgufVocabulary gguf_vocabulary() const = 0;
 
   const ChatFormat &chat() const { return chat_; }
-  void set_chat(ChatFormat);  // before the tokenizer is shared; names its bos and eos tokens to the template where they have no name
+  void set_chat(ChatFormat);  // before the tokenizer is shared; names its bos and eos tokens to the template where they
+                              // have no name
 
  private:
   ChatFormat chat_;

@@ -53,6 +53,8 @@ TokenizerFiles read_tokenizer_files(const std::filesystem::path &path) {
   }
   if (const auto config = files.text.find("tokenizer_config.json"); config != files.text.end())
     files.config = parse_object(path.parent_path() / config->first, config->second);
+  if (const auto map = files.text.find("special_tokens_map.json"); map != files.text.end())
+    files.special_map = parse_object(path.parent_path() / map->first, map->second);
   if (const auto generation = files.text.find("generation_config.json"); generation != files.text.end()) {
     const auto beside = path.parent_path() / generation->first;
     files.generation_eos = read_eos(json_member(parse_object(beside, generation->second), "eos_token_id"), beside);

@@ -14,11 +14,12 @@ namespace hone {
 class Tokenizer;
 
 struct TokenizerFiles {
-  std::string where;                                 // the path of tokenizer.json: begins every Failure
-  nlohmann::json tokenizer;                          // an object with a "model" object
-  nlohmann::json config = nlohmann::json::object();  // tokenizer_config.json; empty when there is none
-  std::vector<int64_t> generation_eos;               // generation_config.json's eos_token_id
-  std::map<std::string, std::string> text;           // file name -> as it is written
+  std::string where;                                      // the path of tokenizer.json: begins every Failure
+  nlohmann::json tokenizer;                               // an object with a "model" object
+  nlohmann::json config = nlohmann::json::object();       // tokenizer_config.json; empty when there is none
+  nlohmann::json special_map = nlohmann::json::object();  // special_tokens_map.json; empty when there is none
+  std::vector<int64_t> generation_eos;                    // generation_config.json's eos_token_id
+  std::map<std::string, std::string> text;                // file name -> as it is written
 };
 
 // Failure with the file, for what is missing, not JSON or not an object.

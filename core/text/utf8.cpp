@@ -1,6 +1,8 @@
 // utf8.cpp -- reading and writing code points, and the replacement of maximal subparts.
 #include "core/text/utf8.h"
 
+#include <algorithm>
+
 #include "core/base/text.h"
 
 namespace hone {
@@ -27,6 +29,34 @@ void append_code_point(std::string &text, char32_t c) {
   for (int i = more - 1; i >= 0; --i) text += static_cast<char>(0x80 | (c >> 6 * i & 0x3F));
 }
 
+// The length of the longest beginning of a character that `bytes` starts with, when it is no whole one; 0 for none.
+static size_t begun_character(std::string_view bytes) {
+  const auto in = [&](size_t i, unsigned low, unsigned high) {
+    return i < bytes.size() && static_cast<unsigned char>(bytes[i]) >= low &&
+           static_cast<unsigned char>(bytes[i]) <= high;
+  };
+  if (in(0, 0xC2, 0xDF)) return 1;
+  if (in(0, 0xE0, 0xEF)) {
+    const unsigned first = static_cast<unsigned char>(bytes[0]);
+    return in(1, first == 0xE0 ? 0xA0 : 0x80, first == 0xED ? 0x9F : 0xBF) ? 2 : 1;
+  }
+  if (in(0, 0xF0, 0xF4)) {
+    const unsigned first = static_cast<unsigned char>(bytes[0]);
+    if (!in(1, first == 0xF0 ? 0x90 : 0x80, first == 0xF4 ? 0x8F : 0xBF)) return 1;
+    return in(2, 0x80, 0xBF) ? 3 : 2;
+  }
+  return 0;
+}
+
+size_t incomplete_end(std::string_view bytes) {
+  for (size_t length = 1; length <= 3 && length <= bytes.size(); ++length) {
+    const std::string_view end = bytes.substr(bytes.size() - length);
+    if ((static_cast<unsigned char>(end[0]) & 0xC0) == 0x80) continue;
+    return begun_character(end) == length && invalid_utf8(end) == 0 ? length : 0;
+  }
+  return 0;
+}
+
 std::string with_replaced_subparts(std::string_view bytes) {
   std::string out;
   out.reserve(bytes.size());
@@ -35,17 +65,8 @@ std::string with_replaced_subparts(std::string_view bytes) {
     out.append(bytes.substr(0, bad));
     if (bad == std::string_view::npos) return out;
     bytes.remove_prefix(bad);
-    const auto in = [&](size_t i, unsigned low, unsigned high) {
-      return i < bytes.size() && static_cast<unsigned char>(bytes[i]) >= low &&
-             static_cast<unsigned char>(bytes[i]) <= high;
-    };
-    const unsigned first = static_cast<unsigned char>(bytes[0]);
-    size_t length = 1;
-    if (first >= 0xE0 && first <= 0xEF && in(1, first == 0xE0 ? 0xA0 : 0x80, first == 0xED ? 0x9F : 0xBF)) length = 2;
-    if (first >= 0xF0 && first <= 0xF4 && in(1, first == 0xF0 ? 0x90 : 0x80, first == 0xF4 ? 0x8F : 0xBF))
-      length = in(2, 0x80, 0xBF) ? 3 : 2;
     out += "\xEF\xBF\xBD";
-    bytes.remove_prefix(length);
+    bytes.remove_prefix(std::max<size_t>(begun_character(bytes), 1));
   }
 }
 

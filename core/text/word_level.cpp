@@ -2,31 +2,24 @@
 #include "core/text/word_level.h"
 
 #include <algorithm>
-#include <cctype>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "core/base/failure.h"
+#include "core/base/text.h"
 #include "core/text/json_member.h"
 #include "core/text/special_names.h"
+#include "core/text/utf8.h"
 #include "core/text/white_space.h"
 
 namespace hone {
-namespace {
-
-constexpr int64_t kMostTokens = 1 << 22;  // a larger id is a damaged file, not a vocabulary
-
-bool word_byte(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || static_cast<unsigned char>(c) >= 0x80;
-}
-
-}  // namespace
-
 nlohmann::json WordLevel::describe(const std::vector<std::string> &words, const std::vector<std::string> &special,
                                    const std::string &unknown) {
   if (words.empty()) throw Failure("a vocabulary needs at least one word");
   nlohmann::json vocabulary = nlohmann::json::object(), added = nlohmann::json::array(), post = nullptr;
   for (const std::string &word : words) {
+    if (invalid_utf8(word) != std::string::npos)
+      throw Failure("the vocabulary's word \"" + with_replaced_subparts(word) +
+                    "\" is not valid UTF-8; save the file as UTF-8");
     for (size_t i = 0; i < word.size(); ++i)
       if (white_space(word, i))
         throw Failure("the vocabulary's word \"" + word + "\" contains white space, which separates words");
@@ -73,8 +66,8 @@ nlohmann::json WordLevel::describe(const std::vector<std::string> &words, const 
           {"model", {{"type", "WordLevel"}, {"vocab", vocabulary}, {"unk_token", unknown}}}};
 }
 
-WordLevel::WordLevel(TokenizerFiles files) : files_(std::move(files.text)) {
-  const nlohmann::json &file = files.tokenizer, &config = files.config;
+WordLevel::WordLevel(TokenizerFiles files) : files_(std::move(files.text)), decoder_(nullptr, files.where) {
+  const nlohmann::json &file = files.tokenizer;
   const std::string &where = files.where;
   if (const auto &pre = json_member(file, "pre_tokenizer"); json_component(pre) != "WhitespaceSplit")
     throw Failure(where + ": pre_tokenizer \"" + json_component(pre) +
@@ -83,183 +76,87 @@ WordLevel::WordLevel(TokenizerFiles files) : files_(std::move(files.text)) {
     if (const auto &part = json_member(file, key); !part.is_null())
       throw Failure(where + ": " + key + " \"" + json_component(part) +
                     "\" is not supported for a word-level vocabulary; it must be null");
-  read_vocabulary(json_member(file, "model"), where);
-  read_added(file, where);
-  read_template(file, where);
-  for (size_t id = 0; id < token_.size(); ++id)
-    if (used_[id] && token_[id] == unknown_token_) unknown_ = static_cast<int32_t>(id);
+  read_words(json_member(file, "model"), where);
+  vocabulary_ = words_;
+  added_ = read_added_tokens(json_member(file, "added_tokens"), Normalizer(), vocabulary_, where);
+  post_processor_ = PostProcessor(json_member(file, "post_processor"), size(), where);
+  if (const auto &unknown = json_member(json_member(file, "model"), "unk_token"); unknown.is_string())
+    unknown_ = id_of(unknown.get<std::string>());
   std::vector<std::pair<int32_t, std::string>> special;
-  for (size_t id = 0; id < token_.size(); ++id)
-    if (special_[id]) special.emplace_back(static_cast<int32_t>(id), token_[id]);
+  for (uint32_t id = 0; id < size(); ++id)
+    if (added_.special[id]) special.emplace_back(id, vocabulary_.token_of(id));
   const auto id = [this](const std::string &token) { return id_of(token); };
-  bos_ = named_token(config, "bos_token", usual_begin, special, id, where);
-  eos_ = named_token(config, "eos_token", usual_end, special, id, where);
+  bos_ = named_token(files, "bos_token", usual_begin, special, id);
+  eos_ = named_token(files, "eos_token", usual_end, special, id);
 
-  nlohmann::json written = config;
+  nlohmann::json written = files.config;
   written["tokenizer_class"] = "PreTrainedTokenizerFast";
-  if (bos_ >= 0) written["bos_token"] = token_[bos_];
-  if (eos_ >= 0) written["eos_token"] = token_[eos_];
-  if (unknown_ >= 0) written["unk_token"] = token_[unknown_];
+  if (bos_ >= 0) written["bos_token"] = vocabulary_.token_of(bos_);
+  if (eos_ >= 0) written["eos_token"] = vocabulary_.token_of(eos_);
+  if (unknown_ >= 0) written["unk_token"] = vocabulary_.token_of(unknown_);
   if (!written.contains("clean_up_tokenization_spaces")) written["clean_up_tokenization_spaces"] = false;
   files_["tokenizer_config.json"] = written.dump(1) + "\n";
   stop_ids_ = stop_ids_of(eos_, files, size());
 }
 
-void WordLevel::insert(const std::string &token, int64_t id, const std::string &what, const std::string &where) {
-  if (id < 0 || id >= kMostTokens)
-    throw Failure(where + ": " + what + " \"" + token + "\" has id " + std::to_string(id) + ", outside 0 .. " +
-                  std::to_string(kMostTokens - 1));
-  if (static_cast<size_t>(id) >= token_.size()) {
-    token_.resize(id + 1);
-    special_.resize(id + 1);
-    used_.resize(id + 1);
-  }
-  if (used_[id] && token_[id] != token)
-    throw Failure(where + ": id " + std::to_string(id) + " belongs to both \"" + token_[id] + "\" and \"" + token +
-                  "\"");
-  const auto [known, fresh] = id_.emplace(token, static_cast<int32_t>(id));
-  if (!fresh && known->second != id)
-    throw Failure(where + ": " + what + " \"" + token + "\" has two ids, " + std::to_string(known->second) + " and " +
-                  std::to_string(id));
-  token_[id] = token;
-  used_[id] = true;
-}
-
-void WordLevel::read_vocabulary(const nlohmann::json &model, const std::string &where) {
+void WordLevel::read_words(const nlohmann::json &model, const std::string &where) {
   const auto &vocabulary = json_member(model, "vocab");
   if (!vocabulary.is_object() || vocabulary.empty())
     throw Failure(where + ": model.vocab must be an object of token: id, with at least one");
   for (const auto &[token, id] : vocabulary.items()) {
-    if (!id.is_number_integer())
+    if (!id.is_number_integer() || (id.is_number_unsigned() && id.get<uint64_t>() > INT64_MAX))
       throw Failure(where + ": model.vocab[\"" + token + "\"] must be a whole number, but it is " + id.dump());
-    insert(token, id.get<int64_t>(), "token", where);
+    words_.insert(token, id.get<int64_t>(), "token", where);
   }
-  const auto &unknown = json_member(model, "unk_token");
-  if (unknown.is_string()) unknown_token_ = unknown.get<std::string>();
-}
-
-void WordLevel::read_added(const nlohmann::json &file, const std::string &where) {
-  const auto &list = json_member(file, "added_tokens");
-  if (list.is_null()) return;
-  if (!list.is_array()) throw Failure(where + ": added_tokens must be a list, but it is " + list.type_name());
-  for (const auto &token : list) {
-    const auto &content = json_member(token, "content");
-    const auto &id = json_member(token, "id");
-    if (!token.is_object() || !content.is_string() || content.get_ref<const std::string &>().empty() ||
-        !id.is_number_integer())
-      throw Failure(
-          where + ": added_tokens has an entry without a text \"content\" and a whole-number \"id\": " + token.dump());
-    insert(content.get<std::string>(), id.get<int64_t>(), "added token", where);
-    special_[id.get<int64_t>()] = json_flag(token, "special");
-    added_.push_back({content.get<std::string>(), id.get<int32_t>(), json_flag(token, "single_word"),
-                      json_flag(token, "normalized")});
-  }
-  std::stable_sort(added_.begin(), added_.end(),
-                   [](const Added &a, const Added &b) { return a.content.size() > b.content.size(); });
-}
-
-void WordLevel::read_template(const nlohmann::json &file, const std::string &where) {
-  const auto &post = json_member(file, "post_processor");
-  if (post.is_null()) return;
-  if (json_component(post) != "TemplateProcessing" || !json_member(post, "single").is_array())
-    throw Failure(where + ": post_processor \"" + json_component(post) +
-                  "\" is not supported; use \"TemplateProcessing\" or null");
-  bool text_seen = false;
-  for (const auto &piece : post["single"]) {
-    if (const auto &special = json_member(piece, "SpecialToken"); special.is_object()) {
-      const std::string name = json_member(special, "id").is_string() ? special["id"].get<std::string>() : "";
-      const int32_t id = id_of(name);
-      if (id < 0)
-        throw Failure(where + ": post_processor names the token \"" + name + "\", which the vocabulary does not have");
-      (text_seen ? after_ : before_).push_back(id);
-    } else {
-      text_seen = true;
-    }
-  }
-}
-
-const WordLevel::Added *WordLevel::match(std::string_view piece, size_t at, bool normalized) const {
-  for (const Added &token : added_) {
-    if (token.normalized != normalized || piece.substr(at, token.content.size()) != token.content) continue;
-    const size_t end = at + token.content.size();
-    if (token.single_word && ((at > 0 && word_byte(piece[at - 1])) || (end < piece.size() && word_byte(piece[end]))))
-      continue;
-    return &token;
-  }
-  return nullptr;
-}
-
-// pass 0 takes out the added tokens that are matched before normalisation, pass 1 those after it, pass 2 splits into
-// words.
-void WordLevel::encode_piece(std::string_view piece, int pass, std::vector<int32_t> &ids) const {
-  if (pass == 2) return encode_words(piece, ids);
-  size_t begin = 0;
-  for (size_t at = 0; at < piece.size();) {
-    if (const Added *token = match(piece, at, pass == 1)) {
-      encode_piece(piece.substr(begin, at - begin), pass + 1, ids);
-      ids.push_back(token->id);
-      begin = at += token->content.size();
-    } else {
-      ++at;
-    }
-  }
-  encode_piece(piece.substr(begin), pass + 1, ids);
 }
 
 void WordLevel::encode_words(std::string_view piece, std::vector<int32_t> &ids) const {
-  std::string word;
-  const auto finish = [&] {
-    if (word.empty()) return;
-    const auto known = id_.find(word);
-    if (known == id_.end() && unknown_ < 0)
-      throw Failure("the word \"" + word + "\" is not in the tokenizer's vocabulary, which has no unknown token");
-    ids.push_back(known == id_.end() ? unknown_ : known->second);
-    word.clear();
-  };
   for (size_t at = 0; at < piece.size();) {
     if (const size_t bytes = white_space(piece, at)) {
-      finish();
       at += bytes;
-    } else {
-      word += piece[at++];
+      continue;
     }
+    const size_t begin = at;
+    while (at < piece.size() && !white_space(piece, at)) ++at;
+    const std::string_view word = piece.substr(begin, at - begin);
+    const int32_t known = words_.id_of(word);
+    if (known < 0 && unknown_ < 0)
+      throw Failure("the word \"" + std::string(word) +
+                    "\" is not in the tokenizer's vocabulary, which has no unknown token");
+    ids.push_back(known < 0 ? unknown_ : known);
   }
-  finish();
 }
 
 std::vector<int32_t> WordLevel::encode(std::string_view text, bool add_special_tokens) const {
+  std::string valid;
+  if (invalid_utf8(text) != std::string_view::npos) text = valid = with_replaced_subparts(text);
   std::vector<int32_t> ids;
-  if (add_special_tokens) ids = before_;
-  encode_piece(text, 0, ids);
-  if (add_special_tokens) ids.insert(ids.end(), after_.begin(), after_.end());
+  if (add_special_tokens) ids = post_processor_.before;
+  added_.written.split(text, [&](std::string_view part, int32_t token) {
+    if (token >= 0) return ids.push_back(token);
+    added_.normalized.split(part, [&](std::string_view words, int32_t found) {
+      if (found >= 0)
+        ids.push_back(found);
+      else
+        encode_words(words, ids);
+    });
+  });
+  if (add_special_tokens) ids.insert(ids.end(), post_processor_.after.begin(), post_processor_.after.end());
   return ids;
 }
 
 std::string WordLevel::decode(const std::vector<int32_t> &ids, bool skip_special) const {
-  std::string text;
-  bool first = true;
-  for (int32_t id : ids) {
-    if (id < 0 || static_cast<size_t>(id) >= token_.size() || !used_[id] || (skip_special && special_[id])) continue;
-    if (!first) text += ' ';
-    text += token_[id];
-    first = false;
-  }
-  return text;
+  std::vector<std::string> tokens;
+  tokens.reserve(ids.size());
+  for (const int32_t id : ids)
+    if (vocabulary_.knows(id) && !(skip_special && is_special(id))) tokens.push_back(vocabulary_.token_of(id));
+  return decoder_(std::move(tokens));
 }
 
 GgufVocabulary WordLevel::gguf_vocabulary() const {
   throw Failure(
       "a word-level vocabulary has no form in GGUF, which knows byte-level and SentencePiece BPE; export it "
       "with --to hf instead");
-}
-
-int32_t WordLevel::id_of(std::string_view token) const {
-  const auto found = id_.find(std::string(token));
-  return found == id_.end() ? -1 : found->second;
-}
-
-std::string WordLevel::token_of(int32_t id) const {
-  return id >= 0 && static_cast<size_t>(id) < token_.size() ? token_[id] : std::string();
 }
 
 }  // namespace hone

@@ -4,11 +4,14 @@
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "core/text/added_vocabulary.h"
+#include "core/text/post_processor.h"
+#include "core/text/token_decoder.h"
 #include "core/text/tokenizer.h"
 #include "core/text/tokenizer_files.h"
+#include "core/text/vocabulary.h"
 
 namespace hone {
 
@@ -23,39 +26,28 @@ class WordLevel final : public Tokenizer {
 
   std::vector<int32_t> encode(std::string_view text, bool add_special_tokens) const override;
   std::string decode(const std::vector<int32_t> &ids, bool skip_special) const override;
-  int32_t id_of(std::string_view token) const override;
-  std::string token_of(int32_t id) const override;
-  uint32_t size() const override { return static_cast<uint32_t>(token_.size()); }
+  std::vector<int32_t> prefix_ids() const override { return post_processor_.before; }
+  int32_t id_of(std::string_view token) const override { return vocabulary_.id_of(token); }
+  std::string token_of(int32_t id) const override { return vocabulary_.knows(id) ? vocabulary_.token_of(id) : ""; }
+  uint32_t size() const override { return vocabulary_.size(); }
   int32_t bos() const override { return bos_; }
   int32_t eos() const override { return eos_; }
   bool is_special(int32_t id) const override {
-    return id >= 0 && static_cast<size_t>(id) < special_.size() && special_[id];
+    return id >= 0 && static_cast<size_t>(id) < added_.special.size() && added_.special[id];
   }
   std::vector<int32_t> stop_ids() const override { return stop_ids_; }
   std::map<std::string, std::string> files() const override { return files_; }
   GgufVocabulary gguf_vocabulary() const override;
 
  private:
-  struct Added {
-    std::string content;
-    int32_t id;
-    bool single_word, normalized;
-  };
-  void insert(const std::string &token, int64_t id, const std::string &what, const std::string &where);
-  void read_vocabulary(const nlohmann::json &model, const std::string &where);
-  void read_added(const nlohmann::json &file, const std::string &where);
-  void read_template(const nlohmann::json &file, const std::string &where);
-  void encode_piece(std::string_view piece, int pass, std::vector<int32_t> &ids) const;
+  void read_words(const nlohmann::json &model, const std::string &where);
   void encode_words(std::string_view piece, std::vector<int32_t> &ids) const;
-  const Added *match(std::string_view piece, size_t at, bool normalized) const;
 
   std::map<std::string, std::string> files_;
-  std::string unknown_token_;
-  std::vector<std::string> token_;
-  std::vector<bool> special_, used_;
-  std::unordered_map<std::string, int32_t> id_;
-  std::vector<Added> added_;             // the longest first
-  std::vector<int32_t> before_, after_;  // what the post-processor puts around a text
+  Vocabulary words_, vocabulary_;  // the model's; and the added tokens
+  AddedVocabulary added_;
+  PostProcessor post_processor_;
+  TokenDecoder decoder_;
   std::vector<int32_t> stop_ids_;
   int32_t unknown_ = -1, bos_ = -1, eos_ = -1;
 };

@@ -1,13 +1,19 @@
 // bpe_refusal_test.cpp -- tokenizer.json and GGUF vocabularies that are damaged or that hone does not read: one
 // sentence each, naming the key and the value.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
+#include "core/base/log.h"
 #include "core/text/newer_characters.h"
+#include "core/text/pre_tokenizer.h"
 #include "core/text/regex.h"
 #include "core/text/tokenizer.h"
 #include "core/text/tokenizer_files.h"
@@ -144,6 +150,56 @@ TEST(Regex, MeansWhatOnigurumaMeans) {
   EXPECT_EQ(marked("\\p{Han}", "\u3001\u4E00"), "(\u4E00)");                       // the script, not its extensions
 }
 
+// Each is one match of the search away from the next, and each looks through all of the text.
+TEST(Regex, GivesUpOnASearchThatLooksThroughTheTextAgainAndAgain) {
+  EXPECT_SAYS(failure_of([] { marked("[^x]*x|.", std::string(200'000, 'a')); }), "steps a byte");
+  std::string words;
+  while (words.size() < 200'000) words += std::string(24, 'a') + "\n";
+  EXPECT_SAYS(failure_of([&] { marked("(a|aa)+x|.", words); }), "steps a byte");
+}
+
+TEST(Regex, FindsInALongTextWhatItFindsInAWholeOne) {
+  // Matches longer than any window, and ends and look-ahead that a window's end must not decide.
+  const std::string a(5000, 'a'), spaces(9000, ' ');
+  EXPECT_EQ(marked("a+", a + "b" + a), "(" + a + ")(" + a + ")");
+  EXPECT_EQ(marked("$", a + "\n" + a), "()()");
+  EXPECT_EQ(marked("\\s+(?!\\S)|\\s+", spaces + "x"), "(" + spaces.substr(1) + ")( )");
+  EXPECT_EQ(marked("\\s+$", "a" + spaces + "b" + spaces), "(" + spaces + ")");
+  EXPECT_EQ(marked("a+b|a", std::string(4095, 'a') + "b").size(), 4098u);
+  EXPECT_EQ(marked("a+b|a", std::string(4097, 'a') + "b").size(), 4100u);
+  EXPECT_EQ(marked("(?<=a)b", a + "b" + a), "(b)");
+  EXPECT_EQ(marked("q", a + a + "q" + a), "(q)");
+  std::mt19937 random(4);
+  for (const char *pattern : {kGpt2Regex, "(?<=a)b*|\\n$", "[^\\n]+\\n?|\\n", "(?i:ab)|\\s+(?!\\S)|é+"}) {
+    std::string text;
+    std::vector<Span> found;
+    const Regex regex(pattern, "test");
+    while (text.size() < 30'000) {
+      std::string line;
+      for (uint32_t n = random() % 300; n > 0; --n)
+        line += std::array{"a", "b", "é", " ", "1", "'s", "AB"}[random() % 7];
+      text += line + "z";
+    }
+    text += "\n";
+    regex.find_all(text, found);
+    // Behind other text windows end elsewhere, and the matches are the same.
+    std::vector<Span> shorter;
+    for (size_t at = 0; at < 200; ++at) {
+      const std::string moved = std::string(at * 61, 'z') + text;
+      shorter.clear();
+      regex.find_all(moved, shorter);
+      std::vector<Span> tail;
+      for (const Span &span : shorter)
+        if (span.begin >= at * 61 + 400) tail.push_back({span.begin - at * 61, span.end - at * 61});
+      size_t first = 0;
+      while (first < found.size() && found[first].begin < 400) ++first;
+      ASSERT_EQ(tail.size(), found.size() - first) << pattern << " at " << at;
+      for (size_t i = 0; i < tail.size(); ++i)
+        ASSERT_TRUE(tail[i].begin == found[first + i].begin && tail[i].end == found[first + i].end);
+    }
+  }
+}
+
 TEST(Regex, GivesUpOnAMatchWithoutEnd) {
   EXPECT_SAYS(failure_of([] { marked("(a|aa|a?a)+$x", std::string(200, 'a') + "yx"); }), "failed: ");
 }
@@ -188,6 +244,58 @@ TEST(GgufRefusal, NamesTheKeyOfWhatIsWrong) {
               "tokenizer.ggml.scores[2] is not a number");
 }
 
+GgufVocabulary pieces(std::vector<std::string> tokens) {
+  GgufVocabulary v;
+  v.model = "llama";
+  v.scores.assign(tokens.size(), 0);
+  v.types.assign(tokens.size(), 1);
+  v.tokens = std::move(tokens);
+  return v;
+}
+
+TEST(GgufRefusal, EndsOnTokensThatAreNoPieces) {
+  EXPECT_SAYS(
+      failure_of([] {
+        Tokenizer::from_gguf(pieces({"a", std::string(200'000, 'a')}), "m.gguf");
+      }),
+      "m.gguf: token 1 (\"aaaaaaaaaaaaaaaaaaaa...\") has 200000 bytes, but a token that merges make may have 1024");
+  std::vector<std::string> runs;
+  for (size_t n = 1; n <= 1000; ++n) runs.emplace_back(n, 'a');
+  EXPECT_SAYS(failure_of([&] { Tokenizer::from_gguf(pieces(runs), "m.gguf"); }), "in so many ways");
+  const auto small = Tokenizer::from_gguf(pieces({"a", "b", "ab", "▁"}), "m.gguf");
+  json file = json::parse(small->files().at("tokenizer.json"));
+  const auto exported = [&] {
+    return failure_of([&] { make_tokenizer(parse_tokenizer_json(file.dump(), "f.json"))->gguf_vocabulary(); });
+  };
+  EXPECT_EQ(exported(), "(no failure)");
+  file["model"]["vocab"][std::string(200'000, 'a')] = 4;
+  EXPECT_SAYS(exported(), "f.json: token 4 (\"aaaaaaaaaaaaaaaaaaaa...\") has 200000 bytes");
+}
+
+TEST(BpeRefusal, RefusesAddedTokensTooLongToSearchFor) {
+  const auto with = [](size_t size) {
+    json file = valid();
+    file["added_tokens"].push_back({{"id", 5000}, {"content", std::string(size - 1, 'a') + "b"}, {"special", true}});
+    return failure_of([&] {
+      const auto tokenizer = make_tokenizer(parse_tokenizer_json(file.dump(), "f.json"));
+      tokenizer->encode(std::string(200'000, 'a'));
+    });
+  };
+  EXPECT_EQ(with(512), "(no failure)");
+  EXPECT_SAYS(with(20'000), "has a content of 20000 bytes, but an added token may have 512");
+}
+
+// The pieces between words of a Metaspace pre-tokenizer that splits, without one "▁" in any of them.
+TEST(PreTokenizer, LooksForSpacesWithinEachWordOnly) {
+  const PreTokenizer metaspace({{"type", "Sequence"},
+                                {"pretokenizers",
+                                 {{{"type", "Split"}, {"pattern", {{"String", "a"}}}, {"behavior", "Isolated"}},
+                                  {{"type", "Metaspace"}, {"prepend_scheme", "never"}}}}},
+                               "test");
+  EXPECT_EQ(metaspace(std::string(400'000, 'a'), true).spans.size(), 400'000u);
+  EXPECT_EQ(metaspace("a a", true).spans.size(), 3u);
+}
+
 TEST(GgufRefusal, DoesNotExportWhatGgufCannotSay) {
   const auto exported = [](const json &file) {
     return failure_of([&] { make_tokenizer(parse_tokenizer_json(file.dump(), "f.json"))->gguf_vocabulary(); });
@@ -196,12 +304,41 @@ TEST(GgufRefusal, DoesNotExportWhatGgufCannotSay) {
   EXPECT_EQ(exported(file), "(no failure)");
   file["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "\\p{L}+|x";
   EXPECT_SAYS(exported(file), "f.json: llama.cpp has no name for its pre-tokenizer, which does: split \\p{L}+|x");
+  file = valid();
+  file["normalizer"] = {{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}}}};
+  EXPECT_SAYS(exported(file),
+              "f.json: its normalizer {\"type\":\"NFC\"} has no form in GGUF with the pre-tokenizer \"llama-bpe\"");
+  file = valid();
+  file["model"]["merges"] = json::array();
+  EXPECT_SAYS(exported(file), "f.json: model.merges is empty");
+  file = json::parse(read_file(std::string(HONE_SOURCE_DIR) + "/tests/core/text/goldens/qwen2.json"))["tokenizer"];
+  EXPECT_EQ(exported(file), "(no failure)");
+  file["normalizer"] = {{"type", "NFKC"}};
+  EXPECT_SAYS(exported(file), "its normalizer {\"type\":\"NFKC\"} has no form in GGUF");
   file = json::parse(read_file(std::string(HONE_SOURCE_DIR) + "/tests/core/text/goldens/llama2.json"))["tokenizer"];
   EXPECT_SAYS(exported(file), "llama.cpp merges by every way");  // trained by `tokenizers`: one way for each token
   EXPECT_SAYS(failure_of([] {
                 Tokenizer::from_words({"a", "b"}, {}, "")->gguf_vocabulary();
               }),
               "a word-level vocabulary has no form in GGUF");
+}
+
+TEST(GgufRefusal, WarnsOfEachStopIdThatGgufCannotSay) {
+  TokenizerFiles files = parse_tokenizer_json(valid().dump(), "f.json");
+  files.config["eos_token"] = "<|end_of_text|>";
+  files.generation_eos = {1, 2, 5, 6};
+  const auto log = std::filesystem::temp_directory_path() / ("hone-stop-ids-" + std::to_string(getpid()));
+  const auto tokenizer = make_tokenizer(std::move(files));
+  log_also_to(log);
+  const GgufVocabulary vocabulary = tokenizer->gguf_vocabulary();
+  log_also_to("");
+  const std::string said = read_file(log);
+  std::filesystem::remove(log);
+  EXPECT_EQ(vocabulary.eos, 1);
+  EXPECT_EQ(vocabulary.eot, 2);
+  EXPECT_EQ(said.find("(id 2) ends a response"), std::string::npos);
+  EXPECT_NE(said.find("(id 5) ends a response"), std::string::npos);
+  EXPECT_NE(said.find("(id 6) ends a response"), std::string::npos);
 }
 
 }  // namespace

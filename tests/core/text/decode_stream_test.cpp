@@ -4,9 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <nlohmann/json.hpp>
 #include <random>
 
+#include "core/base/file.h"
 #include "core/base/text.h"
+#include "core/text/tokenizer_files.h"
+#include "core/text/utf8.h"
 
 namespace hone {
 namespace {
@@ -28,7 +32,7 @@ class Bytes final : public Tokenizer {
       else if (!skip_special)
         text += "<end>";
     }
-    return raw_ ? text : with_replaced_invalid_utf8(text);
+    return raw_ ? text : with_replaced_subparts(text);
   }
   int32_t id_of(std::string_view) const override { return -1; }
   std::string token_of(int32_t) const override { return ""; }
@@ -98,6 +102,91 @@ TEST(DecodeStream, WhatNeverBecomesACharacterIsReplacedAndHoldsUpNothing) {
   EXPECT_EQ(stream.finish(), "\xEF\xBF\xBD");
 }
 
+std::unique_ptr<Tokenizer> golden(const std::string &name) {
+  const auto file =
+      nlohmann::json::parse(read_file(std::string(HONE_SOURCE_DIR) + "/tests/core/text/goldens/" + name + ".json"));
+  return make_tokenizer(parse_tokenizer_json(file["tokenizer"].dump(), "golden"));
+}
+
+// The token of each byte.
+std::vector<int32_t> byte_tokens(const Tokenizer &tokenizer) {
+  std::vector<int32_t> ids;
+  for (int byte = 0; byte < 256; ++byte) {
+    char name[8];
+    std::snprintf(name, sizeof name, "<0x%02X>", byte);
+    int32_t id = tokenizer.id_of(name);
+    for (int32_t other = 0; id < 0 && other < static_cast<int32_t>(tokenizer.size()); ++other)
+      if (tokenizer.decode({other}) == std::string(1, static_cast<char>(byte))) id = other;
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+TEST(DecodeStream, LosesNothingAfterARunOfBadBytes) {
+  const Bytes bytes(false);
+  std::vector<int32_t> ids(15, 0x80);
+  for (const int32_t id : {0xE2, 0x82, 0xAC, static_cast<int>('x')}) ids.push_back(id);
+  std::string expected;
+  for (int i = 0; i < 15; ++i) expected += "\uFFFD";
+  EXPECT_EQ(streamed(bytes, ids, false), expected + "€x");
+  const auto llama = golden("llama2");
+  const auto byte = byte_tokens(*llama);
+  EXPECT_EQ(streamed(*llama, {byte[0xF0], byte[0x9F], byte[0x98], byte[0x80], byte[0xFF], byte['a'], llama->id_of("a")},
+                     false),
+            "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDa");
+}
+
+TEST(DecodeStream, IsTheTextOfAllTokensWhateverTheBytesAre) {
+  for (const char *name : {"llama2", "smollm", "metaspace"}) {
+    const auto tokenizer = golden(name);
+    const auto byte = byte_tokens(*tokenizer);
+    std::vector<int32_t> pieces;  // whole texts and bytes in turn
+    for (const char *text : {"a", " ", " b", "€", "😀", "é", "1", "\n"})
+      for (const int32_t id : tokenizer->encode(text)) pieces.push_back(id);
+    const std::string bytes = "\xE2\x82\xAC\xF0\x9F\x98\x80\xC3\xA9\x80\xFF\xF0\xE2 a";
+    for (const char c : bytes)
+      if (byte[static_cast<unsigned char>(c)] >= 0) pieces.push_back(byte[static_cast<unsigned char>(c)]);
+    std::mt19937 random(9);
+    for (int trial = 0; trial < 4000; ++trial) {
+      std::vector<int32_t> ids;
+      for (uint32_t n = random() % 40; n > 0; --n) {
+        const uint32_t kind = random() % 4;
+        if (kind == 0)
+          ids.push_back(static_cast<int32_t>(random() % tokenizer->size()));
+        else if (kind == 1)
+          for (const unsigned char c : std::string("€😀")) ids.push_back(std::max(0, byte[c]));
+        else
+          ids.push_back(pieces[random() % pieces.size()]);
+      }
+      if (ids.size() > 60) ids.resize(60);
+      for (const bool skip : {false, true})
+        ASSERT_EQ(streamed(*tokenizer, ids, skip), tokenizer->decode(ids, skip)) << name << " trial " << trial;
+    }
+  }
+}
+
+TEST(DecodeStream, HoldsUpNoLongTextOfFallbackBytes) {
+  const auto tokenizer = golden("llama2");
+  const auto byte = byte_tokens(*tokenizer);
+  std::vector<int32_t> ids;
+  std::string text;
+  for (int i = 0; i < 100; ++i) {
+    text += "€é😀a";
+    for (const unsigned char c : std::string("€é😀a")) ids.push_back(byte[c]);
+  }
+  DecodeStream stream(*tokenizer);
+  std::string shown;
+  size_t most = 0, shown_tokens = 0;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const std::string part = stream.push(ids[i]);
+    shown += part;
+    if (!part.empty()) shown_tokens = i;
+    most = std::max(most, i - shown_tokens);
+  }
+  EXPECT_LE(most, 64u);
+  EXPECT_EQ(shown + stream.finish(), text);
+}
+
 TEST(DecodeStream, JoinsWordsAsDecodingAllOfThemDoes) {
   const auto tokenizer = Tokenizer::from_words({"<eos>", "a", "b", "c"}, {"<eos>"}, "");
   std::mt19937 random(6);
@@ -111,10 +200,13 @@ TEST(DecodeStream, JoinsWordsAsDecodingAllOfThemDoes) {
 
 TEST(DecodeStream, TakesTheSameTimeForEachTokenHoweverManyThereAre) {
   const Bytes tokenizer(false);
-  const std::vector<int32_t> many(300'000, 'a'), special(300'000, 256);
+  const std::vector<int32_t> many(300'000, 'a'), special(300'000, 256), bad(300'000, 0x80);
   const auto began = std::chrono::steady_clock::now();
   EXPECT_EQ(streamed(tokenizer, many, true).size(), many.size());
   EXPECT_EQ(streamed(tokenizer, special, true), "");
+  EXPECT_EQ(streamed(tokenizer, bad, true).size(), 3 * bad.size());
+  const auto llama = golden("llama2");
+  EXPECT_EQ(streamed(*llama, std::vector<int32_t>(300'000, llama->id_of("<0x80>")), true).size(), 3 * bad.size());
   // Decoding from the start each time would be 45 thousand million bytes.
   EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(), 20);
 }

@@ -141,6 +141,66 @@ TEST(Tokenizer, TakesNamesFromItsConfiguration) {
   EXPECT_EQ(nlohmann::json::parse(tokenizer->files().at("tokenizer_config.json"))["chat_template"], "{{ x }}");
 }
 
+TEST(Tokenizer, TakesNamesThatItsConfigurationLacksFromTheMapOfSpecialTokens) {
+  Folder folder;
+  const auto path = folder.write("tokenizer.json", make()->files().at("tokenizer.json"));
+  folder.write("tokenizer_config.json",
+               R"({"bos_token": "wait", "chat_template": "{{ bos_token }} {{ eos_token }} {{ sep_token }}"})");
+  folder.write("special_tokens_map.json",
+               R"({"bos_token": "ok", "eos_token": {"content": "ok"}, "sep_token": "=", "cls_token": null})");
+  const auto tokenizer = Tokenizer::from_file(path);
+  EXPECT_EQ(tokenizer->bos(), 9);
+  EXPECT_EQ(tokenizer->eos(), 10);
+  EXPECT_EQ(tokenizer->stop_ids(), std::vector<int32_t>{10});
+  EXPECT_EQ(tokenizer->chat().render({{{"role", "user"}, {"content", "x"}}}, false, nullptr, nullptr, "row"),
+            "wait ok =");
+  const auto wrong = [&](const char *map) -> std::string {
+    folder.write("special_tokens_map.json", map);
+    try {
+      Tokenizer::from_file(path);
+    } catch (const Failure &failure) {
+      return failure.what();
+    }
+    return "";
+  };
+  EXPECT_NE(wrong(R"({"eos_token": "none such"})").find("special_tokens_map.json's eos_token \"none such\""),
+            std::string::npos);
+  EXPECT_NE(wrong("[").find("special_tokens_map.json: not JSON"), std::string::npos);
+}
+
+// The answers of the tokenizers library (0.23) for the same file.
+TEST(Tokenizer, TreatsAddedTokensOfWordsAsTheLibraryDoes) {
+  nlohmann::json file = valid();
+  file["added_tokens"].push_back({{"id", 11},
+                                  {"content", "é"},
+                                  {"single_word", true},
+                                  {"lstrip", false},
+                                  {"rstrip", false},
+                                  {"normalized", false},
+                                  {"special", false}});
+  file["added_tokens"].push_back({{"id", 12},
+                                  {"content", "<s>"},
+                                  {"single_word", false},
+                                  {"lstrip", false},
+                                  {"rstrip", false},
+                                  {"normalized", false},
+                                  {"special", true}});
+  file["post_processor"]["special_tokens"]["<bos>"]["ids"] = {2, 2};
+  Folder folder;
+  const auto tokenizer = Tokenizer::from_file(folder.write("tokenizer.json", file.dump()));
+  EXPECT_EQ(tokenizer->encode("é—é"), (std::vector<int32_t>{11, 3, 11}));  // a dash is no character of a word
+  EXPECT_EQ(tokenizer->encode("éé é"), (std::vector<int32_t>{3, 11}));
+  EXPECT_EQ(tokenizer->encode("1<s>2"), (std::vector<int32_t>{6, 12, 7}));
+  EXPECT_EQ(tokenizer->encode("1", true), (std::vector<int32_t>{2, 2, 6}));
+  EXPECT_EQ(tokenizer->prefix_ids(), (std::vector<int32_t>{2, 2}));
+}
+
+TEST(Tokenizer, ReadsBytesThatAreNoTextAsReplacementCharacters) {
+  const auto tokenizer = Tokenizer::from_words({"a\uFFFD", "b"}, {}, "");
+  EXPECT_EQ(tokenizer->encode("a\xFF b"), (std::vector<int32_t>{0, 1}));
+  EXPECT_THROW(Tokenizer::from_words({"a\xFF"}, {}, ""), Failure);
+}
+
 TEST(Tokenizer, RefusesOtherTypesByName) {
   nlohmann::json file = valid();
   file["model"]["type"] = "Unigram";
@@ -172,7 +232,7 @@ TEST(Tokenizer, RefusesDamagedFiles) {
   EXPECT_NE(changed("/model/vocab/wait", "9").find("whole number"), std::string::npos);
   EXPECT_NE(changed("/model/vocab/wait", 8).find("belongs to both"), std::string::npos);
   EXPECT_NE(changed("/added_tokens", 3).find("added_tokens must be a list"), std::string::npos);
-  EXPECT_NE(changed("/added_tokens/0/content", "").find("added_tokens has an entry"), std::string::npos);
+  EXPECT_NE(changed("/added_tokens/0/content", "").find("added_tokens[0] must have a \"content\""), std::string::npos);
   EXPECT_NE(changed("/added_tokens/0/id", 5).find("belongs to both"), std::string::npos);
   EXPECT_NE(refusal(valid().dump(), R"({"eos_token": "<end>"})").find("eos_token \"<end>\" is not in the vocabulary"),
             std::string::npos);
