@@ -96,6 +96,14 @@ void refuse_what_is_not_done(const json &config, const fs::path &path) {
        {"rank_pattern", "alpha_pattern", "layer_replication", "target_parameters", "trainable_token_indices"})
     if (config.contains(key) && !config[key].is_null() && !config[key].empty()) refuse(key, "empty");
   if (config.contains("bias") && config["bias"] != "none") refuse("bias", "\"none\"");
+  // PiSSA, OLoRA, CorDA and LoftQ give the base other numbers before they train; activated LoRA acts from certain
+  // tokens.
+  if (const json start = config.value("init_lora_weights", json());
+      !start.is_null() && !start.is_boolean() && start != "gaussian" && start != "eva" && start != "orthogonal")
+    refuse("init_lora_weights",
+           "true, false, null, \"gaussian\", \"eva\" or \"orthogonal\", which leave the base as it is");
+  if (config.contains("alora_invocation_tokens") && !config["alora_invocation_tokens"].is_null())
+    refuse("alora_invocation_tokens", "null");
   if (config.contains("modules_to_save") && !config["modules_to_save"].is_null() &&
       !config["modules_to_save"].empty() && config["modules_to_save"] != json::array({kValueHead}))
     refuse("modules_to_save", "null or [\"score\"]");
@@ -142,9 +150,8 @@ void read_pieces(Weights &adapted, const Safetensors &file, const fs::path &path
     if (!file.tensors().contains(piece.name))
       throw Failure(path.string() + ": lacks the tensor \"" + piece.name + "\"");
     if (const TensorView &view = file.require(piece.name); view.shape != piece.shape)
-      throw Failure(path.string() + ": tensor \"" + piece.name + "\" has shape " +
-                    shape_text(view.shape) + ", but the base model and \"r\" make it " +
-                    shape_text(piece.shape));
+      throw Failure(path.string() + ": tensor \"" + piece.name + "\" has shape " + shape_text(view.shape) +
+                    ", but the base model and \"r\" make it " + shape_text(piece.shape));
     values.resize(piece.size);
     file.read_floats(piece.name, values.data(), piece.size);
     const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
@@ -234,8 +241,7 @@ fs::path adapter_base_path(const fs::path &directory) {
   const char *key = own ? "path" : "base_model_name_or_path";
   const json named = read_json(file).value(key, json());
   if (!named.is_string() || named.get_ref<const std::string &>().empty())
-    throw Failure(file.string() + ": \"" + key + "\" is " + shown(named) +
-                  "; it must name the base model");
+    throw Failure(file.string() + ": \"" + key + "\" is " + shown(named) + "; it must name the base model");
   fs::path path = named.get<std::string>();
   if (path.is_relative() && (own || fs::exists(directory / path)))
     path = (fs::absolute(directory) / path).lexically_normal();

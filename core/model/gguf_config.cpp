@@ -139,7 +139,12 @@ void read_latent_experts(json &config, Settings &s, const std::string &where) {
   config["topk_group"] = s.count("expert_group_used_count", 1);
   const int64_t gate = s.count("expert_gating_func", none);
   if (gate > sigmoid) s.refuse("expert_gating_func", std::to_string(gate), "hone reads 1 (softmax) and 2 (sigmoid)");
-  const bool v3 = gate == sigmoid;
+  const bool v3 = gate == sigmoid, normalised = config["norm_topk_prob"];
+  if (normalised && config["num_experts_per_tok"] == 1)
+    s.refuse("expert_weights_norm", "true", "with one expert for a token hone does not normalise its weight");
+  if (const double scale = config["routed_scaling_factor"]; normalised && !v3 && scale != 1)
+    s.refuse("expert_weights_scale", number_text(scale),
+             "with expert_weights_norm and a softmax it must be 1: hone scales only what it does not normalise there");
   config["model_type"] = v3 ? "deepseek_v3" : "deepseek_v2";
   config["scoring_func"] = v3 ? "sigmoid" : "softmax";
   // Files made before the groups were written: both models that have any are known by their numbers of experts.
@@ -258,6 +263,7 @@ std::string config_to_gguf(const json &config, GgufWriter &writer, std::vector<f
     const uint32_t rank = whole("kv_lora_rank", 0), experts = whole("n_routed_experts", 0);
     refuse_unless("moe_layer_freq", 1);
     refuse_unless("attention_bias", false);
+    refuse_unless("rope_interleave", true);
     integer("attention.head_count_kv", 1);
     if (whole("q_lora_rank", 0)) integer("attention.q_lora_rank", whole("q_lora_rank", 0));
     integer("attention.kv_lora_rank", rank);
@@ -268,14 +274,22 @@ std::string config_to_gguf(const json &config, GgufWriter &writer, std::vector<f
     integer("leading_dense_block_count", experts ? whole("first_k_dense_replace", 0) : whole("num_hidden_layers", 0));
     integer("expert_count", experts);
     if (experts) {
-      integer("expert_used_count", whole("num_experts_per_tok", 0));
+      const uint32_t used = whole("num_experts_per_tok", 0);
+      const bool v3 = config.value("scoring_func", "softmax") == "sigmoid";
+      const bool grouped = config.value("topk_method", "") != "greedy";
+      const bool normalised = config.value("norm_topk_prob", false) && used > 1;
+      // V2 scales only what it does not normalise.
+      const double scale = normalised && type == "deepseek_v2" ? 1 : config.value("routed_scaling_factor", 1.0);
+      if (normalised && !v3 && scale != 1)
+        throw Failure("routed_scaling_factor " + number_text(scale) +
+                      " with norm_topk_prob and the scoring_func softmax has no place in a GGUF file");
+      integer("expert_used_count", used);
       integer("expert_shared_count", whole("n_shared_experts", 0));
       integer("expert_feed_forward_length", whole("moe_intermediate_size", 0));
-      integer("expert_group_count", whole("n_group", 1));
-      integer("expert_group_used_count", whole("topk_group", 1));
-      writer.set_number(architecture + ".expert_weights_scale", config.value("routed_scaling_factor", 1.0));
-      writer.set_boolean(architecture + ".expert_weights_norm", config.value("norm_topk_prob", false));
-      const bool v3 = config.value("scoring_func", "softmax") == "sigmoid";
+      integer("expert_group_count", grouped ? whole("n_group", 1) : 1);
+      integer("expert_group_used_count", grouped ? whole("topk_group", 1) : 1);
+      writer.set_number(architecture + ".expert_weights_scale", scale);
+      writer.set_boolean(architecture + ".expert_weights_norm", normalised);
       if (v3 != (config.value("topk_method", "") == "noaux_tc"))
         throw Failure("scoring_func \"" + config.value("scoring_func", "softmax") + "\" with topk_method \"" +
                       config.value("topk_method", "") + "\" has no place in a GGUF file");

@@ -146,7 +146,13 @@ std::vector<float> rope_scaling_to_gguf(const json &scaling, const std::string &
   writer.set_text(at + "type", type);
   writer.set_number(at + "factor", needed("factor"));
   if (type == "linear") return {};
-  writer.set_integer(at + "original_context_length", static_cast<uint32_t>(needed("original_max_position_embeddings")));
+  const double context = needed("original_max_position_embeddings");
+  if (!(context >= 1 && context < 0x1p31) || context != std::floor(context))
+    throw Failure("rope_scaling's original_max_position_embeddings is " + number_text(context) +
+                  "; a GGUF file keeps a whole number above 0");
+  writer.set_integer(at + "original_context_length", static_cast<uint32_t>(context));
+  if (scaling.value("truncate", json()) == false)
+    throw Failure("rope_scaling's truncate is false, but a GGUF file always means true");
   const double factor = needed("factor"), all = number_of(scaling, "mscale_all_dim", 0),
                mscale = number_of(scaling, "mscale", all ? all : 1);
   if (architecture == "deepseek2") {
@@ -157,10 +163,16 @@ std::vector<float> rope_scaling_to_gguf(const json &scaling, const std::string &
   } else if (all != 0 || number_of(scaling, "mscale", 1) != 1) {
     throw Failure("rope_scaling's mscale and mscale_all_dim have no place in a GGUF file of " + architecture);
   }
-  const double usual = 0.1 * std::log(factor) + 1;
-  if (std::abs(number_of(scaling, "attention_factor", usual) - usual) > 1e-6)
-    throw Failure("rope_scaling's attention_factor " + number_text(number_of(scaling, "attention_factor", usual)) +
-                  " has no place in a GGUF file; llama.cpp uses 0.1 ln(factor) + 1");
+  // Of cosines and sines, as the settings mean it (plugins/models/shared/rope.hpp) and as the file will be read.
+  const auto magnitude = [&](double weight) { return factor <= 1 ? 1 : 0.1 * weight * std::log(factor) + 1; };
+  const bool both = number_of(scaling, "mscale", 0) > 0 && all > 0;
+  const double wanted =
+      number_of(scaling, "attention_factor", both ? magnitude(mscale) / magnitude(all) : magnitude(1));
+  const double read = all != 0 ? 1 : magnitude(1);
+  if (std::abs(wanted - read) > 1e-6)
+    throw Failure("rope_scaling's attention_factor is " + number_text(wanted) +
+                  (scaling.contains("attention_factor") ? "" : " (which follows from the others)") +
+                  ", but a GGUF file of " + architecture + " always means " + number_text(read) + " beside them");
   if (scaling.contains("beta_fast")) writer.set_number(at + "yarn_beta_fast", needed("beta_fast"));
   if (scaling.contains("beta_slow")) writer.set_number(at + "yarn_beta_slow", needed("beta_slow"));
   return {};

@@ -16,6 +16,12 @@ std::vector<float> numbers_of(const Weights &weights, uint32_t index) {
   return values;
 }
 
+// Without one, the zeros that a new one has.
+std::vector<float> value_head_of(const Weights &weights) {
+  if (!weights.has_value_head()) return std::vector<float>(weights.architecture().info().hidden_size);
+  return numbers_of(weights, static_cast<uint32_t>(weights.parameters().size()) - 1);
+}
+
 void write(Weights &weights, uint32_t index, const std::vector<float> &values) {
   hone_stream stream = Pool::serial_stream();
   kernels().copy_in(&stream, weights.parameter(index), values.data(), values.size() * sizeof(float));
@@ -57,8 +63,7 @@ std::unique_ptr<Weights> merge_lora(const Weights &adapted) {
     write(*merged, i, values);
   }
   if (adapted.has_value_head())
-    write(*merged, static_cast<uint32_t>(merged->parameters().size()) - 1,
-          numbers_of(adapted, static_cast<uint32_t>(adapted.parameters().size()) - 1));
+    write(*merged, static_cast<uint32_t>(merged->parameters().size()) - 1, value_head_of(adapted));
   merged->changed();
   return merged;
 }
@@ -69,6 +74,7 @@ std::unique_ptr<Weights> merge_lora_for_export(const Weights &adapted, const std
     const std::vector<float> before = numbers_of(adapted, i), after = numbers_of(*merged, i);
     if (before != after) return merged;  // by value: -0 + 0 is 0
   }
+  if (adapted.has_value_head() && value_head_of(adapted) != value_head_of(*adapted.base())) return merged;
   throw Failure(what +
                 ": its adapter changes no weight of the base model (delta is zero): there is nothing to merge. Was it "
                 "trained? The base is exported by its own name");

@@ -113,7 +113,7 @@ class Weights {
   void changed();
   bool prepared() const;  // nothing changed since prepare()
   uint32_t dtype() const;
-  uint64_t checksum() const;  // of all numbers, in order
+  uint64_t checksum() const;  // XXH3 of all numbers, in order
 
  private:
   struct State;

@@ -35,7 +35,8 @@ nlohmann::json with_type_defaults(const ComponentInfo &component, nlohmann::json
   for (size_t i = 0; i < component.type_defaults.size(); ++i) {
     if (component.model_types[i] != type) continue;
     nlohmann::json whole = nlohmann::json::parse(component.type_defaults[i]);
-    whole.update(config);
+    for (const auto &[key, value] : config.items())  // a null that means no "none" means "as usual"
+      if (!value.is_null() || !whole.contains(key)) whole[key] = value;
     return whole;
   }
   return config;

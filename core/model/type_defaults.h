@@ -7,8 +7,9 @@
 
 namespace hone {
 
-// config with what the component says of its "model_type": keys that are left out get that type's defaults, and null
-// becomes the 0, "" or {} that means "none" to a setting (those that know none keep it).
+// config with what the component says of its "model_type": keys that are left out get that type's defaults; null
+// becomes the 0, "" or {} that means "none" to a setting, and where it means nothing, that type's default, if it has
+// one.
 nlohmann::json with_type_defaults(const ComponentInfo &, nlohmann::json config);
 
 }  // namespace hone

@@ -11,6 +11,7 @@
 #include "core/base/text.h"
 #include "core/model/layout.h"
 #include "core/model/model.h"
+#include "core/model/weight_pieces.h"
 
 namespace hone {
 namespace {
@@ -301,11 +302,12 @@ bool Weights::prepared() const { return !state_->stale && (!state_->base || stat
 uint32_t Weights::dtype() const { return state_->base ? state_->base->dtype() : state_->dtype; }
 
 uint64_t Weights::checksum() const {
-  std::vector<float> host(state_->total);
-  hone_stream stream = Pool::serial_stream();
-  state_->table->copy_out(&stream, host.data(), data(), host.size() * sizeof(float));
-  state_->table->synchronize(&stream);
-  const uint64_t own = XXH3_64bits(host.data(), host.size() * sizeof(float));
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> hash(XXH3_createState(), &XXH3_freeState);
+  if (!hash || XXH3_64bits_reset(hash.get()) != XXH_OK) throw Failure("out of memory: no room for a checksum");
+  copy_weights(*this, 0, state_->total, [&](const float *numbers, uint64_t, uint64_t count) {
+    XXH3_64bits_update(hash.get(), numbers, count * sizeof(float));
+  });
+  const uint64_t own = XXH3_64bits_digest(hash.get());
   if (!state_->base) return own;
   const uint64_t both[2] = {state_->base->checksum(), own};
   return XXH3_64bits(both, sizeof both);

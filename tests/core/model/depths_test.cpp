@@ -113,6 +113,12 @@ TEST(TypeDefaults, FillWhatIsLeftOutAndMakeNullNone) {
   EXPECT_EQ(v2["q_lora_rank"], 1536);
   EXPECT_EQ(v2["hidden_size"], 8);
   EXPECT_EQ(v2["n_shared_experts"], 0);
+  const auto nulls = with_type_defaults(
+      info,
+      {{"model_type", "deepseek_v2"}, {"n_group", nullptr}, {"topk_group", nullptr}, {"norm_topk_prob", nullptr}});
+  EXPECT_EQ(nulls["n_group"], 1) << "V2's, not the 8 that V3 has";
+  EXPECT_EQ(nulls["topk_group"], 1);
+  EXPECT_EQ(nulls["norm_topk_prob"], false);
   const auto v3 =
       with_type_defaults(info, {{"model_type", "deepseek_v3"}, {"q_lora_rank", nullptr}, {"n_group", nullptr}});
   EXPECT_EQ(v3["q_lora_rank"], 0);

@@ -269,6 +269,20 @@ TEST(MergeLora, RefusesToExportWhatChangesNothing) {
   expect_refusal([&] { merge_lora(*below); }, {"no adapter"});
 }
 
+TEST(MergeLora, ExportsAnAdapterThatTrainedTheValueHeadAlone) {
+  for (const bool had_one : {false, true}) {
+    const auto below = base("llama", had_one);
+    const auto trained = Weights::adapted(below, settings(), lora_targets(below->architecture(), settings(), "test"), 1,
+                                          /*value_head=*/true);
+    float *head = trained->parameter(static_cast<uint32_t>(trained->parameters().size()) - 1);
+    for (uint32_t i = 0; i < 24; ++i) head[i] = had_one ? below->value_head()[i] : 0.0f;
+    expect_refusal([&] { merge_lora_for_export(*trained, "runs/x"); }, {"runs/x: its adapter changes no weight"});
+    head[5] += 0.25f;
+    const auto merged = merge_lora_for_export(*trained, "runs/x");
+    EXPECT_EQ(merged->value_head()[5], head[5]);
+  }
+}
+
 // base/ with the model, adapter/ with what was trained over it.
 struct Saved : Folder {
   std::shared_ptr<const Weights> below;
@@ -369,13 +383,23 @@ TEST(AdapterFiles, RefuseWhatTheyCannotMean) {
       {{{"lora_alpha", "x"}}, {"lora_alpha", "\"x\""}},
       {{{"modules_to_save", {"lm_head"}}}, {"modules_to_save", "lm_head"}},
       {{{"use_rslora", 1}}, {"use_rslora"}},
+      {{{"init_lora_weights", "pissa"}}, {"adapter_config.json", "init_lora_weights", "\"pissa\""}},
+      {{{"init_lora_weights", "pissa_niter_4"}}, {"init_lora_weights", "\"pissa_niter_4\""}},
+      {{{"init_lora_weights", "olora"}}, {"init_lora_weights", "\"olora\""}},
+      {{{"init_lora_weights", "corda"}}, {"init_lora_weights", "\"corda\""}},
+      {{{"init_lora_weights", "loftq"}}, {"init_lora_weights", "\"loftq\""}},
+      {{{"init_lora_weights", 1}}, {"init_lora_weights", "is 1"}},
+      {{{"alora_invocation_tokens", {7, 8}}}, {"alora_invocation_tokens", "[7,8]", "null"}},
       {{{"fan_in_fan_out", true}}, {"fan_in_fan_out"}}};
   for (const auto &[change, words] : wrong) {
     saved.edit("adapter_config.json", change);
     expect_refusal([&] { saved.load(); }, words);
     std::ofstream(saved.path / "adapter" / "adapter_config.json") << good;
   }
-  EXPECT_EQ(refusal([&] { saved.load(); }), "");
+  for (const json start : {json(), json(false), json("gaussian"), json("eva"), json("orthogonal")}) {
+    saved.edit("adapter_config.json", {{"init_lora_weights", start}, {"alora_invocation_tokens", nullptr}});
+    EXPECT_EQ(refusal([&] { saved.load(); }), "") << start;
+  }
   const std::string q = "base_model.model.model.layers.0.self_attn.q_proj.lora_";
   saved.rewrite([&](auto &all) { all[q + "B.weight"].second[5] = NAN; });
   expect_refusal([&] { saved.load(); }, {q + "B.weight", "not finite at number 5"});

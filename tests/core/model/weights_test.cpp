@@ -95,6 +95,17 @@ TEST(Weights, AreInitialisedBySeedAlone) {
   EXPECT_NE(std::memcmp(a->parameter(2), a->parameter(3), 64), 0) << "parameters must differ";
 }
 
+TEST(Weights, HaveTheChecksumOfAllTheirNumbersInOneRun) {
+  nlohmann::json big = llama_config();
+  big["vocab_size"] = 70001;  // more than three pieces of 4 MiB, and no whole number of them
+  for (const auto &config : {llama_config(), big}) {
+    const auto weights = random_weights(architecture("llama", config), 3, true);
+    const std::string_view bytes(reinterpret_cast<const char *>(weights->data()),
+                                 weights->total_size() * sizeof(float));
+    EXPECT_EQ(weights->checksum(), checksum(bytes));
+  }
+}
+
 TEST(Weights, CloneAndGrowAValueHeadWithoutChangingANumber) {
   const auto weights = random_weights(architecture("deepseek_moe", deepseek_config()), 3);
   const auto copy = weights->clone();
