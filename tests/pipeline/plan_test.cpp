@@ -148,9 +148,11 @@ TEST_F(Plan, RefusesAModelWhoseFilesAreNone) {
   expect_refused(of("{"), {"script.lua:2", "config.json", "JSON"});
   expect_refused(of("[]"), {"script.lua:2", "config.json"});
   expect_refused(of("{\"model_type\": 3}"), {"script.lua:2", "config.json", "model_type"});
-  expect_refused(of("{\"model_type\": \"llama\", \"vocab_size\": 5, \"hidden_size\": 8, \"intermediate_size\": 8, \"num_hidden_layers\": 1, "
-                    "\"num_attention_heads\": 1, \"num_key_value_heads\": 1}"),
-                 {"script.lua:2", "tokenizer.json"});
+  const std::string whole = of("{\"model_type\": \"llama\", \"vocab_size\": 5, \"hidden_size\": 8, \"intermediate_size\": 8, \"num_hidden_layers\": 1, "
+                               "\"num_attention_heads\": 1, \"num_key_value_heads\": 1}");
+  expect_refused(whole, {"script.lua:2", "model.safetensors"});
+  spit(folder / "model" / "model.safetensors", std::string("\x02\0\0\0\0\0\0\0{}", 10));
+  expect_refused(whole, {"script.lua:2", "tokenizer.json"});
 }
 
 TEST_F(Plan, RefusesSettingsThatMeanNothingToTheStage) {
