@@ -9,6 +9,7 @@
 #include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/model/layout.h"
+#include "core/model/model_description.h"
 #include "core/model/safetensors.h"
 
 namespace hone {
@@ -254,12 +255,37 @@ fs::path adapter_base_path(const fs::path &directory) {
   return path;
 }
 
+void refuse_another_base(const fs::path &directory, const Registry &registry, const Architecture &base) {
+  const fs::path file = directory / "config.json";
+  if (!fs::exists(file)) return;
+  const ModelDescription own = describe_model(directory, registry, false);
+  const auto refuse = [&](const std::string &key, const std::string &value, const std::string &of_base) {
+    throw Failure(file.string() + ": " + key + " is " + value + ", but " + of_base + " in the adapter's base model, " +
+                  adapter_base_path(directory).string() + "; an adapter is of its base's shape");
+  };
+  if (own.component->name != base.component()) refuse("the model plugin", own.component->name, base.component());
+  const char *depths = base.methods().depths_setting;
+  for (const auto &[key, value] : base.config().items()) {
+    const json ours = own.settings.value(key, json());
+    if (ours == value) continue;
+    if (depths && key == depths && base.info().depths == 0 &&
+        ours == describe_model(adapter_base_path(directory), registry, false).settings.value(key, json()))
+      continue;
+    refuse(key, shown(ours), shown(value));
+  }
+}
+
 LoadedModel load_adapted_model(const fs::path &directory, const Registry &registry, const Host &host, uint32_t dtype) {
   const fs::path base = adapter_base_path(directory);
   LoadedModel model = load_model(base, registry, host, dtype);
+  refuse_another_base(directory, registry, *model.architecture);
   const std::shared_ptr<const Weights> weights = std::move(model.weights);
   model.weights = load_adapter(directory, weights, weights->checksum());
   if (fs::exists(directory / "tokenizer.json")) model.tokenizer = Tokenizer::from_file(directory / "tokenizer.json");
+  if (model.tokenizer->size() > model.architecture->info().vocab_size)
+    throw Failure(directory.string() + ": its tokenizer has " + std::to_string(model.tokenizer->size()) +
+                  " tokens, but the vocab_size of its base model, " + base.string() + ", is " +
+                  std::to_string(model.architecture->info().vocab_size));
   return model;
 }
 

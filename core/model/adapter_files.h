@@ -27,6 +27,10 @@ std::unique_ptr<Weights> load_adapter(const std::filesystem::path &directory, st
 // Where the base of an adapter is: a path that exists and is no adapter, or a Failure.
 std::filesystem::path adapter_base_path(const std::filesystem::path &directory);
 
+// Failure when the directory has a config.json of its own that is not that of `base`, naming key and values. A
+// config.json may still tell of layers of multi-token prediction that the base's files lack, as the base's own may.
+void refuse_another_base(const std::filesystem::path &directory, const Registry &, const Architecture &base);
+
 // What load_model gives for such a directory: base and adapter, unmerged.
 LoadedModel load_adapted_model(const std::filesystem::path &directory, const Registry &, const Host &, uint32_t dtype);
 

@@ -9,6 +9,7 @@
 namespace hone {
 namespace {
 
+constexpr uint64_t kMostExperts = uint64_t{1} << 22;   // tensors: some 70 times as many as DeepSeek-V3 has
 constexpr uint64_t kMostElements = uint64_t{1} << 42;  // 16 TiB of floats: beyond it a product of sizes is a mistake
 
 struct Visit {
@@ -104,6 +105,13 @@ Architecture::Architecture(const ComponentInfo &component, const Host &host, con
     if (visit.failure) std::rethrow_exception(visit.failure);
     copies_ = std::move(visit.copies);
   }
+
+  uint64_t experts = 0;
+  for (const ParameterInfo &parameter : parameters_)
+    if ((parameter.flags & HONE_PARAMETER_EXPERTS) && (experts += parameter.dims[0]) > kMostExperts)
+      throw Failure(who + ": parameter \"" + parameter.name + "\", of " + std::to_string(parameter.dims[0]) +
+                    " experts, brings the model to more than " + std::to_string(kMostExperts) +
+                    " tensors of experts; check the numbers of layers and experts");
 
   std::set<std::string> names;
   for (const ParameterInfo &parameter : parameters_)

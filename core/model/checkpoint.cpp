@@ -4,13 +4,10 @@
 #include "core/base/text.h"
 #include "core/model/adapter_files.h"
 #include "core/model/config_json.h"
-#include "core/model/depths.h"
-#include "core/model/gguf_source.h"
 #include "core/model/model.h"
-#include "core/model/model_description.h"
 #include "core/model/model_files.h"
+#include "core/model/opened_model.h"
 #include "core/model/safetensors.h"
-#include "core/model/tensor_source.h"
 #include "core/model/weight_pieces.h"
 
 namespace hone {
@@ -40,27 +37,17 @@ void write_description(const std::filesystem::path &directory, const Architectur
 
 LoadedModel load_model(const std::filesystem::path &path, const Registry &registry, const Host &host, uint32_t dtype) {
   if (is_adapter_directory(path)) return load_adapted_model(path, registry, host, dtype);
-  const ModelDescription description = describe_model(path, registry, true);
-  const bool single = is_model_file(path);
-  const std::unique_ptr<Gguf> file = single ? std::make_unique<Gguf>(path) : nullptr;
-  const std::unique_ptr<TensorSource> source =
-      single ? open_gguf_tensors(*file, description.config) : open_safetensors(path, description.config);
-
+  const OpenedModel opened = open_model(path, registry, host, true);
   LoadedModel model;
+  model.architecture = opened.architecture;
   model.tokenizer = read_model_tokenizer(path);
-  try {
-    model.architecture =
-        architecture_of_tensors(*description.component, host, description.settings, path.string(),
-                                [&](const std::string &name) { return source->shape(name) != nullptr; });
-  } catch (const Failure &failure) {  // what the plugin says of the settings, with the file that has them
-    throw Failure(after_place(model_config_path(path).string(), failure.what()));
-  }
-  const std::string shapes_from = single ? "its metadata" : "config.json";
   if (model.tokenizer->size() > model.architecture->info().vocab_size)
     throw Failure(path.string() + ": its tokenizer has " + std::to_string(model.tokenizer->size()) + " tokens, but " +
-                  shapes_from + "'s vocab_size is " + std::to_string(model.architecture->info().vocab_size));
-  model.weights = std::make_unique<Weights>(model.architecture, source->shape("score.weight") != nullptr, dtype);
-  read_weights(*model.weights, *source, path.string(), shapes_from);
+                  opened.shapes_from + "'s vocab_size is " + std::to_string(model.architecture->info().vocab_size));
+  const bool value_head = opened.tensors->shape("score.weight") != nullptr;
+  check_tensors(*model.architecture, value_head, *opened.tensors, path.string(), opened.shapes_from);
+  model.weights = std::make_unique<Weights>(model.architecture, value_head, dtype);
+  read_weights(*model.weights, *opened.tensors, path.string(), opened.shapes_from);
   return model;
 }
 

@@ -8,7 +8,7 @@
 namespace hone {
 
 std::shared_ptr<const Architecture> architecture_of_tensors(
-    const ComponentInfo &component, const Host &host, nlohmann::json settings, const std::string &where,
+    const ComponentInfo &component, const Host &host, nlohmann::json settings, const std::string &where, bool tell,
     const std::function<bool(const std::string &tensor)> &is_there) {
   auto whole = std::make_shared<const Architecture>(component, host, settings);
   if (whole->info().depths == 0 || !whole->methods().depths_setting) return whole;
@@ -20,8 +20,9 @@ std::shared_ptr<const Architecture> architecture_of_tensors(
       });
   if (any) return whole;
   const std::string setting = whole->methods().depths_setting;
-  log_warning(where + ": config.json's " + setting + " is " + settings[setting].dump() +
-              ", but the files have no layer of multi-token prediction; the model is loaded without");
+  if (tell)
+    log_warning(where + ": config.json's " + setting + " is " + settings[setting].dump() +
+                ", but the files have no layer of multi-token prediction; the model is loaded without");
   settings[setting] = 0;
   return std::make_shared<const Architecture>(component, host, settings);
 }

@@ -9,10 +9,10 @@
 
 namespace hone {
 
-// As `settings` say; but when none of what only multi-token prediction uses is there, the model without it, which is
-// told. where: the checkpoint, for that message.
+// As `settings` say; but when none of what only multi-token prediction uses is there, the model without it. tell:
+// whether a warning says so; where: the checkpoint, for that message.
 std::shared_ptr<const Architecture> architecture_of_tensors(
-    const ComponentInfo &, const Host &, nlohmann::json settings, const std::string &where,
+    const ComponentInfo &, const Host &, nlohmann::json settings, const std::string &where, bool tell,
     const std::function<bool(const std::string &tensor)> &is_there);
 
 }  // namespace hone

@@ -13,15 +13,29 @@
 namespace hone {
 namespace {
 
+constexpr size_t kFew = 3;                      // names in a message
 constexpr uint64_t kPiece = uint64_t{1} << 20;  // numbers at a time: 4 MiB
 
 std::string few(std::vector<std::string> names) {
   const size_t all = names.size();
-  if (all > 3) names.resize(3);
+  if (all > kFew) names.resize(kFew);
   std::string text;
   for (const std::string &name : names)
     text += (text.empty() ? "\"" : ", \"") + with_replaced_invalid_utf8(name) + "\"";
-  return all > 3 ? text + " and " + std::to_string(all - 3) + " more" : text;
+  return all > kFew ? text + " and " + std::to_string(all - kFew) + " more" : text;
+}
+
+// Ends the search, so the last of many is never counted.
+[[noreturn]] void refuse_missing(std::vector<std::string> names, const std::string &where,
+                                 const std::string &shapes_from) {
+  const bool more = names.size() > kFew;
+  if (more) names.resize(kFew);
+  throw Failure(where + ": lacks the tensor " + few(names) + (more ? " and more" : "") + " that " + shapes_from +
+                " calls for");
+}
+
+std::string expert_name(std::string name, uint32_t expert) {
+  return name.replace(name.find("{}"), 2, std::to_string(expert));
 }
 
 // A second name of a parameter must tell the same numbers: hone trains and writes one of them.
@@ -56,13 +70,12 @@ std::vector<WeightPiece> weight_pieces(const Weights &weights) {
           {parameter.name, {parameter.dims.begin(), parameter.dims.end()}, parameter.offset, parameter.size});
       continue;
     }
-    const size_t at = parameter.name.find("{}");
     const uint64_t each = parameter.size / parameter.dims[0];
-    for (uint32_t e = 0; e < parameter.dims[0]; ++e) {
-      std::string name = parameter.name;
-      name.replace(at, 2, std::to_string(e));
-      pieces.push_back({name, {parameter.dims.begin() + 1, parameter.dims.end()}, parameter.offset + e * each, each});
-    }
+    for (uint32_t e = 0; e < parameter.dims[0]; ++e)
+      pieces.push_back({expert_name(parameter.name, e),
+                        {parameter.dims.begin() + 1, parameter.dims.end()},
+                        parameter.offset + e * each,
+                        each});
   }
   for (const TensorCopy &copy : weights.architecture().copies()) {
     const ParameterInfo &of = weights.parameters()[copy.parameter];
@@ -71,26 +84,47 @@ std::vector<WeightPiece> weight_pieces(const Weights &weights) {
   return pieces;
 }
 
-void read_weights(Weights &weights, const TensorSource &source, const std::string &where,
-                  const std::string &shapes_from) {
-  const std::vector<WeightPiece> pieces = weight_pieces(weights);
-  std::set<std::string> wanted;
+void check_tensors(const Architecture &architecture, bool value_head, const TensorSource &source,
+                   const std::string &where, const std::string &shapes_from) {
+  std::set<std::string> wanted;  // and there: no more than the source has, whatever the architecture counts
   std::vector<std::string> missing, extra;
-  for (const WeightPiece &piece : pieces) {
-    wanted.insert(piece.name);
-    const std::vector<uint64_t> *shape = source.shape(piece.name);
-    if (!shape && !piece.copy) missing.push_back(piece.name);
-    if (shape && *shape != piece.shape)
-      throw Failure(source.where(piece.name) + ": tensor \"" + piece.name + "\" has shape " + shape_text(*shape) +
-                    ", but " + shapes_from + " makes it " + shape_text(piece.shape));
+  const auto check = [&](const std::string &name, const std::vector<uint64_t> &wanted_shape, bool needed) {
+    const std::vector<uint64_t> *shape = source.shape(name);
+    if (!shape) {
+      if (needed) missing.push_back(name);
+    } else if (*shape != wanted_shape) {
+      throw Failure(source.where(name) + ": tensor \"" + name + "\" has shape " + shape_text(*shape) + ", but " +
+                    shapes_from + " makes it " + shape_text(wanted_shape));
+    } else {
+      wanted.insert(name);
+    }
+    if (missing.size() > kFew) refuse_missing(missing, where, shapes_from);
+  };
+  for (const ParameterInfo &parameter : architecture.parameters()) {
+    const bool experts = parameter.flags & HONE_PARAMETER_EXPERTS;
+    const std::vector<uint64_t> shape(parameter.dims.begin() + experts, parameter.dims.end());
+    if (!experts) {
+      check(parameter.name, shape, true);
+      continue;
+    }
+    for (uint32_t e = 0; e < parameter.dims[0]; ++e) check(expert_name(parameter.name, e), shape, true);
   }
-  if (!missing.empty())
-    throw Failure(where + ": lacks the tensor " + few(missing) + " that " + shapes_from + " calls for");
+  if (value_head) check("score.weight", {1, architecture.info().hidden_size}, true);
+  for (const TensorCopy &copy : architecture.copies()) {
+    const std::vector<uint32_t> &dims = architecture.parameters()[copy.parameter].dims;
+    check(copy.name, {dims.begin(), dims.end()}, false);
+  }
+  if (!missing.empty()) refuse_missing(missing, where, shapes_from);
   for (const std::string &name : source.names())
     if (!wanted.contains(name) && !name.ends_with("rotary_emb.inv_freq")) extra.push_back(name);
   if (!extra.empty())
     throw Failure(where + ": has the tensor " + few(extra) + " that " + shapes_from + " has no place for");
+}
 
+void read_weights(Weights &weights, const TensorSource &source, const std::string &where,
+                  const std::string &shapes_from) {
+  check_tensors(weights.architecture(), weights.has_value_head(), source, where, shapes_from);
+  const std::vector<WeightPiece> pieces = weight_pieces(weights);
   hone_stream stream = Pool::serial_stream();
   std::vector<float> numbers;
   for (const WeightPiece &piece : pieces) {
@@ -109,7 +143,8 @@ void read_weights(Weights &weights, const TensorSource &source, const std::strin
       if (piece.copy)
         compare_copy(weights, piece, begin, numbers, source);
       else
-        kernels().copy_in(&stream, weights.data() + piece.offset + begin, numbers.data(), numbers.size() * sizeof(float));
+        kernels().copy_in(&stream, weights.data() + piece.offset + begin, numbers.data(),
+                          numbers.size() * sizeof(float));
     }
   }
   kernels().synchronize(&stream);

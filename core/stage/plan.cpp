@@ -10,7 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
-#include "core/model/model_description.h"
+#include "core/model/opened_model.h"
 #include "core/plugin/settings.h"
 #include "core/rollout/sampler.h"
 #include "core/stage/context.h"
@@ -73,22 +73,12 @@ class Planner {
       must_be_earlier(node.stage, "the model", node.place);
       size = model(handle_index(pipeline_.stages[node.stage].settings.at("model"), "$model"));
     } else {
-      json config = node.config;
-      uint32_t words = 0;
-      std::string component = node.component;
-      if (node.source == ModelNode::directory) {
-        try {
-          ModelDescription description = describe_model(node.path, registry_, false);
-          component = description.component->name;
-          config = std::move(description.settings);
-        } catch (const Failure &failure) {
-          throw UsageError(node.place.text() + ": " + failure.what());
-        }
-      } else {
-        words = tokenizer_of(pipeline_, index)->size();
-      }
+      const bool on_disk = node.source == ModelNode::directory;
+      const uint32_t words = on_disk ? 0 : tokenizer_of(pipeline_, index)->size();
       try {
-        size.architecture = std::make_shared<const Architecture>(registry_.require("model", component), host_, config);
+        size.architecture = on_disk ? architecture_of(node.path, registry_, host_)
+                                    : std::make_shared<const Architecture>(registry_.require("model", node.component),
+                                                                           host_, node.config);
         size.info = size.architecture->info();
         size.parameters = size.architecture->trained_size();
         if (words > size.info.vocab_size)

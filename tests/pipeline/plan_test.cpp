@@ -83,6 +83,24 @@ TEST_F(Plan, FindsALossOfMultiTokenPredictionThatNothingCanLearn) {
   expect_refused(one("reward_model", "  data = \"pairs.jsonl\", steps = 1, mtp_loss_weight = 0.3"), {"script.lua:4", "mtp_loss_weight"});
 }
 
+TEST_F(Plan, BelievesTheFilesAboutLayersOfMultiTokenPrediction) {
+  const std::string model = "hone.model \"deepseek_moe\" { words = { \"<bos>\", \"<eos>\", \"1\", \"2\", \"3\", \"4\" }, hidden_size = 16,\n"
+                            "  intermediate_size = 16, num_hidden_layers = 1, num_attention_heads = 2, first_k_dense_replace = 1, kv_lora_rank = 4,\n"
+                            "  qk_rope_head_dim = 4, qk_nope_head_dim = 4, v_head_dim = 4, max_position_embeddings = 32 }\n";
+  const auto stage = [&](const std::string &of, const std::string &more) {
+    return script("local hone = require \"hone\"\nlocal m = " + of + "\nreturn hone.pipeline { hone.stage \"sft\" { model = m, data = \"rows.jsonl\", steps = 1" +
+                  more + ",\n  optimizer = hone.optimizer \"sgd\" { learning_rate = 0.5 } } }\n");
+  };
+  ASSERT_EQ(hone({"run", stage(model, ""), "--out", (folder / "made").string()}).code, 0);
+  const fs::path made = folder / "made/01-sft/checkpoints/step-1";
+  json config = json::parse(slurp(made / "config.json"));
+  config["num_nextn_predict_layers"] = 1;
+  spit(made / "config.json", config.dump());
+  const std::string of = "hone.model \"" + made.string() + "\"";
+  EXPECT_NE(accepted(stage(of, "")).find("sft"), std::string::npos);
+  expect_refused(stage(of, ", mtp_loss_weight = 0.3"), {"mtp_loss_weight is 0.3, but its model has no layer of multi-token prediction"});
+}
+
 TEST_F(Plan, TakesNoScoreForNoError) {
   EXPECT_NE(accepted(with_rewards("function(row) return nil end")).find("reward function_1 has no score"), std::string::npos);
   EXPECT_EQ(accepted(with_rewards("function(row) return 0 end")).find("note"), std::string::npos);
@@ -130,9 +148,11 @@ TEST_F(Plan, RefusesAModelWhoseFilesAreNone) {
   expect_refused(of("{"), {"script.lua:2", "config.json", "JSON"});
   expect_refused(of("[]"), {"script.lua:2", "config.json"});
   expect_refused(of("{\"model_type\": 3}"), {"script.lua:2", "config.json", "model_type"});
-  expect_refused(of("{\"model_type\": \"llama\", \"vocab_size\": 5, \"hidden_size\": 8, \"intermediate_size\": 8, \"num_hidden_layers\": 1, "
-                    "\"num_attention_heads\": 1, \"num_key_value_heads\": 1}"),
-                 {"script.lua:2", "tokenizer.json"});
+  const std::string whole = of("{\"model_type\": \"llama\", \"vocab_size\": 5, \"hidden_size\": 8, \"intermediate_size\": 8, \"num_hidden_layers\": 1, "
+                               "\"num_attention_heads\": 1, \"num_key_value_heads\": 1}");
+  expect_refused(whole, {"script.lua:2", "model.safetensors"});
+  spit(folder / "model" / "model.safetensors", std::string("\x02\0\0\0\0\0\0\0{}", 10));
+  expect_refused(whole, {"script.lua:2", "tokenizer.json"});
 }
 
 TEST_F(Plan, RefusesSettingsThatMeanNothingToTheStage) {

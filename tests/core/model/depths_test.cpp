@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/base/failure.h"
+#include "core/model/opened_model.h"
 #include "core/model/safetensors.h"
 #include "core/model/type_defaults.h"
 #include "tests/core/tape/small_models.h"
@@ -98,6 +99,12 @@ TEST_F(Depths, AreLeftOutWhenTheFilesHaveNoneAndRefusedInPart) {
     EXPECT_EQ(std::memcmp(loaded.weights->parameter(i), weights->parameter(i),
                           loaded.weights->parameters()[i].size * sizeof(float)),
               0);
+}
+
+TEST_F(Depths, ArePlannedAsTheyAreLoaded) {
+  EXPECT_EQ(architecture_of(folder, registry, host())->info().depths, 1u);
+  rewrite({"layers.3."});
+  EXPECT_EQ(architecture_of(folder, registry, host())->info().depths, 0u);
 }
 
 TEST_F(Depths, AreNoneOfTheParametersThatATokenUses) {

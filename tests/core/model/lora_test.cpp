@@ -14,6 +14,7 @@
 #include "core/base/file.h"
 #include "core/model/adapter_files.h"
 #include "core/model/merge_lora.h"
+#include "core/model/opened_model.h"
 #include "core/model/safetensors.h"
 #include "tests/core/tape/small_models.h"
 
@@ -360,6 +361,40 @@ TEST(AdapterFiles, LoadWithoutWhatOnlyHoneWrites) {
   saved.edit("adapter_config.json", {{"base_model_name_or_path", "someone/model"}});
   expect_refusal([&] { saved.load(); },
                  {"adapter_config.json", "someone/model", "not there", "base_model_name_or_path"});
+}
+
+// Its own config.json counts neither in loading nor in planning, so it may not tell of another model.
+TEST(AdapterFiles, RefuseAConfigOrATokenizerThatIsNotTheBases) {
+  const Saved saved("deepseek_moe");
+  const std::string good = read_file(saved.path / "adapter" / "config.json");
+  const auto planned = [&] { architecture_of(saved.path / "adapter", registry(), host()); };
+  EXPECT_EQ(refusal(planned), "");
+  const std::pair<json, std::vector<std::string>> wrong[] = {
+      {{{"num_experts_per_tok", 2}}, {"num_experts_per_tok is 2", "but 3"}},
+      {{{"rope_theta", 500000.0}}, {"rope_theta is 500000.0", "but 10000.0"}},
+      {{{"num_nextn_predict_layers", 1}}, {"num_nextn_predict_layers is 1", "but 0"}},
+      {{{"model_type", "llama"}}, {"model plugin is llama", "but deepseek_moe"}}};
+  for (const auto &[change, words] : wrong) {
+    saved.edit("config.json", change);
+    for (const std::function<void()> &call : {std::function<void()>([&] { saved.load(); }), {planned}}) {
+      expect_refusal(call, words);
+      expect_refusal(call, {(saved.path / "adapter" / "config.json").string(), (saved.path / "base").string()});
+    }
+    std::ofstream(saved.path / "adapter" / "config.json") << good;
+  }
+  EXPECT_EQ(refusal([&] { saved.load(); }), "");
+  // A copy of the base's config.json, which tells of a layer that its files lack.
+  for (const char *folder : {"base", "adapter"}) {
+    json config = json::parse(read_file(saved.path / folder / "config.json"));
+    config["num_nextn_predict_layers"] = 1;
+    std::ofstream(saved.path / folder / "config.json") << config;
+  }
+  EXPECT_EQ(refusal([&] { saved.load(); }), "");
+  std::vector<std::string> words = {"<bos>", "<eos>"};
+  while (words.size() < 40) words.push_back("w" + std::to_string(words.size()));
+  for (const auto &[name, text] : Tokenizer::from_words(words, {"<bos>", "<eos>"}, "")->files())
+    std::ofstream(saved.path / "adapter" / name) << text;
+  expect_refusal([&] { saved.load(); }, {(saved.path / "adapter").string(), "40 tokens", "vocab_size", "37"});
 }
 
 TEST(AdapterFiles, RefuseAChangedBase) {

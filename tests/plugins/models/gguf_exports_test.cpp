@@ -4,16 +4,14 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <cstring>
 #include <fstream>
 #include <set>
 
 #include "core/base/failure.h"
-#include "core/base/file.h"
 #include "core/model/gguf_config.h"
 #include "core/model/gguf_model.h"
-#include "core/model/gguf_tokenizer.h"
 #include "core/rollout/packed_pass.h"
+#include "tests/core/model/small_gguf.h"
 #include "tests/core/tape/small_models.h"
 
 namespace hone::test {
@@ -36,14 +34,9 @@ std::vector<float> logprobs(const Weights &weights) {
 
 struct GgufMeaning : testing::Test {
   fs::path path = fs::temp_directory_path() / ("hone-meaning-" + std::to_string(getpid()) + ".gguf");
-  GgufVocabulary vocabulary =
-      vocabulary_from_gguf(Gguf(fs::path(HONE_SOURCE_DIR) / "tests/core/model/goldens/deepseek2/model.gguf"));
+  GgufVocabulary vocabulary = small_vocabulary();
   Registry registry;
-  GgufMeaning() {
-    registry.components_ = {component("llama"), component("deepseek_moe")};
-    vocabulary.tokens[7] = "ab";
-    vocabulary.merges = {"a b"};
-  }
+  GgufMeaning() { registry.components_ = {component("llama"), component("deepseek_moe")}; }
   ~GgufMeaning() override { fs::remove(path); }
 
   // What the export, or the reading of its file, says of the changed model; "": both models have the same log-probs.
@@ -137,10 +130,7 @@ TEST_F(GgufMeaning, ThatHonesModelsDoNotHaveIsRefusedWhenRead) {
             "");
   const std::string good = read_file(path);
   const auto refused = [&](const std::string &key, const auto &value, const std::vector<std::string> &words) {
-    std::string bytes = good;
-    const size_t at = bytes.find(key) + key.size() + 4;  // after the name stands the type, in four bytes
-    std::memcpy(bytes.data() + at, &value, sizeof value);
-    std::ofstream(path, std::ios::binary) << bytes;
+    std::ofstream(path, std::ios::binary) << with_metadata(good, key, value);
     try {
       config_from_gguf(Gguf(path));
       ADD_FAILURE() << key << " was accepted";

@@ -1,0 +1,42 @@
+// opened_model.cpp -- see opened_model.h.
+#include "core/model/opened_model.h"
+
+#include "core/base/failure.h"
+#include "core/base/text.h"
+#include "core/model/adapter_files.h"
+#include "core/model/depths.h"
+#include "core/model/gguf_source.h"
+#include "core/model/model_files.h"
+
+namespace hone {
+
+OpenedModel open_model(const std::filesystem::path &path, const Registry &registry, const Host &host, bool tell) {
+  OpenedModel opened;
+  opened.description = describe_model(path, registry, tell);
+  const ModelDescription &description = opened.description;
+  if (is_model_file(path)) {
+    opened.file = std::make_unique<Gguf>(path);
+    opened.tensors = open_gguf_tensors(*opened.file, description.config);
+  } else {
+    opened.tensors = open_safetensors(path, description.config);
+  }
+  opened.shapes_from = opened.file ? "its metadata" : "config.json";
+  const auto is_there = [&](const std::string &name) { return opened.tensors->shape(name) != nullptr; };
+  try {
+    opened.architecture =
+        architecture_of_tensors(*description.component, host, description.settings, path.string(), tell, is_there);
+  } catch (const Failure &failure) {  // what the plugin says of the settings, with the file that has them
+    throw Failure(after_place(model_config_path(path).string(), failure.what()));
+  }
+  return opened;
+}
+
+std::shared_ptr<const Architecture> architecture_of(const std::filesystem::path &path, const Registry &registry,
+                                                    const Host &host) {
+  if (!is_adapter_directory(path)) return open_model(path, registry, host, false).architecture;
+  const auto base = open_model(adapter_base_path(path), registry, host, false).architecture;
+  refuse_another_base(path, registry, *base);
+  return base;
+}
+
+}  // namespace hone
