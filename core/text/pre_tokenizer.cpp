@@ -79,10 +79,11 @@ struct Split final : PreTokenizer::Step {
   void apply(Words &words, std::string_view known) const override {
     std::vector<Span> out, matches;
     std::vector<Part> parts;
+    SearchBudget budget(words.text.size());
     out.reserve(words.spans.size() * 2);
     for (const Span &word : words.spans) {
       matches.clear();
-      pattern.find_all(known.substr(word.begin, word.end - word.begin), matches);
+      pattern.find_all(known.substr(word.begin, word.end - word.begin), matches, budget);
       parts.clear();
       size_t done = word.begin;
       for (const Span &match : matches) {

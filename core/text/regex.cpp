@@ -13,11 +13,10 @@
 namespace hone {
 namespace {
 
-// The budget of one search: sound expressions take a few steps for each byte.
-constexpr uint64_t kFreeSteps = 20'000, kStepsPerByte = 1000;
-constexpr uint32_t kFirstSteps = 1000, kMostSteps = 20'000'000;  // of one match: to begin with, at most
-constexpr size_t kFirstWindow = 4096;                            // bytes that a match sees to begin with
-constexpr uint32_t kMostHeapKiB = 256 * 1024;                    // of one match of the interpreter
+constexpr uint64_t kFreeSteps = 20'000'000, kStepsPerByte = 256;  // of a search; sound expressions take a few a byte
+constexpr uint32_t kFirstSteps = 1000, kMostSteps = 20'000'000;   // of one match: to begin with, at most
+constexpr size_t kFirstWindow = 4096;                             // bytes that a match sees to begin with
+constexpr uint32_t kMostHeapKiB = 256 * 1024;                     // of one match of the interpreter
 constexpr size_t kMostJitStack = 8 * 1024 * 1024;
 
 // What a thread needs to match: reused, so that a match allocates nothing.
@@ -85,23 +84,29 @@ std::string Regex::escaped(std::string_view text) {
   return out;
 }
 
+SearchBudget::SearchBudget(size_t text_bytes) : steps(kFreeSteps + kStepsPerByte * text_bytes) {}
+
+void Regex::find_all(std::string_view text, std::vector<Span> &matches) const {
+  SearchBudget budget(text.size());
+  find_all(text, matches, budget);
+}
+
 // PCRE2 counts only some of its steps, and tells how many it took of no match. So a match begins with a small limit and
 // a short window of the text: where it reaches the one or looks beyond the other (PCRE2_PARTIAL_HARD), it is done again
 // with more, which the search pays for.
-void Regex::find_all(std::string_view text, std::vector<Span> &matches) const {
+void Regex::find_all(std::string_view text, std::vector<Span> &matches, SearchBudget &budget) const {
   thread_local Workspace workspace;
   const auto *subject = reinterpret_cast<PCRE2_SPTR>(text.data() ? text.data() : "");
   const PCRE2_SIZE *found = pcre2_get_ovector_pointer(workspace.data);
   size_t from = 0, last_end = std::string_view::npos, window = kFirstWindow;
-  uint64_t budget = kFreeSteps + kStepsPerByte * text.size();
   uint32_t steps = kFirstSteps;
   const auto failed = [&](const std::string &why) {
     return Failure(code_->where + ": matching the regular expression \"" + code_->pattern + "\" at byte " +
                    std::to_string(from) + " of a text of " + std::to_string(text.size()) + " bytes failed: " + why);
   };
   const auto pay = [&](uint64_t price) {
-    if (price > budget) throw failed("the search takes more than " + std::to_string(kStepsPerByte) + " steps a byte");
-    budget -= price;
+    if (price > budget.steps) throw failed("the search takes too many steps for its length");
+    budget.steps -= price;
   };
   while (from <= text.size()) {
     size_t end = std::min(text.size(), from + window);

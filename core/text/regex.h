@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,6 +13,13 @@ namespace hone {
 
 struct Span {
   size_t begin, end;  // bytes
+};
+
+// What searches of one text may cost together, however many words it was cut into: a fixed amount, enough for a match
+// as long as any, and a share for each byte.
+struct SearchBudget {
+  explicit SearchBudget(size_t text_bytes);
+  uint64_t steps;
 };
 
 // Thread-safe after construction.
@@ -24,6 +32,7 @@ class Regex {
   // another match is passed over. `text` is valid UTF-8 and is all that look-ahead and look-behind see. Failure when a
   // match or the search takes more steps or memory than any sound expression needs of such a text: nothing hangs.
   void find_all(std::string_view text, std::vector<Span> &matches) const;
+  void find_all(std::string_view text, std::vector<Span> &matches, SearchBudget &budget) const;
 
  private:
   struct Code;

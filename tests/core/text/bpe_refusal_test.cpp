@@ -152,10 +152,22 @@ TEST(Regex, MeansWhatOnigurumaMeans) {
 
 // Each is one match of the search away from the next, and each looks through all of the text.
 TEST(Regex, GivesUpOnASearchThatLooksThroughTheTextAgainAndAgain) {
-  EXPECT_SAYS(failure_of([] { marked("[^x]*x|.", std::string(200'000, 'a')); }), "steps a byte");
+  EXPECT_SAYS(failure_of([] { marked("[^x]*x|.", std::string(200'000, 'a')); }), "too many steps for its length");
   std::string words;
   while (words.size() < 200'000) words += std::string(24, 'a') + "\n";
-  EXPECT_SAYS(failure_of([&] { marked("(a|aa)+x|.", words); }), "steps a byte");
+  EXPECT_SAYS(failure_of([&] { marked("(a|aa)+x|.", words); }), "too many steps for its length");
+}
+
+// One budget for all the words of a text: each of these alone is cheap enough.
+TEST(PreTokenizer, GivesUpOnWordsThatTogetherTakeTooLong) {
+  const auto split = [](const char *regex) {
+    return json{{"type", "Split"}, {"pattern", {{"Regex", regex}}}, {"behavior", "Isolated"}};
+  };
+  const PreTokenizer hostile({{"type", "Sequence"}, {"pretokenizers", {split("\n"), split("(a|aa)+x|.")}}}, "test");
+  std::string words;
+  while (words.size() < 200'000) words += std::string(24, 'a') + "\n";
+  EXPECT_SAYS(failure_of([&] { hostile(words, true); }), "too many steps for its length");
+  EXPECT_EQ(failure_of([&] { hostile(words.substr(0, 50), true); }), "(no failure)");
 }
 
 TEST(Regex, FindsInALongTextWhatItFindsInAWholeOne) {
