@@ -140,8 +140,9 @@ void read_latent_experts(json &config, Settings &s, const std::string &where) {
   const int64_t gate = s.count("expert_gating_func", none);
   if (gate > sigmoid) s.refuse("expert_gating_func", std::to_string(gate), "hone reads 1 (softmax) and 2 (sigmoid)");
   const bool v3 = gate == sigmoid, normalised = config["norm_topk_prob"];
-  if (normalised && config["num_experts_per_tok"] == 1)
-    s.refuse("expert_weights_norm", "true", "with one expert for a token hone does not normalise its weight");
+  if (normalised && !v3 && config["num_experts_per_tok"] == 1)
+    s.refuse("expert_weights_norm", "true",
+             "with a softmax and one expert for a token hone does not normalise its weight");
   if (const double scale = config["routed_scaling_factor"]; normalised && !v3 && scale != 1)
     s.refuse("expert_weights_scale", number_text(scale),
              "with expert_weights_norm and a softmax it must be 1: hone scales only what it does not normalise there");
@@ -277,10 +278,10 @@ std::string config_to_gguf(const json &config, GgufWriter &writer, std::vector<f
       const uint32_t used = whole("num_experts_per_tok", 0);
       const bool v3 = config.value("scoring_func", "softmax") == "sigmoid";
       const bool grouped = config.value("topk_method", "") != "greedy";
-      const bool normalised = config.value("norm_topk_prob", false) && used > 1;
+      const bool normalised = config.value("norm_topk_prob", false) && (used > 1 || type != "deepseek_v2");
       // V2 scales only what it does not normalise.
       const double scale = normalised && type == "deepseek_v2" ? 1 : config.value("routed_scaling_factor", 1.0);
-      if (normalised && !v3 && scale != 1)
+      if (normalised && !v3 && (scale != 1 || used == 1))
         throw Failure("routed_scaling_factor " + number_text(scale) +
                       " with norm_topk_prob and the scoring_func softmax has no place in a GGUF file");
       integer("expert_used_count", used);
