@@ -29,6 +29,8 @@ run() {
     [ "$bad" = 0 ] || failures+=("$preset: $bad")
   fi
 }
+# The quickstart builds without tests in the same folder.
+export HONE_CMAKE_ARGUMENTS=-DHONE_TESTS=ON
 build() { bash scripts/build.sh "$@" || { failed=$((failed + 1)); failures+=("$1: the build"); return 1; }; }
 
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
