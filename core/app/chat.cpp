@@ -136,16 +136,8 @@ class Chat {
     if (const uint32_t positions = open_.model.architecture->info().max_positions; ids.size() >= positions)
       throw Failure("the conversation has " + std::to_string(ids.size()) + " tokens, and the model's " +
                     std::to_string(positions) + " positions leave none for an answer; /reset begins a new one");
-    SampleSettings settings;
-    settings.temperature = static_cast<float>(a_.temperature);
-    settings.top_p = static_cast<float>(a_.top_p);
-    settings.min_p = static_cast<float>(a_.min_p);
-    settings.top_k = a_.top_k;
-    settings.max_tokens = a_.max_tokens;
-    settings.stop_strings = a_.stop;
-    settings.seed = a_.seed;
+    SampleSettings settings = sample_settings(a_, tokenizer);
     settings.step = ++turn_;  // so that the same question twice is not the same dice
-    settings.stop_ids = tokenizer.stop_ids();
     DecodeStream stream(tokenizer, true);
     std::string text;
     const auto show = [&](const std::string &part) {

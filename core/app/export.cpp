@@ -41,10 +41,9 @@ class FolderBeside {
   fs::path place_, beside_;
 };
 
-// What a directory says of its tokenizer and of generation beside the files that save_model() writes.
+// What a directory holds of its tokenizer that save_model(), which writes what it read, does not know.
 void keep_companions(const fs::path &from, const fs::path &to) {
-  for (const char *name : {"chat_template.jinja", "generation_config.json", "special_tokens_map.json",
-                           "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model"})
+  for (const char *name : {"added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model"})
     if (fs::is_regular_file(from / name) && !fs::exists(to / name))
       write_file_atomically(to / name, read_file(from / name));
 }

@@ -66,6 +66,19 @@ std::vector<int32_t> token_list(const json &row, uint32_t vocabulary, const std:
 
 static std::string row_name(const Arguments &a, size_t i) { return (a.input == "-" ? "stdin" : a.input) + ": row " + std::to_string(i + 1); }
 
+SampleSettings sample_settings(const Arguments &a, const Tokenizer &tokenizer) {
+  SampleSettings settings;
+  settings.temperature = static_cast<float>(a.temperature);
+  settings.top_p = static_cast<float>(a.top_p);
+  settings.min_p = static_cast<float>(a.min_p);
+  settings.top_k = a.top_k;
+  settings.max_tokens = a.max_tokens;
+  settings.stop_strings = a.stop;
+  settings.seed = a.seed;
+  settings.stop_ids = tokenizer.stop_ids();
+  return settings;
+}
+
 int generate_verb(const Arguments &a) {
   const std::vector<nlohmann::ordered_json> rows = read_ordered_rows(a.input);
   OpenModel open(a);
@@ -85,15 +98,7 @@ int generate_verb(const Arguments &a) {
     }
     requests.push_back({std::move(ids), 1, static_cast<uint32_t>(i)});
   }
-  SampleSettings settings;
-  settings.temperature = static_cast<float>(a.temperature);
-  settings.top_p = static_cast<float>(a.top_p);
-  settings.min_p = static_cast<float>(a.min_p);
-  settings.top_k = a.top_k;
-  settings.max_tokens = a.max_tokens;
-  settings.stop_strings = a.stop;
-  settings.seed = a.seed;
-  settings.stop_ids = tokenizer.stop_ids();
+  const SampleSettings settings = sample_settings(a, tokenizer);
   Sampler sampler(kernels(), open.pool);
   std::atomic<int> &flag = interrupt_flag();
   std::vector<SampledRow> sampled;

@@ -7,6 +7,7 @@
 
 #include "core/app/arguments.h"
 #include "core/model/model.h"
+#include "core/rollout/sampler.h"
 
 namespace hone {
 
@@ -23,6 +24,9 @@ void use_chat_options(Tokenizer &, const Arguments &);
 
 // A row's "messages" as the model's template writes them, with its "tools", "chat_template_kwargs" and "add_generation_prompt".
 std::string rendered(const Tokenizer &, const nlohmann::ordered_json &row, bool add_generation_prompt, const std::string &where);
+
+// As --temperature and its like say; responses end where the tokenizer says.
+SampleSettings sample_settings(const Arguments &, const Tokenizer &);
 
 // Token ids of a row's "tokens" (each checked against the vocabulary), or null when it has none.
 std::vector<int32_t> token_list(const nlohmann::json &row, uint32_t vocabulary, const std::string &where);

@@ -8,6 +8,7 @@
 #include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/base/text.h"
+#include "core/model/json_file.h"
 #include "core/model/layout.h"
 #include "core/model/model_description.h"
 #include "core/model/safetensors.h"
@@ -48,19 +49,6 @@ std::vector<Piece> pieces_of(const Weights &adapted) {
     }
   }
   return pieces;
-}
-
-json read_json(const fs::path &path) {
-  const std::string text = read_file(path);
-  refuse_deep_json(text, path.string());
-  json parsed = json::parse(text, nullptr, false);
-  if (!parsed.is_object()) throw Failure(path.string() + ": not a JSON object; is the file damaged?");
-  return parsed;
-}
-
-std::string shown(const json &value) {
-  const std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
-  return text.size() > 80 ? with_replaced_invalid_utf8(text.substr(0, 77)) + "..." : text;
 }
 
 // Modules as PEFT names them: by their last words where those mean the same targets, else in full.
@@ -212,9 +200,9 @@ void save_adapter(const fs::path &directory, const Weights &adapted, const Token
 
 std::unique_ptr<Weights> load_adapter(const fs::path &directory, std::shared_ptr<const Weights> base,
                                       uint64_t base_checksum) {
-  LoraSettings settings = settings_of(read_json(directory / kConfig), directory / kConfig);
+  LoraSettings settings = settings_of(read_json_object(directory / kConfig), directory / kConfig);
   if (fs::exists(directory / kBase)) {
-    const json recorded = read_json(directory / kBase).value("checksum", json());
+    const json recorded = read_json_object(directory / kBase).value("checksum", json());
     if (!recorded.is_number_unsigned())
       throw Failure((directory / kBase).string() + ": \"checksum\" is " + shown(recorded) +
                     ", not a number; is the file damaged?");
@@ -240,7 +228,7 @@ fs::path adapter_base_path(const fs::path &directory) {
   const bool own = fs::exists(directory / kBase);
   const fs::path file = directory / (own ? kBase : kConfig);
   const char *key = own ? "path" : "base_model_name_or_path";
-  const json named = read_json(file).value(key, json());
+  const json named = read_json_object(file).value(key, json());
   if (!named.is_string() || named.get_ref<const std::string &>().empty())
     throw Failure(file.string() + ": \"" + key + "\" is " + shown(named) + "; it must name the base model");
   fs::path path = named.get<std::string>();

@@ -10,6 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/model/json_file.h"
 
 namespace hone {
 namespace {
@@ -148,10 +149,7 @@ void read_rope(json &config, const std::string &where) {
 }  // namespace
 
 json read_config(const std::filesystem::path &path) {
-  const std::string text = read_file(path);
-  refuse_deep_json(text, path.string());
-  const json config = json::parse(text, nullptr, false);
-  if (!config.is_object()) throw Failure(path.string() + ": not a JSON object; is the file damaged?");
+  json config = read_json_object(path);
   const auto type = config.find("model_type");
   if (type == config.end() || !type->is_string())
     throw Failure(path.string() + ": has no \"model_type\"; it is not a config.json of a model");

@@ -163,7 +163,7 @@ std::vector<float> rope_scaling_to_gguf(const json &scaling, const std::string &
   } else if (all != 0 || number_of(scaling, "mscale", 1) != 1) {
     throw Failure("rope_scaling's mscale and mscale_all_dim have no place in a GGUF file of " + architecture);
   }
-  // Of cosines and sines, as the settings mean it (plugins/models/shared/rope.hpp) and as the file will be read.
+  // Of cosines and sines, as the settings mean it and as the file will be read.
   const auto magnitude = [&](double weight) { return factor <= 1 ? 1 : 0.1 * weight * std::log(factor) + 1; };
   const bool both = number_of(scaling, "mscale", 0) > 0 && all > 0;
   const double wanted =

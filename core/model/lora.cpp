@@ -9,6 +9,7 @@
 #include "core/base/failure.h"
 #include "core/base/philox.h"
 #include "core/base/text.h"
+#include "core/model/json_file.h"
 #include "core/model/layout.h"
 #include "core/model/model.h"
 
@@ -20,11 +21,6 @@ namespace {
 
 constexpr const char *kAllLinear = "all-linear";
 constexpr uint32_t kMostRank = 65536;
-
-std::string shown(const json &value) {
-  const std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
-  return text.size() > 80 ? with_replaced_invalid_utf8(text.substr(0, 77)) + "..." : text;
-}
 
 std::vector<std::string> module_names(const json &value, const std::string &where) {
   if (value.is_string() && !value.get_ref<const std::string &>().empty()) return {value.get<std::string>()};
