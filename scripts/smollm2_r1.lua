@@ -9,12 +9,13 @@ local o = hone.options {
   seed = { 1, "of everything random" },
   model = { "", "a model with a chat template: what scripts/smollm2.sh prints" },
   data = { "", "the folder that holds GSM8K's train.jsonl and test.jsonl, rows of question and answer" },
-  cold_start_rows = { 1000, "solutions of the cold start" },
-  steps = { 25, "steps of GRPO" },
-  prompts_per_step = { 8, "prompts in one step" },
+  cold_start_rows = { 600, "solutions of the cold start" },
+  steps = { 16, "steps of GRPO" },
+  prompts_per_step = { 6, "prompts in one step" },
   num_generations = { 8, "responses to a prompt" },
-  max_completion_length = { 160, "tokens of a response at most" },
-  rejection_prompts = { 400, "questions that rejection sampling answers, four times each" },
+  max_completion_length = { 144, "tokens of a response at most" },
+  learning_rate = { 5e-6, "of adamw in GRPO" },
+  rejection_prompts = { 150, "questions that rejection sampling answers, four times each" },
   questions = { 300, "of the test split, asked of every model" },
   samples = { 4, "responses to each of them" },
 }
@@ -27,9 +28,17 @@ local function solution(answer)
   local thought, result = answer:match "^(.*)\n####%s*(.-)%s*$"
   return "<think>" .. thought:gsub("<<[^>]*>>", "") .. "</think><answer>" .. result .. "</answer>"
 end
-local function ask(row) return { messages = { { role = "user", content = row.question } }, answer = row.answer } end
+local function asked(question)
+  return {
+    { role = "system", content = "Think inside <think></think>, then give the number inside <answer></answer>." },
+    { role = "user", content = question },
+  }
+end
+local function ask(row) return { messages = asked(row.question), answer = row.answer } end
 local function show(row)
-  return { messages = { { role = "user", content = row.question }, { role = "assistant", content = solution(row.answer) } } }
+  local messages = asked(row.question)
+  messages[3] = { role = "assistant", content = solution(row.answer) }
+  return { messages = messages }
 end
 local train = o.data .. "/train.jsonl"
 local function adamw(learning_rate) return hone.optimizer "adamw" { learning_rate = learning_rate, warmup_steps = 5 } end
@@ -44,7 +53,7 @@ local cold_start = hone.stage "sft" {
 }
 local rl = hone.stage "grpo" {
   label = "rl", model = cold_start.model, prompts = hone.rows { from = train, map = ask, skip = o.cold_start_rows },
-  rewards = { accuracy, format }, optimizer = adamw(3e-6), steps = o.steps, batch_size = o.prompts_per_step,
+  rewards = { accuracy, format }, optimizer = adamw(o.learning_rate), steps = o.steps, batch_size = o.prompts_per_step,
   num_generations = o.num_generations, max_completion_length = o.max_completion_length, temperature = 1, beta = 0,
 }
 local kept = hone.stage "sample" {

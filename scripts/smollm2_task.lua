@@ -14,7 +14,7 @@ local o = hone.options {
   held_out = { 300, "rows at the file's beginning that are never trained on" },
   questions = { 300, "of those, how many are asked before and after" },
   samples = { 4, "responses to each of them" },
-  steps = { 40, "optimizer steps" },
+  steps = { 30, "optimizer steps" },
   prompts_per_step = { 8, "prompts in one step" },
   num_generations = { 8, "responses to a prompt" },
   max_completion_length = { 16, "tokens of a response at most" },
@@ -26,9 +26,15 @@ for _, needed in ipairs { "model", "data" } do
 end
 
 local file = o.data .. "/" .. o.task .. ".train.jsonl"
-local function ask(row) return { messages = { { role = "user", content = row.question } }, answer = row.answer } end
+-- Without a system message of its own the template writes a longer one.
+local function asked(question)
+  return { { role = "system", content = "Answer with a number." }, { role = "user", content = question } }
+end
+local function ask(row) return { messages = asked(row.question), answer = row.answer } end
 local function show(row)
-  return { messages = { { role = "user", content = row.question }, { role = "assistant", content = row.answer } } }
+  local messages = asked(row.question)
+  messages[3] = { role = "assistant", content = row.answer }
+  return { messages = messages }
 end
 local function adamw(learning_rate) return hone.optimizer "adamw" { learning_rate = learning_rate, warmup_steps = 3 } end
 

@@ -16,6 +16,7 @@ using nlohmann::json;
 namespace {
 
 constexpr uint64_t kSome = 16;            // rows that a function is asked for, and that are kept
+constexpr uint64_t kMostMapped = 20000;   // rows of a file that are all mapped, so that it is known how many are kept
 constexpr uint64_t kMostAsked = 1000;     // rows that a mapping function may leave out before it has kept kSome
 constexpr uint64_t kMostGenerated = 64;   // likewise, when they are made first
 
@@ -152,7 +153,8 @@ uint64_t RowCheck::data(int index, const std::string &domain) {
   return node.count;
 }
 
-// Rows that the function keeps tell whether it works; of a source that no file and no function makes there are none yet.
+// All rows of a file; of very many, and of those that a function makes, the first that are kept tell whether the function works.
+// Of a source that no file and no function makes there are none yet.
 uint64_t RowCheck::mapped(const DataNode &node, const std::string &domain) {
   const bool outer = std::exchange(only_a_source_, true);
   const size_t said = seen_.text.size();
@@ -163,7 +165,7 @@ uint64_t RowCheck::mapped(const DataNode &node, const std::string &domain) {
                      seen_.text.substr(said > 0 ? said + 3 : 0));
   const DataNode &source = pipeline_.data.at(node.parts.at(0));
   const uint64_t end = node.take ? std::min(all, node.skip + node.take) : all;
-  uint64_t kept = 0;
+  uint64_t kept = 0, known = 0;
   const auto map = [&](const json &from, uint64_t i, const std::string &where) {
     const json row = made(node, from, i + 1);
     if (row.is_null()) return;
@@ -174,14 +176,20 @@ uint64_t RowCheck::mapped(const DataNode &node, const std::string &domain) {
     // Rows of rows: the outer function would have to be asked with them; only a run does that.
   } else if (source.source == DataNode::file) {
     const auto rows = read_numbered_rows(source.path);
-    for (uint64_t i = node.skip; i < std::min(end, node.skip + kMostAsked) && kept < kSome; ++i)
+    const bool every = end - node.skip <= kMostMapped;
+    for (uint64_t i = node.skip; i < end && (every || (i < node.skip + kMostAsked && kept < kSome)); ++i)
       map(rows[i].second, i, source.path + ":" + std::to_string(rows[i].first));
+    if (every && kept == 0)
+      throw UsageError(node.place.text() + ": map keeps none of the " + std::to_string(end - node.skip) + " rows of " + source.path +
+                       " that it is asked for; return a table for those to keep");
+    known = every ? kept : 0;
   } else if (source.source == DataNode::generated) {
     for (uint64_t i = node.skip; i < std::min(end, node.skip + kMostGenerated) && kept < kSome; ++i)
       map(made(source, json(i + 1), i + 1), i, source.place.text() + " row " + std::to_string(i + 1));
   }
-  seen_.text += ", mapped" + (node.label.empty() || node.label == "rows" ? "" : " to " + node.label);
-  return 0;  // how many the function keeps, only a run tells
+  seen_.text += ", " + (known ? std::to_string(known) + " " : std::string()) + "mapped";
+  if (!node.label.empty() && node.label != "rows") seen_.text += " to " + node.label;
+  return known;  // else only a run tells how many the function keeps
 }
 
 }  // namespace hone

@@ -1,4 +1,4 @@
-// plan_rows.h -- looks into a stage's rows before anything trains: all of a file, some of those that a function makes.
+// plan_rows.h -- looks into a stage's rows before anything trains: all of a file, mapped or not, some of those that a function makes.
 #pragma once
 
 #include <functional>

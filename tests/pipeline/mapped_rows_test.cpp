@@ -63,6 +63,15 @@ TEST_F(MappedRows, AreCheckedByPlanWithTheLineOfTheFile) {
   EXPECT_NE(raises.err.find("script.lua:5"), std::string::npos) << raises.err;
 }
 
+TEST_F(MappedRows, OfAFileAreCountedByPlan) {
+  const Ended ended = hone({"plan", training_on(kKeepOdd)});
+  EXPECT_NE(ended.out.find("questions.jsonl (4 rows), 2 mapped to numbers"), std::string::npos) << ended.out;
+  EXPECT_NE(ended.out.find("steps     2\n"), std::string::npos) << ended.out;
+  const Ended none = hone({"plan", training_on("return nil")});
+  EXPECT_EQ(none.code, 2) << none.out;
+  EXPECT_NE(none.err.find("keeps none of the 4 rows"), std::string::npos) << none.err;
+}
+
 TEST_F(MappedRows, NeedBothASourceAndAFunction) {
   const Ended ended = hone({"plan", script("local hone = require 'hone'\nlocal rows = hone.rows { from = 'questions.jsonl' }\n")});
   EXPECT_EQ(ended.code, 2);
