@@ -8,7 +8,7 @@ hone.requires "0.1"
 
 local o = hone.options {
   seed = { 1, "of everything random" },
-  teacher = { "", "a model directory, such as r1's last checkpoint; empty: train one by cold start and RL" },
+  teacher = { "", "a checkpoint of the tiny reasoner, such as r1's last; empty: train one by cold start and RL" },
   corpus = { 300000, "documents of pre-training" },
   small_corpus = { 60000, "documents of the small model's pre-training" },
   teacher_steps = { 40, "optimizer steps of the teacher's RL" },
@@ -49,7 +49,7 @@ end
 
 local teacher
 if o.teacher ~= "" then
-  teacher = hone.model(o.teacher)
+  teacher = models.trained(o.teacher)
 else
   local base = add(pretrain("base", models.moe(1), o.corpus))
   local cold_start = add(hone.stage "sft" {

@@ -9,7 +9,7 @@ hone.requires "0.1"
 
 local o = hone.options {  -- every number worth changing; r1.toml or --set gives other values
   seed = { 1, "of everything random" },
-  model = { "", "a model directory to start from; empty: pre-train a tiny one, once, and keep it" },
+  model = { "", "a checkpoint of the tiny base to start from; empty: pre-train it, once, and keep it" },
   corpus = { 300000, "documents of pre-training" },
   small_corpus = { 60000, "documents of the small model's pre-training" },
   rl_steps = { 40, "optimizer steps of the reasoning RL" },
@@ -40,7 +40,7 @@ end
 
 -- The base models know the facts and have seen all ways of answering, most of them bad.
 local pretrained = o.model == "" and pretrain("base", models.moe(1), o.corpus) or nil
-local base = pretrained and pretrained.model or hone.model(o.model)
+local base = pretrained and pretrained.model or models.trained(o.model)
 local small_pretrained = pretrain("small_base", models.dense(2), o.small_corpus)
 
 -- Rule-based rewards (section 2.2.2): right answers, the format, and, from R1 on, one language (section 2.3.2).

@@ -9,13 +9,14 @@ local o = hone.options {
   seed = { 1, "of everything random" },
   model = { "", "a model with a chat template: what scripts/smollm2.sh prints" },
   data = { "", "the folder that holds GSM8K's train.jsonl and test.jsonl, rows of question and answer" },
-  cold_start_rows = { 600, "solutions of the cold start" },
-  steps = { 16, "steps of GRPO" },
+  cold_start_rows = { 320, "solutions of the cold start" },
+  steps = { 14, "steps of GRPO" },
   prompts_per_step = { 6, "prompts in one step" },
   num_generations = { 8, "responses to a prompt" },
   max_completion_length = { 144, "tokens of a response at most" },
-  learning_rate = { 5e-6, "of adamw in GRPO" },
-  rejection_prompts = { 150, "questions that rejection sampling answers, four times each" },
+  learning_rate = { 1e-5, "of adamw in GRPO" },
+  second_sft = { true, "also fine-tune the first model on what rejection sampling kept, beside the cold start's solutions" },
+  rejection_prompts = { 100, "questions that rejection sampling answers, four times each" },
   questions = { 300, "of the test split, asked of every model" },
   samples = { 4, "responses to each of them" },
 }
@@ -41,7 +42,7 @@ local function show(row)
   return { messages = messages }
 end
 local train = o.data .. "/train.jsonl"
-local function adamw(learning_rate) return hone.optimizer "adamw" { learning_rate = learning_rate, warmup_steps = 5 } end
+local function adamw(learning_rate) return hone.optimizer "adamw" { learning_rate = learning_rate, warmup_steps = 3 } end
 
 local model = hone.model(o.model)
 local accuracy = hone.reward "math" { label = "accuracy" }
@@ -49,7 +50,7 @@ local format = hone.reward "format" { label = "format", weight = 0.1 }
 
 local cold_start = hone.stage "sft" {
   label = "cold_start", model = model, data = hone.rows { from = train, map = show, take = o.cold_start_rows },
-  epochs = 1, batch_size = 16, optimizer = adamw(2e-5),
+  epochs = 1, batch_size = 8, optimizer = adamw(2e-5),
 }
 local rl = hone.stage "grpo" {
   label = "rl", model = cold_start.model, prompts = hone.rows { from = train, map = ask, skip = o.cold_start_rows },
@@ -62,14 +63,14 @@ local kept = hone.stage "sample" {
   rewards = { accuracy, format }, mode = "passing", threshold = 1.05, deduplicate = true,
   num_generations = 4, max_completion_length = o.max_completion_length,
 }
-local tuned = hone.stage "sft" {
+local tuned = o.second_sft and hone.stage "sft" {
   label = "second_sft", model = model, data = { kept.data, hone.rows { from = train, map = show, take = o.cold_start_rows } },
-  epochs = 1, batch_size = 16, optimizer = adamw(2e-5),
-}
+  epochs = 1, batch_size = 8, optimizer = adamw(2e-5),
+} or nil
 return hone.pipeline {
   cold_start, rl, kept, tuned, seed = o.seed,
   report = hone.stage "eval" {
-    models = { model, cold_start.model, rl.model, tuned.model }, compare = true,
+    models = { cold_start.model, rl.model, tuned and tuned.model }, compare = true,
     prompts = hone.rows { from = o.data .. "/test.jsonl", map = ask, take = o.questions }, rewards = { accuracy },
     num_generations = o.samples, max_completion_length = o.max_completion_length, temperature = 1, top_p = 1,
   },

@@ -9,6 +9,7 @@
 #include "core/model/gguf_model.h"
 #include "core/model/merge_lora.h"
 #include "core/model/model_files.h"
+#include "core/run/progress.h"
 #include "core/stage/context.h"
 #include "core/stage/interrupt.h"
 
@@ -53,6 +54,15 @@ void stop_if_interrupted() {
   if (const int signal = interrupt_flag().load()) throw Interrupted{signal};
 }
 
+EachTensor told(const std::string &what) {
+  auto progress = std::make_shared<std::unique_ptr<Progress>>();
+  return [=](uint64_t done, uint64_t all) {
+    stop_if_interrupted();
+    if (!*progress) *progress = std::make_unique<Progress>(what, all);
+    (*progress)->update(done);
+  };
+}
+
 }  // namespace
 
 int export_verb(const Arguments &a) {
@@ -70,14 +80,14 @@ int export_verb(const Arguments &a) {
   const Host host(pool, a.seed);
   const Registry registry = Registry::scan(plugin_folders(a.plugins));
   stop_if_interrupted();  // from here on a signal only sets the flag
-  LoadedModel model = load_model(a.model, registry, host);
+  LoadedModel model = load_model(a.model, registry, host, HONE_F32, told("reading " + a.model.string()));
   if (model.weights->base()) model.weights = merge_lora_for_export(*model.weights, a.model.string());
   stop_if_interrupted();
   if (a.to == "gguf") {
-    save_gguf(out, *model.weights, model.tokenizer->gguf_vocabulary(), dtype);
+    save_gguf(out, *model.weights, model.tokenizer->gguf_vocabulary(), dtype, told("writing " + out.string()));
   } else {
     FolderBeside folder(out);
-    save_model(folder.path(), *model.weights, *model.tokenizer, dtype);
+    save_model(folder.path(), *model.weights, *model.tokenizer, dtype, told("writing " + out.string()));
     if (!is_model_file(a.model)) keep_companions(a.model, folder.path());
     stop_if_interrupted();
     folder.put_in_place();

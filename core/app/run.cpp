@@ -4,7 +4,7 @@
 #include "core/app/verbs.h"
 #include "core/base/log.h"
 #include "core/run/report.h"
-#include "core/stage/host_settings.h"
+#include "core/stage/script_host.h"
 #include "core/stage/plan.h"
 #include "core/stage/replay.h"
 #include "core/stage/runner.h"
@@ -43,7 +43,7 @@ int resume_verb(const Arguments &a) { return continue_and_show(a.run, a); }
 
 int plan_verb(const Arguments &a) {
   const Registry registry = Registry::scan(plugin_folders(a.plugins));
-  const std::unique_ptr<Script> script = Script::load(a.script, registry, host_settings(), script_arguments(a));
+  const std::unique_ptr<Script> script = Script::load(a.script, registry, script_host(), script_arguments(a));
   Pool pool(a.threads);
   Host host(pool, script->pipeline().seed);
   print_plan(script->pipeline(), check_plan(script->pipeline(), registry, host, *script), std::cout);

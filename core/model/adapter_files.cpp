@@ -263,9 +263,10 @@ void refuse_another_base(const fs::path &directory, const Registry &registry, co
   }
 }
 
-LoadedModel load_adapted_model(const fs::path &directory, const Registry &registry, const Host &host, uint32_t dtype) {
+LoadedModel load_adapted_model(const fs::path &directory, const Registry &registry, const Host &host, uint32_t dtype,
+                               const EachTensor &each) {
   const fs::path base = adapter_base_path(directory);
-  LoadedModel model = load_model(base, registry, host, dtype);
+  LoadedModel model = load_model(base, registry, host, dtype, each);
   refuse_another_base(directory, registry, *model.architecture);
   const std::shared_ptr<const Weights> weights = std::move(model.weights);
   model.weights = load_adapter(directory, weights, weights->checksum());

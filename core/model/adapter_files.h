@@ -32,6 +32,7 @@ std::filesystem::path adapter_base_path(const std::filesystem::path &directory);
 void refuse_another_base(const std::filesystem::path &directory, const Registry &, const Architecture &base);
 
 // What load_model gives for such a directory: base and adapter, unmerged.
-LoadedModel load_adapted_model(const std::filesystem::path &directory, const Registry &, const Host &, uint32_t dtype);
+LoadedModel load_adapted_model(const std::filesystem::path &directory, const Registry &, const Host &, uint32_t dtype,
+                               const EachTensor & = {});
 
 }  // namespace hone

@@ -35,8 +35,9 @@ void write_description(const std::filesystem::path &directory, const Architectur
 
 }  // namespace
 
-LoadedModel load_model(const std::filesystem::path &path, const Registry &registry, const Host &host, uint32_t dtype) {
-  if (is_adapter_directory(path)) return load_adapted_model(path, registry, host, dtype);
+LoadedModel load_model(const std::filesystem::path &path, const Registry &registry, const Host &host, uint32_t dtype,
+                       const EachTensor &each) {
+  if (is_adapter_directory(path)) return load_adapted_model(path, registry, host, dtype, each);
   const OpenedModel opened = open_model(path, registry, host, true);
   LoadedModel model;
   model.architecture = opened.architecture;
@@ -44,22 +45,25 @@ LoadedModel load_model(const std::filesystem::path &path, const Registry &regist
   if (model.tokenizer->size() > model.architecture->info().vocab_size)
     throw Failure(path.string() + ": its tokenizer has " + std::to_string(model.tokenizer->size()) + " tokens, but " +
                   opened.shapes_from + "'s vocab_size is " + std::to_string(model.architecture->info().vocab_size));
-  const bool value_head = opened.tensors->shape("score.weight") != nullptr;
+  const bool value_head = has_value_head(*opened.tensors);
   check_tensors(*model.architecture, value_head, *opened.tensors, path.string(), opened.shapes_from);
   model.weights = std::make_unique<Weights>(model.architecture, value_head, dtype);
-  read_weights(*model.weights, *opened.tensors, path.string(), opened.shapes_from);
+  read_weights(*model.weights, *opened.tensors, path.string(), opened.shapes_from, each);
   return model;
 }
 
 void save_model(const std::filesystem::path &directory, const Weights &weights, const Tokenizer &tokenizer,
-                const std::string &dtype) {
+                const std::string &dtype, const EachTensor &each) {
   const std::vector<WeightPiece> pieces = weight_pieces(weights);
   std::vector<TensorPlan> plans;
   for (const WeightPiece &piece : pieces) plans.push_back({piece.name, dtype, piece.shape});
   SafetensorsWriter writer(directory / "model.safetensors", plans, {{"format", "pt"}});
-  for (const WeightPiece &piece : pieces)
+  for (const WeightPiece &piece : pieces) {
+    if (each) each(&piece - pieces.data(), pieces.size());
     encode_weights(weights, piece.offset, piece.size, dtype, piece.name, piece.shape,
                    [&](const void *data, uint64_t bytes) { writer.write(data, bytes); });
+  }
+  if (each) each(pieces.size(), pieces.size());
   writer.finish();
   write_description(directory, weights.architecture(), tokenizer, dtype);
 }

@@ -26,7 +26,7 @@ class GgufExport {
   GgufExport(const std::filesystem::path &path, const Weights &weights, const std::string &dtype)
       : path_(path), weights_(weights), dtype_(dtype), config_(weights.architecture().config()) {}
 
-  void run(const GgufVocabulary &vocabulary) {
+  void run(const GgufVocabulary &vocabulary, const EachTensor &each) {
     std::vector<float> factors;
     architecture_ = config_to_gguf(config_, writer_, factors);
     writer_.set_text("general.type", "model");
@@ -44,7 +44,11 @@ class GgufExport {
     if (!left_out_.empty()) log_warning("left out, since a GGUF file has no place for it: " + left_out_);
     for (const Planned &tensor : plan_) writer_.add_tensor(tensor.name, tensor.shape, tensor.dtype);
     writer_.begin(path_);
-    for (const Planned &tensor : plan_) tensor.write();
+    for (const Planned &tensor : plan_) {
+      if (each) each(&tensor - plan_.data(), plan_.size());
+      tensor.write();
+    }
+    if (each) each(plan_.size(), plan_.size());
     writer_.finish();
   }
 
@@ -147,8 +151,8 @@ std::unique_ptr<Tokenizer> tokenizer_from_gguf(const Gguf &file) {
 }
 
 void save_gguf(const std::filesystem::path &path, const Weights &weights, const GgufVocabulary &vocabulary,
-               const std::string &dtype) {
-  GgufExport(path, weights, dtype).run(vocabulary);
+               const std::string &dtype, const EachTensor &each) {
+  GgufExport(path, weights, dtype).run(vocabulary, each);
 }
 
 }  // namespace hone

@@ -131,13 +131,16 @@ struct LoadedModel {
   std::unique_ptr<Weights> weights;
   std::shared_ptr<const Tokenizer> tokenizer;
 };
+// Told before each tensor, and at the end, how many of all are done. What it throws ends the work; a file half-written is
+// taken away.
+using EachTensor = std::function<void(uint64_t done, uint64_t all)>;
 // Files are mapped and read a piece at a time: the weights are in memory once.
 LoadedModel load_model(const std::filesystem::path &directory_or_gguf, const Registry &, const Host &,
-                       uint32_t dtype = HONE_F32);
+                       uint32_t dtype = HONE_F32, const EachTensor & = {});
 // Writes into an existing folder; files are fsynced. Expert parameters become one tensor per expert. file_dtype: "F32",
 // "BF16" or "F16", rounded to nearest.
 void save_model(const std::filesystem::path &directory, const Weights &, const Tokenizer &,
-                const std::string &file_dtype = "F32");
+                const std::string &file_dtype = "F32", const EachTensor & = {});
 // config.json and the tokenizer's files alone.
 void save_description(const std::filesystem::path &directory, const Architecture &, const Tokenizer &);
 

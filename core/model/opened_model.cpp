@@ -7,6 +7,7 @@
 #include "core/model/depths.h"
 #include "core/model/gguf_source.h"
 #include "core/model/model_files.h"
+#include "core/model/weight_pieces.h"
 
 namespace hone {
 
@@ -31,10 +32,17 @@ OpenedModel open_model(const std::filesystem::path &path, const Registry &regist
   return opened;
 }
 
+static std::shared_ptr<const Architecture> architecture_of_whole(const std::filesystem::path &path, const Registry &registry,
+                                                                 const Host &host) {
+  const OpenedModel opened = open_model(path, registry, host, false);
+  check_tensors(*opened.architecture, has_value_head(*opened.tensors), *opened.tensors, path.string(), opened.shapes_from);
+  return opened.architecture;
+}
+
 std::shared_ptr<const Architecture> architecture_of(const std::filesystem::path &path, const Registry &registry,
                                                     const Host &host) {
-  if (!is_adapter_directory(path)) return open_model(path, registry, host, false).architecture;
-  const auto base = open_model(adapter_base_path(path), registry, host, false).architecture;
+  if (!is_adapter_directory(path)) return architecture_of_whole(path, registry, host);
+  const auto base = architecture_of_whole(adapter_base_path(path), registry, host);
   refuse_another_base(path, registry, *base);
   return base;
 }

@@ -24,7 +24,7 @@ struct OpenedModel {
 // is left out.
 OpenedModel open_model(const std::filesystem::path &, const Registry &, const Host &, bool tell);
 
-// Of all that load_model takes, without reading numbers; an adapter has its base's.
+// Of all that load_model takes, its tensors checked as there and no number read; an adapter has its base's.
 std::shared_ptr<const Architecture> architecture_of(const std::filesystem::path &, const Registry &, const Host &);
 
 }  // namespace hone

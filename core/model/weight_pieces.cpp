@@ -84,6 +84,10 @@ std::vector<WeightPiece> weight_pieces(const Weights &weights) {
   return pieces;
 }
 
+constexpr char kValueHead[] = "score.weight";
+
+bool has_value_head(const TensorSource &source) { return source.shape(kValueHead) != nullptr; }
+
 void check_tensors(const Architecture &architecture, bool value_head, const TensorSource &source,
                    const std::string &where, const std::string &shapes_from) {
   std::set<std::string> wanted;  // and there: no more than the source has, whatever the architecture counts
@@ -109,7 +113,7 @@ void check_tensors(const Architecture &architecture, bool value_head, const Tens
     }
     for (uint32_t e = 0; e < parameter.dims[0]; ++e) check(expert_name(parameter.name, e), shape, true);
   }
-  if (value_head) check("score.weight", {1, architecture.info().hidden_size}, true);
+  if (value_head) check(kValueHead, {1, architecture.info().hidden_size}, true);
   for (const TensorCopy &copy : architecture.copies()) {
     const std::vector<uint32_t> &dims = architecture.parameters()[copy.parameter].dims;
     check(copy.name, {dims.begin(), dims.end()}, false);
@@ -122,12 +126,13 @@ void check_tensors(const Architecture &architecture, bool value_head, const Tens
 }
 
 void read_weights(Weights &weights, const TensorSource &source, const std::string &where,
-                  const std::string &shapes_from) {
+                  const std::string &shapes_from, const EachTensor &each) {
   check_tensors(weights.architecture(), weights.has_value_head(), source, where, shapes_from);
   const std::vector<WeightPiece> pieces = weight_pieces(weights);
   hone_stream stream = Pool::serial_stream();
   std::vector<float> numbers;
   for (const WeightPiece &piece : pieces) {
+    if (each) each(&piece - pieces.data(), pieces.size());
     if (piece.copy && !source.shape(piece.name)) continue;
     for (uint64_t begin = 0; begin < piece.size; begin += kPiece) {
       numbers.resize(std::min(kPiece, piece.size - begin));
@@ -149,6 +154,7 @@ void read_weights(Weights &weights, const TensorSource &source, const std::strin
   }
   kernels().synchronize(&stream);
   weights.changed();
+  if (each) each(pieces.size(), pieces.size());
 }
 
 void copy_weights(const Weights &weights, uint64_t offset, uint64_t size,

@@ -20,6 +20,8 @@ struct WeightPiece {
 };
 std::vector<WeightPiece> weight_pieces(const Weights &);  // Failure for adapted weights: merge them first
 
+bool has_value_head(const TensorSource &);
+
 // Failure when a tensor is missing, one too many or of another shape: before there is memory for any weights, and in
 // time that the source's size bounds, not what the architecture counts. For messages: `where` is the model's path,
 // `shapes_from` what told the shapes ("config.json").
@@ -27,7 +29,8 @@ void check_tensors(const Architecture &, bool value_head, const TensorSource &, 
                    const std::string &shapes_from);
 
 // Fills all weights. Failure as of check_tensors, and when a number is NaN or infinite.
-void read_weights(Weights &, const TensorSource &, const std::string &where, const std::string &shapes_from);
+void read_weights(Weights &, const TensorSource &, const std::string &where, const std::string &shapes_from,
+                  const EachTensor & = {});
 
 // The numbers [offset, offset + size) of the weights, in order, in pieces that fit the cache.
 void copy_weights(const Weights &, uint64_t offset, uint64_t size,

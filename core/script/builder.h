@@ -30,7 +30,7 @@ struct Maker {
 class Builder {
  public:
   // texts: of the Lua files read so far, by path; a file in it is not read again.
-  Builder(const Registry &, const HostSettings &, const ScriptArguments &, const std::filesystem::path &script,
+  Builder(const Registry &, const ScriptHost &, const ScriptArguments &, const std::filesystem::path &script,
           std::map<std::string, std::string> &texts);
   static Builder &of(lua_State *L) { return *static_cast<Builder *>(LuaHost::of(L).owner); }
 
@@ -74,7 +74,7 @@ class Builder {
   std::string find_path(const std::string &path) const;
 
   const Registry &registry;
-  const HostSettings &host_settings;
+  const ScriptHost &host;
   const ScriptArguments &arguments;
   std::filesystem::path script;
   std::map<std::string, std::string> &texts;

@@ -1,4 +1,6 @@
 // handles.cpp -- the values that hone.model, hone.stage and their like return: what scripts can read of them and call.
+#include <algorithm>
+
 #include "core/base/failure.h"
 #include "core/base/text.h"
 #include "core/script/builder.h"
@@ -8,6 +10,20 @@ namespace hone {
 namespace {
 
 constexpr char kHandle[] = "hone handle";
+
+// Of a model on disk.
+int model_fact(lua_State *L, const Builder &builder, const Maker &maker, const std::string &field) {
+  const std::vector<std::string> names = {"tokenizer", "chat_template"};
+  if (std::find(names.begin(), names.end(), field) == names.end()) {
+    const std::string near = nearest_name(field, names);
+    throw UsageError("the model " + maker.path + " has no \"" + field + "\"" +
+                     (near.empty() ? "; it has " + join(names, " and ") : "; did you mean \"" + near + "\"?"));
+  }
+  const ModelFacts facts = builder.host.model_facts(maker.path);
+  if (field == "tokenizer") lua_pushstring(L, facts.tokenizer.c_str());
+  else lua_pushboolean(L, facts.chat_template);
+  return 1;
+}
 
 int handle_index(lua_State *L) {
   Builder &builder = Builder::of(L);
@@ -32,6 +48,7 @@ int handle_index(lua_State *L) {
   }
   if (handle.kind == Handle::maker) {
     const Maker &maker = builder.makers.at(handle.index);
+    if (!maker.path.empty()) return model_fact(L, builder, maker, field);
     throw UsageError(maker.room + " \"" + maker.component + "\" was not given its settings before ." + field + "; write hone." +
                      maker.room + " \"" + maker.component + "\" { ... }");
   }

@@ -56,8 +56,10 @@ Maker model_maker(lua_State *L, const std::string &name) {
   if (!maker.path.empty()) {
     std::error_code ignored;
     const bool folder = fs::is_directory(maker.path, ignored);
-    if (folder && !fs::exists(fs::path(maker.path) / "config.json", ignored))
-      throw UsageError("hone.model \"" + name + "\": the directory " + maker.path + " has no config.json, so it is no model");
+    const auto holds = [&](const char *file) { return fs::exists(fs::path(maker.path) / file, ignored); };
+    if (folder && !holds("config.json") && !holds("adapter_config.json"))
+      throw UsageError("hone.model \"" + name + "\": the directory " + maker.path +
+                       " has no config.json, so it is no model, and no adapter_config.json, so it is no adapter");
     if (!folder && fs::path(maker.path).extension() != ".gguf")
       throw UsageError("hone.model \"" + name + "\": " + maker.path + " is neither a model directory nor a .gguf file");
     return maker;

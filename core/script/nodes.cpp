@@ -71,9 +71,9 @@ void check_trained_loop(const ComponentInfo &component, const StageNode &stage) 
 
 }  // namespace
 
-Builder::Builder(const Registry &registry, const HostSettings &host_settings, const ScriptArguments &arguments, const fs::path &script,
+Builder::Builder(const Registry &registry, const ScriptHost &host, const ScriptArguments &arguments, const fs::path &script,
                  std::map<std::string, std::string> &texts)
-    : registry(registry), host_settings(host_settings), arguments(arguments), script(script), texts(texts) {
+    : registry(registry), host(host), arguments(arguments), script(script), texts(texts) {
   pipeline.name = script.stem().string();
   pipeline.base_folder = arguments.base_folder.empty() ? fs::absolute(script).parent_path().string() : fs::absolute(arguments.base_folder).string();
 }
@@ -104,7 +104,7 @@ std::vector<Setting> Builder::merged(const ComponentInfo &component, std::vector
     for (const Setting &setting : more)
       if (names.insert(setting.name).second) all.push_back(setting);
   };
-  add(common_settings(host_settings, component));
+  add(common_settings(host.settings, component));
   add(own_settings);
   return all;
 }

@@ -15,9 +15,9 @@ namespace {
 
 // One run of the script: a Lua state and what it made.
 struct Loaded {
-  Loaded(const fs::path &path, const Registry &registry, const HostSettings &host_settings, const ScriptArguments &arguments,
+  Loaded(const fs::path &path, const Registry &registry, const ScriptHost &script_host, const ScriptArguments &arguments,
          const OptionValues &option_values, std::map<std::string, std::string> &texts)
-      : host(arguments.memory_limit), builder(registry, host_settings, arguments, path, texts) {
+      : host(arguments.memory_limit), builder(registry, script_host, arguments, path, texts) {
     host.owner = &builder;
     builder.option_values = option_values;
     if (!option_values.toml_file.empty()) host.add_source(option_values.toml_file);
@@ -48,8 +48,8 @@ struct Loaded {
 
 class LuaScript final : public Script {
  public:
-  LuaScript(const fs::path &path, const Registry &registry, const HostSettings &host_settings, const ScriptArguments &arguments)
-      : path_(path), registry_(registry), host_settings_(host_settings), arguments_(arguments),
+  LuaScript(const fs::path &path, const Registry &registry, const ScriptHost &host, const ScriptArguments &arguments)
+      : path_(path), registry_(registry), host_{host.settings, read_once(host.model_facts)}, arguments_(arguments),
         option_values_(read_option_values(path, arguments_)), loaded_(load_again()), pipeline_(loaded_->builder.pipeline) {}
 
   const Pipeline &pipeline() const override { return pipeline_; }
@@ -88,6 +88,14 @@ class LuaScript final : public Script {
   }
 
  private:
+  // A large model's tokenizer takes a while to read, and a renewed script must see what the first saw.
+  static std::function<ModelFacts(const fs::path &)> read_once(std::function<ModelFacts(const fs::path &)> read) {
+    return [read = std::move(read), known = std::map<fs::path, ModelFacts>()](const fs::path &path) mutable {
+      const auto found = known.find(path);
+      return found != known.end() ? found->second : known.emplace(path, read(path)).first->second;
+    };
+  }
+
   size_t number_of(const std::string &path) const {
     const std::string prefix = "function#";
     size_t number = 0;
@@ -103,12 +111,12 @@ class LuaScript final : public Script {
   }
 
   std::unique_ptr<Loaded> load_again() {
-    return std::make_unique<Loaded>(path_, registry_, host_settings_, arguments_, option_values_, texts_);
+    return std::make_unique<Loaded>(path_, registry_, host_, arguments_, option_values_, texts_);
   }
 
   const fs::path path_;
   const Registry &registry_;
-  const HostSettings host_settings_;
+  const ScriptHost host_;
   const ScriptArguments arguments_;
   const OptionValues option_values_;
   std::map<std::string, std::string> texts_;
@@ -118,13 +126,12 @@ class LuaScript final : public Script {
 
 }  // namespace
 
-std::unique_ptr<Script> Script::load(const fs::path &path, const Registry &registry, const HostSettings &host_settings,
-                                     const ScriptArguments &arguments) {
+std::unique_ptr<Script> Script::load(const fs::path &path, const Registry &registry, const ScriptHost &host, const ScriptArguments &arguments) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) throw UsageError("script " + path.string() + ": no such file");
   if (!fs::is_regular_file(path, ignored)) throw UsageError("script " + path.string() + " is not a file");
   try {
-    return std::make_unique<LuaScript>(path, registry, host_settings, arguments);
+    return std::make_unique<LuaScript>(path, registry, host, arguments);
   } catch (const UsageError &) {
     throw;
   } catch (const Failure &problem) {

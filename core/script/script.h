@@ -26,13 +26,25 @@ struct ScriptArguments {
 // merged with the component's own when a script's call is checked. Filled by core/stage.
 using HostSettings = std::map<std::string, std::vector<Setting>>;
 
+// What a script may ask of a model that lies on disk before it says what is to be done with it.
+struct ModelFacts {
+  std::string tokenizer;       // tokenizer.json's model.type: "BPE", or "WordLevel" of a closed list of words
+  bool chat_template = false;  // whether there is one
+};
+
+// What the host tells a script about the program around it.
+struct ScriptHost {
+  HostSettings settings;
+  std::function<ModelFacts(const std::filesystem::path &)> model_facts;  // of a directory or GGUF file; Failure naming it
+};
+
 class Script {
  public:
   // Throws UsageError with file, line and the nearest name for anything wrong in it. The Registry must outlive the script.
-  static std::unique_ptr<Script> load(const std::filesystem::path &, const Registry &, const HostSettings &, const ScriptArguments &);
+  static std::unique_ptr<Script> load(const std::filesystem::path &, const Registry &, const ScriptHost &, const ScriptArguments &);
   virtual ~Script() = default;
   virtual const Pipeline &pipeline() const = 0;
-  // Throws the Lua state away and loads the same script again: the text and option values first read, whatever the files hold
+  // Throws the Lua state away and loads the same script again: the text, option values and model facts first read, whatever the files hold
   // now. Its functions start over with fresh upvalues and are found by the same paths; pipeline() stays as it is. Failure,
   // changing nothing, if the script cannot be loaded again or hands another number of functions to hone. Tens of ms at most.
   virtual void renew() = 0;

@@ -28,7 +28,7 @@ std::string ObjectiveStage::cache_key() const {
   for (const char *no_effect : {"label", "save_every", "keep_checkpoints", "model", "data", "optimizer", "cache", "rewards", "prompts", "teacher"})
     made_of["settings"].erase(no_effect);
   made_of["component"] = node_.component;
-  made_of["model"] = {model.component, model.config, model.seed, tokenizer().files().at("tokenizer.json")};
+  made_of["model"] = {model.component, model.config, model.seed, tokenizer().files(), tokenizer().chat().texts()};
   made_of["optimizer"] = {optimizer.component, optimizer.settings, optimizer.host_settings};
   made_of["seed"] = context_.pipeline.seed;
   made_of["dtype"] = context_.dtype;
@@ -80,7 +80,7 @@ bool ObjectiveStage::take_from_cache() {
   place_.seconds = summary.value("seconds", 0.0);
   place_.cached = folder.filename().string();
   write_checkpoint(directory_, steps_, 1, to_json(place_), [&](const fs::path &to) {
-    for (const fs::directory_entry &file : fs::directory_iterator(folder / "model")) fs::copy_file(file.path(), to / file.path().filename());
+    fs::copy(folder / "model", to, fs::copy_options::recursive);
   });
   training_->load_weights(folder / "model");
   finish();
@@ -90,20 +90,17 @@ bool ObjectiveStage::take_from_cache() {
 
 void ObjectiveStage::put_into_cache() {
   const fs::path folder = cache_folder() / cache_key(), beside = folder.string() + ".new-" + std::to_string(getpid());
-  uint32_t step;
-  fs::path checkpoint;
-  if (fs::exists(folder) || !directory_.newest_checkpoint(step, checkpoint)) return;
+  if (fs::exists(folder)) return;
   try {
     fs::create_directories(beside / "model");
-    for (const char *name : {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"})
-      fs::copy_file(checkpoint / name, beside / "model" / name);
+    save_model(beside / "model", training_->weights(), tokenizer());
     json summary = directory_.summary();
     const std::string all = read_file(context_.run.path() / "metrics.jsonl");
     const uint64_t begin = summary.at("metrics_begin");
     write_file_atomically(beside / "metrics.jsonl", std::string_view(all).substr(begin, uint64_t(summary.at("metrics_length")) - begin));
     summary["file_checksum"] = file_checksum_hex(beside / "model" / "model.safetensors");
     write_file_atomically(beside / "summary.json", summary.dump(1) + "\n");
-    for (const fs::directory_entry &file : fs::directory_iterator(beside / "model")) sync_file(file.path());
+    for (const fs::directory_entry &file : fs::recursive_directory_iterator(beside / "model")) sync_file(file.path());
     sync_file(beside / "model");
     fs::rename(beside, folder);
   } catch (const std::exception &error) {  // the run itself is whole: only the next one will train again

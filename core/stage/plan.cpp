@@ -222,11 +222,20 @@ class Planner {
   }
 
   void refuse_unlearnable_depths(int index, const StageNode &node, uint32_t source, const ModelSize &size) const {
-    const auto weight = node.settings.at("mtp_loss_weight").get<double>();
-    if (weight > 0 && size.info.depths == 0)
-      throw UsageError(where(index) + ": mtp_loss_weight is " + number_text(weight) + ", but its model has no layer of multi-token prediction; leave it out");
-    if (weight > 0 && source == HONE_PAIRS)
-      throw UsageError(where(index) + ": mtp_loss_weight goes with what learns tokens; of pairs, nothing is predicted. Leave it out");
+    const std::string why_not = why_not_ahead(node.settings.at("mtp_loss_weight"), *size.architecture, source == HONE_PAIRS);
+    if (!why_not.empty()) throw UsageError(where(index) + ": " + why_not);
+  }
+
+  // Parameters that depths of multi-token prediction use for one token, the head's once more for each; 0: none is trained.
+  static uint64_t active_ahead(const StageNode &node, const ModelSize &size) {
+    const hone_model_info &info = size.info;
+    if (!(node.settings.at("mtp_loss_weight").get<double>() > 0)) return 0;
+    uint64_t active = uint64_t{info.depths} * info.vocab_size * info.hidden_size;
+    for (const ParameterInfo &parameter : size.architecture->parameters()) {
+      if (!(parameter.flags & HONE_PARAMETER_AHEAD) || (parameter.flags & HONE_PARAMETER_LOOKUP)) continue;
+      active += parameter.flags & HONE_PARAMETER_EXPERTS ? parameter.size / parameter.dims[0] * info.experts_per_token : parameter.size;
+    }
+    return active;
   }
 
   void objective(int index, const StageNode &node, const ComponentInfo &component, StagePlan &plan) {
@@ -284,6 +293,7 @@ class Planner {
     // Work: 2 flops a parameter and token for a forward pass, 6 with the backward one (4 where the model's own matrices
     // have no gradient); half the limit is a fair length.
     const auto active = static_cast<double>(size.info.active_parameters), prompt = samples ? seen.mean_tokens : 0;
+    const auto trained = active + static_cast<double>(active_ahead(node, size));
     const double length = samples ? most / 2 : 0, tokens = samples ? prompt + length : seen.mean_tokens;  // of a row
     const double row =
         tokens * ((plan.adapter_parameters ? 4 : 6) * node.settings.at("num_iterations").get<double>() +
@@ -291,8 +301,8 @@ class Planner {
     const double sampling = 2 * (prompt + generations * length);  // of a prompt, which is computed once
     const auto steps = static_cast<double>(plan.steps);
     if (tokens == 0) return;  // rows that no one has seen yet
-    plan.flops = steps * batch * row * active;
-    if (source == HONE_ON_POLICY) plan.flops = steps * batch * (sampling + generations * row) * active;
+    plan.flops = steps * batch * row * trained;
+    if (source == HONE_ON_POLICY) plan.flops = steps * batch * (sampling * active + generations * row * trained);
     if (source == HONE_TEACHER && seen.rows == 0) plan.flops = 0;
     if (source == HONE_TEACHER) plan.flops += static_cast<double>(seen.rows) * sampling * static_cast<double>(teacher.info.active_parameters);
   }

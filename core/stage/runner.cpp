@@ -12,7 +12,7 @@
 #include "core/model/model_files.h"
 #include "core/run/report.h"
 #include "core/script/toml_values.h"
-#include "core/stage/host_settings.h"
+#include "core/stage/script_host.h"
 #include "core/stage/interrupt.h"
 #include "core/stage/loop_stage.h"
 #include "core/stage/objective_stage.h"
@@ -113,7 +113,7 @@ json saved_arguments(const RunRequest &request, const Pipeline &pipeline, const 
 fs::path create_run(const RunRequest &request) {
   kernels();  // without them nothing runs: no directory is made then
   const Registry registry = Registry::scan(plugin_folders(request.plugins));
-  const std::unique_ptr<Script> script = Script::load(request.script, registry, host_settings(), request.arguments);
+  const std::unique_ptr<Script> script = Script::load(request.script, registry, script_host(), request.arguments);
   const Pipeline &pipeline = script->pipeline();
   Pool pool(request.threads);
   Host host(pool, pipeline.seed);
@@ -147,7 +147,7 @@ OpenRun::OpenRun(const fs::path &run, const std::vector<fs::path> &plugins, uint
   arguments.config = path / "settings.toml";
   arguments.base_folder = where.at("folder").get<std::string>();
   const fs::path script = path / "script" / where.at("script").get<std::string>();
-  script_ = Script::load(script, registry_, host_settings(), arguments);
+  script_ = Script::load(script, registry_, script_host(), arguments);
   json written;
   try {
     written = json::parse(read_file(path / "pipeline.json"));

@@ -12,7 +12,7 @@
 #include "core/rollout/sampler.h"
 #include "core/script/script.h"
 #include "core/stage/data.h"
-#include "core/stage/host_settings.h"
+#include "core/stage/script_host.h"
 #include "hone/draft/reward_model.h"
 
 namespace hone {
@@ -89,7 +89,7 @@ WorkerServices::LuaFunction lua_function(const std::string &script, const std::s
     how.config = arguments.value("config", "");
     how.trust = arguments.value("trust", false);
     how.base_folder = arguments.value("base_folder", "");
-    open = Script::load(script, registry, host_settings(), how);
+    open = Script::load(script, registry, script_host(), how);
   }
   return [open = open, function](const json &row, uint64_t key) -> double {
     return lua_score(open->call(function, row, {open->pipeline().seed, key}));

@@ -32,6 +32,7 @@ class BpeTokenizer final : public Tokenizer {
   int fallback_byte(int32_t id) const override {
     return vocabulary_.knows(id) ? decoder_.fallback_byte(vocabulary_.token_of(id)) : -1;
   }
+  const char *type() const override { return "BPE"; }
   uint32_t size() const override { return vocabulary_.size(); }
   int32_t bos() const override { return bos_; }
   int32_t eos() const override { return eos_; }

@@ -41,7 +41,8 @@ class Tokenizer {
   // The byte of a byte-fallback token, -1 for any other. Decoding joins such tokens that stand side by side, and gives
   // U+FFFD for each of them when together they are not valid UTF-8.
   virtual int fallback_byte(int32_t) const { return -1; }
-  virtual uint32_t size() const = 0;  // the largest id and one
+  virtual const char *type() const = 0;  // as tokenizer.json's model.type names it: "BPE", "WordLevel"
+  virtual uint32_t size() const = 0;     // the largest id and one
   virtual int32_t bos() const = 0;    // -1: none
   virtual int32_t eos() const = 0;
   virtual bool is_special(int32_t id) const = 0;

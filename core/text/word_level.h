@@ -29,6 +29,7 @@ class WordLevel final : public Tokenizer {
   std::vector<int32_t> prefix_ids() const override { return post_processor_.before; }
   int32_t id_of(std::string_view token) const override { return vocabulary_.id_of(token); }
   std::string token_of(int32_t id) const override { return vocabulary_.knows(id) ? vocabulary_.token_of(id) : ""; }
+  const char *type() const override { return "WordLevel"; }
   uint32_t size() const override { return vocabulary_.size(); }
   int32_t bos() const override { return bos_; }
   int32_t eos() const override { return eos_; }

@@ -299,20 +299,24 @@ Trainer::Trainer(const hone_kernels &kernels, Pool &pool, Weights &weights, cons
   if (!(settings.max_grad_norm >= 0)) throw wrong("max_grad_norm", settings.max_grad_norm, "0 (no clipping) or more");
   if (!(settings.mtp_loss_weight >= 0) || std::isinf(settings.mtp_loss_weight))
     throw wrong("mtp_loss_weight", settings.mtp_loss_weight, "0 (none) or more");
-  if (settings.mtp_loss_weight > 0 && weights.architecture().info().depths == 0)
-    throw UsageError("training: mtp_loss_weight is " + number_text(settings.mtp_loss_weight) + ", but this model " +
-                     (weights.architecture().methods().depths_setting
-                          ? std::string("has no layer of multi-token prediction (its ") +
-                                weights.architecture().methods().depths_setting + " is 0)"
-                          : "(" + weights.architecture().component() + ") knows no multi-token prediction") +
-                     "; leave the weight out");
   schedule_factor(settings, settings.warmup_steps + 1ull);  // refuses an unknown schedule
   state_ = std::make_unique<State>(kernels, pool, weights, objective, objective_self, optimizer, optimizer_self,
                                    std::move(settings));
   if (state_->needs(HONE_VALUE) && !weights.has_value_head())
     throw Failure("the objective reads values, but the model has no value head");
-  if (state_->depths && state_->objective.source() == HONE_PAIRS)
-    throw UsageError("training: mtp_loss_weight goes with an objective that learns tokens; of pairs, nothing is predicted. Leave it out");
+  const std::string why_not = why_not_ahead(state_->settings.mtp_loss_weight, weights.architecture(), state_->objective.source() == HONE_PAIRS);
+  if (!why_not.empty()) throw UsageError("training: " + why_not);
+}
+
+std::string why_not_ahead(double weight, const Architecture &architecture, bool pairs) {
+  if (!(weight > 0)) return "";
+  if (pairs) return "mtp_loss_weight goes with what learns tokens; of pairs, nothing is predicted. Leave it out";
+  if (architecture.info().depths > 0) return "";
+  const char *setting = architecture.methods().depths_setting;
+  return "mtp_loss_weight is " + number_text(weight) + ", but its model " +
+         (setting ? std::string("has no layer of multi-token prediction (its ") + setting + " is 0)"
+                  : "(" + architecture.component() + ") knows no multi-token prediction") +
+         "; leave the weight out";
 }
 
 Trainer::~Trainer() = default;

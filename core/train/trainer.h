@@ -86,6 +86,9 @@ class Trainer {
   std::unique_ptr<State> state_;
 };
 
+// Why a stage that learns pairs, or not, cannot have this mtp_loss_weight with this model; "" when it can.
+std::string why_not_ahead(double mtp_loss_weight, const Architecture &, bool pairs);
+
 // The learning rate's factor in `step` (from 1). UsageError for an unknown schedule.
 double schedule_factor(const TrainerSettings &, uint64_t step);
 

@@ -26,4 +26,14 @@ function models.dense(seed)
   }
 end
 
+-- A checkpoint of one of them, for scripts that ask in their words.
+function models.trained(path)
+  local model = hone.model(path)
+  if model.tokenizer ~= "WordLevel" then
+    error("the questions of this script are in the embedded default's words, which " .. path .. " was not made with; " ..
+          "for a model of yours there are scripts/r1_zero.lua and scripts/smollm2_r1.lua", 0)
+  end
+  return model
+end
+
 return models

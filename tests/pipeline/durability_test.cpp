@@ -145,6 +145,33 @@ TEST_F(Durability, AModelTakenFromTheCacheIsTheOneThatWasTrained) {
   expect_same(folder / "taken", folder / "trained");
 }
 
+TEST_F(Durability, AModelTakenFromTheCacheKeepsItsChatTemplate) {
+  const json golden = json::parse(slurp(fs::path(HONE_SOURCE_DIR) / "tests/core/text/goldens/smollm.json"));
+  fs::create_directories(folder / "bpe" / "additional_chat_templates");
+  spit(folder / "bpe" / "tokenizer.json", golden.at("tokenizer").dump());
+  spit(folder / "bpe" / "chat_template.jinja", "{{ messages[0].content }}");
+  spit(folder / "bpe" / "additional_chat_templates" / "tool_use.jinja", "{{ tools }}");
+  spit(folder / "bpe" / "generation_config.json", R"({"eos_token_id": [2, 5]})");
+  const std::string text =
+      "local hone = require 'hone'\n"
+      "local base = hone.model 'llama' { tokenizer = 'bpe/tokenizer.json', vocab_size = 403, hidden_size = 16, intermediate_size = 16, num_hidden_layers = 1,\n"
+      "  num_attention_heads = 2, max_position_embeddings = 64 }\n"
+      "local rows = hone.rows { count = 4, make = function(i) return { text = 'number ' .. i } end }\n"
+      "return hone.pipeline { hone.stage 'sft' { model = base, data = rows, batch_size = 2, epochs = 1, cache = true,\n"
+      "  optimizer = hone.optimizer 'adamw' {} }, seed = 1 }\n";
+  How how;
+  how.environment["XDG_CACHE_HOME"] = (folder / "cache").string();
+  for (const char *name : {"trained", "taken"}) {
+    const Ended ended = hone({"run", script(text), "--out", (folder / name).string()}, how);
+    ASSERT_EQ(ended.code, 0) << ended.err;
+    EXPECT_EQ(ended.err.find("taken from") != std::string::npos, std::string(name) == "taken") << ended.err;
+    const fs::path made = folder / name / "01-sft/checkpoints/step-2";
+    EXPECT_EQ(slurp(made / "chat_template.jinja"), "{{ messages[0].content }}") << name;
+    EXPECT_EQ(slurp(made / "additional_chat_templates/tool_use.jinja"), "{{ tools }}") << name;
+    EXPECT_EQ(slurp(made / "generation_config.json"), R"({"eos_token_id": [2, 5]})") << name;
+  }
+}
+
 TEST_F(Durability, ASecondProcessIsKeptOutOfARunAtWork) {
   const std::string path = script(small_pipeline());
   const fs::path run = folder / "run";

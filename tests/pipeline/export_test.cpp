@@ -62,6 +62,19 @@ TEST_F(Export, InBfloat16TakesHalfTheRoom) {
   EXPECT_NE(log_probs(to), log_probs(from));
 }
 
+TEST_F(Export, WeightsThatDisagreeWithTheirConfigStopAPlan) {
+  const fs::path from = model();
+  json config = json::parse(slurp(from / "config.json"));
+  config["intermediate_size"] = config["intermediate_size"].get<int>() * 2;
+  spit(from / "config.json", config.dump());
+  spit(folder / "rows.jsonl", "{\"text\": \"w1 w2\"}\n");
+  const Ended ended = hone({"plan", script("local hone = require 'hone'\nreturn hone.pipeline { hone.stage 'sft' { model = hone.model 'model', data = 'rows.jsonl',\n"
+                                           "  optimizer = hone.optimizer 'adamw' {} } }\n")});
+  EXPECT_EQ(ended.code, 2) << ended.out;
+  for (const char *word : {"script.lua:2", "model.safetensors", "_proj.weight", "config.json"})
+    EXPECT_NE(ended.err.find(word), std::string::npos) << ended.err;
+}
+
 TEST_F(Export, RefusesAPlaceThatIsTakenOrHasNoFolder) {
   const fs::path from = model();
   spit(folder / "taken", "mine");

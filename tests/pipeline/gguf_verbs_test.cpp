@@ -1,30 +1,11 @@
 // gguf_verbs_test.cpp -- a GGUF file that hone exported is, to every verb and to stages, the directory that it came from.
-#include "tests/pipeline/program.h"
+#include "tests/pipeline/bpe_model.h"
 
 namespace hone_pipeline {
 namespace {
 
-class GgufVerbs : public Program {
+class GgufVerbs : public BpeModel {
  protected:
-  // A llama of two layers with a byte-level BPE tokenizer that Hugging Face's library trained, and a chat template.
-  fs::path directory() {
-    const json golden = json::parse(slurp(fs::path(HONE_SOURCE_DIR) / "tests/core/text/goldens/smollm.json"));
-    spit(folder / "tokenizer.json", golden.at("tokenizer").dump());
-    const std::string text =
-        "local hone = require \"hone\"\n"
-        "local base = hone.model \"llama\" { tokenizer = \"tokenizer.json\", vocab_size = 403, hidden_size = 16, intermediate_size = 24,\n"
-        "  num_hidden_layers = 2, num_attention_heads = 4, num_key_value_heads = 2, max_position_embeddings = 256, initializer_range = 0.2 }\n"
-        "local rows = hone.rows { count = 8, make = function(i) return { text = \"number \" .. i .. \" and 12  345\" } end }\n"
-        "return hone.pipeline { hone.stage \"sft\" { model = base, data = rows, steps = 3, batch_size = 4,\n"
-        "  optimizer = hone.optimizer \"adamw\" { learning_rate = 1e-2 } }, seed = 3 }\n";
-    const Ended ended = hone({"run", script(text), "--out", (folder / "run").string()});
-    EXPECT_EQ(ended.code, 0) << ended.err;
-    const fs::path made = folder / "run/01-sft/checkpoints/step-3";
-    spit(made / "chat_template.jinja",
-         "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
-         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}");
-    return made;
-  }
   Ended ask(const std::string &verb, const fs::path &model, const std::string &rows, std::vector<std::string> more = {}) {
     How how;
     how.input = rows;

@@ -140,7 +140,7 @@ TEST_F(ScriptTest, ALoopThatTakesAnOptimizerHasAModelWhenItIsGivenOne) {
   component("stage", "hone.stage/1", "loop",
             {make_setting("model", HONE_MODEL_HANDLE, "null"), make_setting("optimizer", HONE_OPTIMIZER_HANDLE, "null"),
              make_setting("second", HONE_OPTIMIZER_HANDLE, "null")});
-  host["hone.stage/1 that trains"] = {make_setting("unit_tokens", HONE_INT, "2048")};
+  host.settings["hone.stage/1 that trains"] = {make_setting("unit_tokens", HONE_INT, "2048")};
   const std::string adamw = kModel + "local a = hone.optimizer \"adamw\" {}\n", end = "return hone.pipeline { x, hone.stage \"sft\" { model = x.model } }\n";
   const auto script = load(adamw + "local x = hone.stage \"loop\" { model = m, optimizer = a }\n" + end);
   EXPECT_EQ(script->pipeline().models.at(1).source, ModelNode::stage_output);
@@ -299,6 +299,23 @@ TEST_F(ScriptTest, RenewSaysWhyTheScriptCannotBeLoadedAgain) {
   } catch (const Failure &failure) {
     EXPECT_SENTENCE(failure.what(), "t.lua was loaded again and failed this time: t.lua:2: stage \"sample\": prompts: data file");
   }
+}
+
+TEST_F(ScriptTest, AModelOnDiskTellsItsTokenizerAndWhetherItHasAChatTemplate) {
+  std::filesystem::create_directories(folder / "model");
+  std::ofstream(folder / "model/config.json") << "{}";
+  int read = 0;
+  host.model_facts = [&](const std::filesystem::path &path) {
+    EXPECT_EQ(path, folder / "model");
+    ++read;
+    return ModelFacts{"BPE", true};
+  };
+  const std::string ask = "local m = hone.model \"model\"\n";
+  const auto script = load(ask + "assert(m.tokenizer == 'BPE' and m.chat_template == true)\n" + kEnd);
+  script->renew();
+  EXPECT_EQ(read, 1) << "what was read first holds for the whole run";
+  EXPECT_SENTENCE(problem(ask + "local x = m.chat_templates\n" + kEnd), "did you mean \"chat_template\"?");
+  EXPECT_SENTENCE(problem("local m = hone.model \"tiny\"\nlocal x = m.tokenizer\n" + kEnd), "was not given its settings before .tokenizer");
 }
 
 }  // namespace

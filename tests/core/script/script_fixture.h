@@ -41,11 +41,11 @@ class ScriptTest : public testing::Test {
               {make_setting("model", HONE_MODEL_HANDLE, "null"), make_setting("prompts", HONE_DATA_HANDLE, "null"),
                make_setting("rewards", HONE_REWARD_HANDLE, "null"), make_setting("keep", HONE_FUNCTION_HANDLE, "null"),
                make_setting("models", HONE_LIST, "[]")});
-    host["hone.objective/1"] = {make_setting("label", HONE_STRING, "\"\""),          make_setting("model", HONE_MODEL_HANDLE, "null", true),
+    host.settings["hone.objective/1"] = {make_setting("label", HONE_STRING, "\"\""),          make_setting("model", HONE_MODEL_HANDLE, "null", true),
                                 make_setting("data", HONE_DATA_HANDLE, "null"),      make_setting("prompts", HONE_DATA_HANDLE, "null"),
                                 make_setting("rewards", HONE_REWARD_HANDLE, "null"), make_setting("optimizer", HONE_OPTIMIZER_HANDLE, "null"),
                                 make_setting("steps", HONE_INT, "0")};
-    host["hone.optimizer/1"] = {make_setting("max_grad_norm", HONE_FLOAT, "1")};
+    host.settings["hone.optimizer/1"] = {make_setting("max_grad_norm", HONE_FLOAT, "1")};
   }
   ~ScriptTest() override { std::filesystem::remove_all(folder); }
 
@@ -105,7 +105,7 @@ class ScriptTest : public testing::Test {
 
   std::filesystem::path folder;
   Registry registry;
-  HostSettings host;
+  ScriptHost host;
   ScriptArguments arguments;
 };
 

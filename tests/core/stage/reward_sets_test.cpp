@@ -9,7 +9,7 @@
 #include <set>
 
 #include "core/base/failure.h"
-#include "core/stage/host_settings.h"
+#include "core/stage/script_host.h"
 #include "core/stage/worker_services.h"
 
 namespace hone {
@@ -35,7 +35,7 @@ class RewardSetsTest : public testing::Test {
     std::ofstream(folder_ / "model" / "config.json") << "{}";
     std::ofstream(script_path_) << kScript;
     registry_ = Registry::scan(plugin_folders({}));
-    script_ = Script::load(script_path_, registry_, host_settings(), {});
+    script_ = Script::load(script_path_, registry_, script_host(), {});
     run_ = std::make_unique<RunDirectory>(RunDirectory::create(folder_ / "run", "script", {}));
     context_ = std::make_unique<RunContext>(RunContext{registry_, kernels_, pool_, host_, *script_, script_->pipeline(), *run_, {},
                                                        json::object(), script_path_, HONE_F32, &signal_});

@@ -36,6 +36,7 @@ class Bytes final : public Tokenizer {
   }
   int32_t id_of(std::string_view) const override { return -1; }
   std::string token_of(int32_t) const override { return ""; }
+  const char *type() const override { return "bytes"; }
   uint32_t size() const override { return 257; }
   int32_t bos() const override { return -1; }
   int32_t eos() const override { return 256; }

@@ -1,0 +1,34 @@
+-- reasoning.lua: rows of question and answer as R1-Zero asks them (arXiv 2501.12948, table 1): think first, inside tags,
+-- then answer inside tags. A model with a chat template is asked in a conversation, a base model in a plain text that
+-- reads like one.
+local hone = require "hone"
+local arithmetic = require "real.arithmetic"
+
+local tags = "Reason step by step inside <think> and </think>, then give the final answer inside <answer> and </answer>."
+
+return function(model)
+  local chat = model.chat_template
+  local reasoning = { stop = chat and {} or { "\nUser:" } }
+
+  local function asked(row)
+    if type(row.question) ~= "string" or row.answer == nil then error("a row of prompts needs question and answer", 0) end
+    if chat then
+      -- In the user's turn: not every template takes a system message.
+      return { messages = { { role = "user", content = row.question .. "\n" .. tags } }, answer = row.answer }
+    end
+    return { prompt = "The assistant answers the user. " .. tags .. "\nUser: " .. row.question .. "\nAssistant:", answer = row.answer }
+  end
+
+  -- Questions to train on and questions held out: of a JSON lines file its first `held_out` rows and the others, else made up.
+  function reasoning.prompts(file, count, held_out)
+    if file ~= "" then
+      return hone.rows { from = file, map = asked, skip = held_out }, hone.rows { from = file, map = asked, take = held_out }
+    end
+    local function made(label, split, seed, rows)
+      return hone.rows { label = label, count = rows, seed = seed, make = function() return asked(arithmetic.row(split, 1, 3)) end }
+    end
+    return made("arithmetic", "train", 11, count), made("arithmetic_test", "test", 7, held_out)
+  end
+
+  return reasoning
+end
