@@ -2,13 +2,12 @@
 // attention with rotary positions and of a SwiGLU network, or of several that are chosen from per token; RMSNorm
 // throughout.
 #include <cmath>
-#include <hone/model.hpp>
 
-#include "../shared/rope.hpp"
 #include "settings.hpp"
 
 namespace {
 
+using hone::Linear;
 using hone::Parameter;
 using hone::Tensor;
 
@@ -16,29 +15,18 @@ class Llama final : public LlamaSettings {
  public:
   void declare(hone::Parameters &parameters) override {
     check();
-    rope_ = hone::make_rope({head_dim, rope_theta, rope_scaling.text, max_position_embeddings});
+    rope_ = rope_for(head_dim);
     const std::vector<bool> routed = layers_with_experts(), rotated = layers_with_rope();
-    parameters.deviation = static_cast<float>(initializer_range);
-    embedding_ = parameters.table("model.embed_tokens.weight", vocab_size, hidden_size);
-    for (uint32_t i = 0; i < num_hidden_layers; ++i) layers_.push_back(layer(parameters, i, routed[i], rotated[i]));
-    norm_ = parameters.vector("model.norm.weight", hidden_size);
-    head_ = tie_word_embeddings ? embedding_ : parameters.matrix("lm_head.weight", vocab_size, hidden_size);
-    for (uint32_t i = 0; i < parameters.count(); ++i) all_ += parameters.elements({i});
+    declare_around(parameters, [&](uint32_t i) { layers_.push_back(layer(parameters, i, routed[i], rotated[i])); });
+    for (const Layer &layer : layers_) count_experts(layer.experts, num_experts_per_tok);
   }
 
   hone_model_info info() const override {
-    hone_model_info info{};
-    info.vocab_size = vocab_size;
-    info.hidden_size = hidden_size;
-    info.max_positions = max_position_embeddings;
-    info.attention_layers = num_hidden_layers;
+    hone_model_info info = info_around();
     info.kv_heads = num_key_value_heads;
     info.key_size = info.value_size = head_dim;
-    info.routed_layers = routed_layers_;
     info.experts = routed_layers_ ? num_experts : 0;
     info.experts_per_token = routed_layers_ ? num_experts_per_tok : 0;
-    info.head = head_.index;
-    info.active_parameters = all_ - unused_;
     return info;
   }
 
@@ -49,7 +37,7 @@ class Llama final : public LlamaSettings {
       const Tensor mixed = attention(tape, layer, norm(tape, x, layer.before_attention));
       x = add(tape, x, norm(tape, mixed, layer.after_attention));
       const Tensor input = norm(tape, x, layer.before_network);
-      const Tensor output = layer.router ? experts(tape, layer, input) : layer.network(tape, input);
+      const Tensor output = layer.experts ? experts(tape, layer, input) : layer.network(tape, input);
       x = add(tape, x, norm(tape, output, layer.after_network));
     }
     x = norm(tape, x, norm_);
@@ -57,30 +45,15 @@ class Llama final : public LlamaSettings {
   }
 
  private:
-  struct Linear {
-    Parameter weight, bias;
-    Tensor operator()(const hone::Tape &tape, Tensor x) const { return tape.linear(x, weight, bias); }
-  };
-  struct Network {  // SwiGLU
-    Linear gate, up, down;
-    Tensor operator()(const hone::Tape &tape, Tensor x) const {
-      return down(tape, tape.swiglu(gate(tape, x), up(tape, x)));
-    }
-  };
   struct Layer {
     Parameter before_attention, after_attention, before_network, after_network;  // norms; some families lack some
     Parameter q_norm, k_norm;
     Linear q, k, v, o;
-    Network network;                                        // of a dense layer
-    Parameter router, expert_gate, expert_up, expert_down;  // of one with experts
+    hone::FeedForward network;  // of a dense layer
+    hone::Experts experts;      // of one with experts
     bool rotated;
   };
 
-  static Linear linear(hone::Parameters &parameters, const std::string &name, uint32_t out, uint32_t in, bool bias) {
-    Linear made{parameters.matrix(name + ".weight", out, in), {}};
-    if (bias) made.bias = parameters.bias(name + ".bias", out);
-    return made;
-  }
   Layer layer(hone::Parameters &parameters, uint32_t i, bool routed, bool rotated) {
     const std::string at = "model.layers." + std::to_string(i) + ".", attention = at + "self_attn.", mlp = at + "mlp.";
     const uint32_t q_size = num_attention_heads * head_dim, kv_size = num_key_value_heads * head_dim;
@@ -89,10 +62,10 @@ class Llama final : public LlamaSettings {
     Layer made;
     made.rotated = rotated;
     if (!family_->norms_after) made.before_attention = parameters.vector(at + "input_layernorm.weight", hidden_size);
-    made.q = linear(parameters, attention + "q_proj", q_size, hidden_size, qkv_bias);
-    made.k = linear(parameters, attention + "k_proj", kv_size, hidden_size, qkv_bias);
-    made.v = linear(parameters, attention + "v_proj", kv_size, hidden_size, qkv_bias);
-    made.o = linear(parameters, attention + "o_proj", hidden_size, q_size, has(family_->output_bias));
+    made.q = Linear::declare(parameters, attention + "q_proj", q_size, hidden_size, qkv_bias);
+    made.k = Linear::declare(parameters, attention + "k_proj", kv_size, hidden_size, qkv_bias);
+    made.v = Linear::declare(parameters, attention + "v_proj", kv_size, hidden_size, qkv_bias);
+    made.o = Linear::declare(parameters, attention + "o_proj", hidden_size, q_size, has(family_->output_bias));
     if (family_->query_key_norm != QueryKeyNorm::none) {
       const bool all = family_->query_key_norm == QueryKeyNorm::of_all;
       made.q_norm = parameters.vector(attention + "q_norm.weight", all ? q_size : head_dim);
@@ -101,31 +74,15 @@ class Llama final : public LlamaSettings {
     // The same name for the norm after attention and for the one before the network.
     (family_->norms_after ? made.after_attention : made.before_network) =
         parameters.vector(at + "post_attention_layernorm.weight", hidden_size);
-    if (routed) {
-      add_experts(parameters, mlp, made);
-    } else {
-      made.network.gate = linear(parameters, mlp + "gate_proj", intermediate_size, hidden_size, mlp_bias);
-      made.network.up = linear(parameters, mlp + "up_proj", intermediate_size, hidden_size, mlp_bias);
-      made.network.down = linear(parameters, mlp + "down_proj", hidden_size, intermediate_size, mlp_bias);
-    }
+    if (routed)
+      made.experts = hone::Experts::declare(parameters, mlp, num_experts, hidden_size, moe_intermediate_size, false);
+    else
+      made.network = hone::FeedForward::declare(parameters, mlp, hidden_size, intermediate_size, mlp_bias);
     if (family_->norms_after)
       made.after_network = parameters.vector(at + "post_feedforward_layernorm.weight", hidden_size);
     return made;
   }
-  void add_experts(hone::Parameters &parameters, const std::string &mlp, Layer &layer) {
-    const uint32_t E = num_experts, F = moe_intermediate_size, C = hidden_size;
-    layer.router = parameters.matrix(mlp + "gate.weight", E, C);
-    layer.expert_gate = parameters.experts(mlp + "experts.{}.gate_proj.weight", E, F, C);
-    layer.expert_up = parameters.experts(mlp + "experts.{}.up_proj.weight", E, F, C);
-    layer.expert_down = parameters.experts(mlp + "experts.{}.down_proj.weight", E, C, F);
-    unused_ += uint64_t{3} * F * C * (E - num_experts_per_tok);
-    ++routed_layers_;
-  }
 
-  // x itself where the family has no norm.
-  Tensor norm(const hone::Tape &tape, Tensor x, Parameter weight) const {
-    return weight ? tape.rms_norm(x, weight, hidden_size, static_cast<float>(rms_norm_eps)) : x;
-  }
   static Tensor scaled(const hone::Tape &tape, Tensor x, double factor) {
     return factor > 0 ? tape.scale(x, static_cast<float>(factor)) : x;
   }
@@ -158,15 +115,10 @@ class Llama final : public LlamaSettings {
     shape.gate = HONE_GATE_SOFTMAX;
     shape.normalise = norm_topk_prob;
     shape.scaling = 1;
-    const Tensor route = tape.route(tape.linear(x, layer.router), {}, shape);
-    return tape.experts(x, route, layer.expert_gate, layer.expert_up, layer.expert_down);
+    return layer.experts(tape, x, shape);
   }
 
-  hone::Rope rope_;
-  Parameter embedding_, norm_, head_;
   std::vector<Layer> layers_;
-  uint32_t routed_layers_ = 0;
-  uint64_t all_ = 0, unused_ = 0;
 };
 
 }  // namespace

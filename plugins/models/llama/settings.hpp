@@ -5,15 +5,16 @@
 #include <algorithm>
 #include <cmath>
 #include <hone/json.hpp>
-#include <hone/model.hpp>
 #include <string>
+#include <tuple>
 #include <vector>
 
+#include "../shared/decoder.hpp"
 #include "families.hpp"
 
 namespace {
 
-class LlamaSettings : public hone::Model {
+class LlamaSettings : public hone::Decoder {
  public:
   static constexpr const char *const *model_types = kModelTypes.data();
   static constexpr const char *const *architectures = kArchitectures.data();
@@ -36,23 +37,22 @@ class LlamaSettings : public hone::Model {
                                                   "logits_scaling",
                                                   nullptr};
 
-  std::string model_type = "llama", hidden_act = "silu";
-  uint32_t vocab_size = 32000, hidden_size = 4096, intermediate_size = 11008, num_hidden_layers = 32,
-           num_attention_heads = 32;
-  uint32_t num_key_value_heads = 0, head_dim = 0, max_position_embeddings = 2048, sliding_window = 0;
+  LlamaSettings() {
+    vocab_size = 32000, hidden_size = 4096, num_hidden_layers = 32, num_attention_heads = 32;
+    max_position_embeddings = 2048;
+  }
+  std::string model_type = "llama";
+  uint32_t intermediate_size = 11008, num_key_value_heads = 0, head_dim = 0, sliding_window = 0;
   uint32_t num_experts = 0, num_experts_per_tok = 0, moe_intermediate_size = 0, decoder_sparse_step = 0,
            no_rope_layer_interval = 0;
-  double rope_theta = 10000, rms_norm_eps = 1e-6, initializer_range = 0.02;
   double embedding_multiplier = 0, attention_multiplier = 0, residual_multiplier = 0, logits_scaling = 0;
-  hone::JsonTable rope_scaling;
   hone::JsonList layer_types, mlp_only_layers, no_rope_layers;
-  bool tie_word_embeddings = false, attention_bias = false, mlp_bias = false, use_sliding_window = false,
-       norm_topk_prob = false;
+  bool attention_bias = false, mlp_bias = false, use_sliding_window = false, norm_topk_prob = false;
 
   static auto params() {
     using hone::param;
     using L = LlamaSettings;
-    return hone::params(
+    const auto blocks = hone::params(
         param("model_type", &L::model_type, "the family: what it does otherwise than Llama", families()),
         param("vocab_size", &L::vocab_size, "tokens in the vocabulary", {.min = 1, .max = 1 << 24}),
         param("hidden_size", &L::hidden_size, "width of the residual stream", {.min = 1, .max = 1 << 20}),
@@ -64,14 +64,8 @@ class LlamaSettings : public hone::Model {
         param("head_dim", &L::head_dim, "width of a head; 0: hidden_size / num_attention_heads",
               {.min = 0, .max = 1 << 14}),
         param("max_position_embeddings", &L::max_position_embeddings, "most tokens in a sequence",
-              {.min = 1, .max = 1 << 26}),
-        param("rope_theta", &L::rope_theta, "base of the rotary frequencies", {.min = 1e-3}),
-        param("rope_scaling", &L::rope_scaling,
-              "how positions are stretched: linear, dynamic, llama3 or yarn, with its numbers; {}: not at all"),
-        param("rms_norm_eps", &L::rms_norm_eps, "added to the mean square", {.min = 0, .max = 1}),
-        param("initializer_range", &L::initializer_range, "standard deviation of fresh weights", {.min = 0, .max = 10}),
-        param("hidden_act", &L::hidden_act, "the gate's activation", {.choices = {"silu"}}),
-        param("tie_word_embeddings", &L::tie_word_embeddings, "whether the embedding is the head too"),
+              {.min = 1, .max = 1 << 26}));
+    const auto further = hone::params(
         param("attention_bias", &L::attention_bias, "whether q, k, v and o have biases (not qwen2, mistral)"),
         param("mlp_bias", &L::mlp_bias, "whether the SwiGLU network has biases (llama, granite, smollm3)"),
         param("use_sliding_window", &L::use_sliding_window, "whether sliding_window counts (qwen2, qwen3, smollm3)"),
@@ -98,6 +92,7 @@ class LlamaSettings : public hone::Model {
         param("residual_multiplier", &L::residual_multiplier, "multiplies what a block's parts add (granite)",
               {.min = 0}),
         param("logits_scaling", &L::logits_scaling, "divides the logits (granite)", {.min = 0}));
+    return std::tuple_cat(blocks, common_params(), further);
   }
 
  protected:
