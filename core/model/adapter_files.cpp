@@ -12,6 +12,7 @@
 #include "core/model/layout.h"
 #include "core/model/model_description.h"
 #include "core/model/safetensors.h"
+#include "core/model/weight_pieces.h"
 
 namespace hone {
 namespace fs = std::filesystem;
@@ -23,31 +24,13 @@ constexpr const char *kConfig = "adapter_config.json", *kTensors = "adapter_mode
                      *kBase = "adapter_base.json";
 constexpr const char *kPrefix = "base_model.model.", *kValueHead = "score";
 
-// A tensor of the file: a parameter, or one expert of it.
-struct Piece {
-  std::string name;
-  std::vector<uint64_t> shape;
-  uint32_t parameter;
-  uint64_t from, size;  // within the parameter
-};
-
-std::vector<Piece> pieces_of(const Weights &adapted) {
-  std::vector<Piece> pieces;
-  for (uint32_t i = 0; i < adapted.parameters().size(); ++i) {
-    const ParameterInfo &parameter = adapted.parameters()[i];
-    if (!parameter.trained) continue;
-    if (!(parameter.flags & HONE_PARAMETER_EXPERTS)) {
-      pieces.push_back(
-          {kPrefix + parameter.name, {parameter.dims.begin(), parameter.dims.end()}, i, 0, parameter.size});
-      continue;
+std::vector<WeightPiece> adapter_pieces(const Weights &adapted) {
+  std::vector<WeightPiece> pieces;
+  for (const ParameterInfo &parameter : adapted.parameters())
+    for (uint32_t i = 0; parameter.trained && i < piece_count(parameter); ++i) {
+      pieces.push_back(piece_of(parameter, i));
+      pieces.back().name.insert(0, kPrefix);
     }
-    const uint64_t each = parameter.size / parameter.dims[0];
-    for (uint32_t e = 0; e < parameter.dims[0]; ++e) {
-      std::string name = kPrefix + parameter.name;
-      name.replace(name.find("{}"), 2, std::to_string(e));
-      pieces.push_back({name, {parameter.dims.begin() + 1, parameter.dims.end()}, i, e * each, each});
-    }
-  }
   return pieces;
 }
 
@@ -56,13 +39,10 @@ json target_modules(const Weights &adapted) {
   const Architecture &architecture = adapted.architecture();
   std::set<std::string> words, modules;
   for (const uint32_t i : adapted.lora_targets()) {
-    const std::string module = module_name(architecture.parameters()[i]);
+    const ParameterInfo &target = architecture.parameters()[i];
+    const std::string module = module_name(target);
     words.insert(last_word(module));
-    if (const size_t at = module.find("{}"); at == std::string::npos)
-      modules.insert(module);
-    else
-      for (uint32_t e = 0; e < architecture.parameters()[i].dims[0]; ++e)
-        modules.insert(module.substr(0, at) + std::to_string(e) + module.substr(at + 2));
+    for (uint32_t e = 0; e < piece_count(target); ++e) modules.insert(expert_name(module, e));
   }
   LoraSettings named;
   named.target_modules = {words.begin(), words.end()};
@@ -119,9 +99,8 @@ LoraSettings settings_of(const json &config, const fs::path &path) {
 std::vector<uint32_t> targets_in(const Safetensors &file, const Architecture &architecture, const fs::path &path) {
   std::vector<uint32_t> targets;
   for (const uint32_t i : lora_candidates(architecture)) {
-    std::string name = kPrefix + module_name(architecture.parameters()[i]) + ".lora_A.weight";
-    if (const size_t at = name.find("{}"); at != std::string::npos) name.replace(at, 2, "0");
-    if (file.tensors().contains(name)) targets.push_back(i);
+    const std::string module = expert_name(module_name(architecture.parameters()[i]), 0);
+    if (file.tensors().contains(kPrefix + module + ".lora_A.weight")) targets.push_back(i);
   }
   if (targets.empty())
     throw Failure(path.string() + ": has no matrix of an adapter for model " + architecture.component() +
@@ -134,7 +113,7 @@ void read_pieces(Weights &adapted, const Safetensors &file, const fs::path &path
   std::set<std::string> wanted;
   std::vector<float> values;
   hone_stream stream = Pool::serial_stream();
-  for (const Piece &piece : pieces_of(adapted)) {
+  for (const WeightPiece &piece : adapter_pieces(adapted)) {
     wanted.insert(piece.name);
     if (!file.tensors().contains(piece.name))
       throw Failure(path.string() + ": lacks the tensor \"" + piece.name + "\"");
@@ -147,8 +126,7 @@ void read_pieces(Weights &adapted, const Safetensors &file, const fs::path &path
     if (bad != values.end())
       throw Failure(path.string() + ": tensor \"" + piece.name + "\" is not finite at number " +
                     std::to_string(bad - values.begin()) + "; was its training broken off by an overflow?");
-    kernels().copy_in(&stream, adapted.parameter(piece.parameter) + piece.from, values.data(),
-                      piece.size * sizeof(float));
+    kernels().copy_in(&stream, adapted.data() + piece.offset, values.data(), piece.size * sizeof(float));
   }
   kernels().synchronize(&stream);
   for (const auto &[name, view] : file.tensors())
@@ -172,10 +150,9 @@ void save_adapter(const fs::path &directory, const Weights &adapted, const Token
   kernels().copy_out(&stream, values.data(), adapted.data(), values.size() * sizeof(float));
   kernels().synchronize(&stream);
   std::vector<TensorToWrite> tensors;
-  for (const Piece &piece : pieces_of(adapted))
-    tensors.push_back({piece.name, "F32", piece.shape,
-                       values.data() + adapted.parameters()[piece.parameter].offset + piece.from,
-                       piece.size * sizeof(float)});
+  const std::vector<WeightPiece> pieces = adapter_pieces(adapted);
+  for (const WeightPiece &piece : pieces)
+    tensors.push_back({piece.name, "F32", piece.shape, values.data() + piece.offset, piece.size * sizeof(float)});
   write_safetensors(directory / kTensors, tensors, {{"format", "pt"}});
   const fs::path where = base.path.is_absolute() ? base.path : (directory / base.path).lexically_normal();
   json config = {

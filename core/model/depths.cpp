@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/base/log.h"
+#include "core/model/weight_pieces.h"
 
 namespace hone {
 
@@ -14,9 +15,7 @@ std::shared_ptr<const Architecture> architecture_of_tensors(
   if (whole->info().depths == 0 || !whole->methods().depths_setting) return whole;
   const bool any =
       std::any_of(whole->parameters().begin(), whole->parameters().end(), [&](const ParameterInfo &parameter) {
-        std::string name = parameter.name;
-        if (const size_t at = name.find("{}"); at != name.npos) name.replace(at, 2, "0");
-        return (parameter.flags & HONE_PARAMETER_AHEAD) && is_there(name);
+        return (parameter.flags & HONE_PARAMETER_AHEAD) && is_there(expert_name(parameter.name, 0));
       });
   if (any) return whole;
   const std::string setting = whole->methods().depths_setting;

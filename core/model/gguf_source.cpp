@@ -10,6 +10,7 @@
 #include "core/base/failure.h"
 #include "core/model/gguf_names.h"
 #include "core/model/layout.h"
+#include "core/model/weight_pieces.h"
 
 namespace hone {
 namespace {
@@ -88,11 +89,8 @@ class GgufSource final : public TensorSource {
     const uint64_t each = tensor.shape[1] * tensor.shape[2];
     if (tensor.shape[0] > 1 << 16)
       throw Failure(where_of(tensor) + " has " + std::to_string(tensor.shape[0]) + " experts; 65536 are allowed");
-    for (uint64_t e = 0; e < tensor.shape[0]; ++e) {
-      std::string name = whole;
-      name.replace(name.find("{}"), 2, std::to_string(e));
-      entries_[name] = {&tensor, e * each, 0, nullptr, {tensor.shape[1], tensor.shape[2]}};
-    }
+    for (uint32_t e = 0; e < tensor.shape[0]; ++e)
+      entries_[expert_name(whole, e)] = {&tensor, e * each, 0, nullptr, {tensor.shape[1], tensor.shape[2]}};
   }
 
   void add_latent(const std::string &name, const GgufTensor &keys) {

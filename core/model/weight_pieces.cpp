@@ -34,10 +34,6 @@ std::string few(std::vector<std::string> names) {
                 " calls for");
 }
 
-std::string expert_name(std::string name, uint32_t expert) {
-  return name.replace(name.find("{}"), 2, std::to_string(expert));
-}
-
 // A second name of a parameter must tell the same numbers: hone trains and writes one of them.
 void compare_copy(const Weights &weights, const WeightPiece &piece, uint64_t begin, const std::vector<float> &numbers,
                   const TensorSource &source) {
@@ -59,24 +55,31 @@ std::string index_text(uint64_t at, const std::vector<uint64_t> &shape) {
   return shape_text(index);
 }
 
+std::string expert_name(std::string name, uint32_t expert) {
+  if (const size_t at = name.find("{}"); at != std::string::npos) name.replace(at, 2, std::to_string(expert));
+  return name;
+}
+
+uint32_t piece_count(const ParameterInfo &parameter) {
+  return parameter.flags & HONE_PARAMETER_EXPERTS ? parameter.dims[0] : 1;
+}
+
+WeightPiece piece_of(const ParameterInfo &parameter, uint32_t i) {
+  const bool experts = parameter.flags & HONE_PARAMETER_EXPERTS;
+  const uint64_t size = parameter.size / piece_count(parameter);
+  return {expert_name(parameter.name, i),
+          {parameter.dims.begin() + experts, parameter.dims.end()},
+          parameter.offset + i * size,
+          size};
+}
+
 std::vector<WeightPiece> weight_pieces(const Weights &weights) {
   if (weights.base())
     throw Failure("model " + weights.architecture().component() +
                   " has an adapter, which must be merged before it is saved as a model");
   std::vector<WeightPiece> pieces;
-  for (const ParameterInfo &parameter : weights.parameters()) {
-    if (!(parameter.flags & HONE_PARAMETER_EXPERTS)) {
-      pieces.push_back(
-          {parameter.name, {parameter.dims.begin(), parameter.dims.end()}, parameter.offset, parameter.size});
-      continue;
-    }
-    const uint64_t each = parameter.size / parameter.dims[0];
-    for (uint32_t e = 0; e < parameter.dims[0]; ++e)
-      pieces.push_back({expert_name(parameter.name, e),
-                        {parameter.dims.begin() + 1, parameter.dims.end()},
-                        parameter.offset + e * each,
-                        each});
-  }
+  for (const ParameterInfo &parameter : weights.parameters())
+    for (uint32_t i = 0; i < piece_count(parameter); ++i) pieces.push_back(piece_of(parameter, i));
   for (const TensorCopy &copy : weights.architecture().copies()) {
     const ParameterInfo &of = weights.parameters()[copy.parameter];
     pieces.push_back({copy.name, {of.dims.begin(), of.dims.end()}, of.offset, of.size, true});
@@ -104,15 +107,11 @@ void check_tensors(const Architecture &architecture, bool value_head, const Tens
     }
     if (missing.size() > kFew) refuse_missing(missing, where, shapes_from);
   };
-  for (const ParameterInfo &parameter : architecture.parameters()) {
-    const bool experts = parameter.flags & HONE_PARAMETER_EXPERTS;
-    const std::vector<uint64_t> shape(parameter.dims.begin() + experts, parameter.dims.end());
-    if (!experts) {
-      check(parameter.name, shape, true);
-      continue;
+  for (const ParameterInfo &parameter : architecture.parameters())
+    for (uint32_t i = 0; i < piece_count(parameter); ++i) {
+      const WeightPiece piece = piece_of(parameter, i);
+      check(piece.name, piece.shape, true);
     }
-    for (uint32_t e = 0; e < parameter.dims[0]; ++e) check(expert_name(parameter.name, e), shape, true);
-  }
   if (value_head) check(kValueHead, {1, architecture.info().hidden_size}, true);
   for (const TensorCopy &copy : architecture.copies()) {
     const std::vector<uint32_t> &dims = architecture.parameters()[copy.parameter].dims;

@@ -18,7 +18,11 @@ struct WeightPiece {
   uint64_t offset, size;  // within the weights
   bool copy = false;      // of another piece, under a second name; files may leave it out
 };
-std::vector<WeightPiece> weight_pieces(const Weights &);  // Failure for adapted weights: merge them first
+// The tensors of one parameter: piece_of(parameter, i) for each i below piece_count(parameter), in a file's order.
+uint32_t piece_count(const ParameterInfo &);
+WeightPiece piece_of(const ParameterInfo &, uint32_t i);
+std::string expert_name(std::string name, uint32_t expert);  // the expert's number for "{}"; other names stay
+std::vector<WeightPiece> weight_pieces(const Weights &);     // Failure for adapted weights: merge them first
 
 bool has_value_head(const TensorSource &);
 
