@@ -1,4 +1,4 @@
-// word_level.cpp -- reading, writing, encoding and decoding of a word-level vocabulary.
+// word_level.cpp -- a plain vocabulary as a tokenizer.json, the reading of one, and the ids of its words.
 #include "core/text/word_level.h"
 
 #include <algorithm>
@@ -66,9 +66,9 @@ nlohmann::json WordLevel::describe(const std::vector<std::string> &words, const 
           {"model", {{"type", "WordLevel"}, {"vocab", vocabulary}, {"unk_token", unknown}}}};
 }
 
-WordLevel::WordLevel(TokenizerFiles files) : files_(std::move(files.text)), decoder_(nullptr, files.where) {
-  const nlohmann::json &file = files.tokenizer;
-  const std::string &where = files.where;
+WordLevel::WordLevel(TokenizerFiles files) : VocabularyTokenizer(std::move(files)) {
+  const nlohmann::json &file = files_.tokenizer;
+  const std::string &where = files_.where;
   if (const auto &pre = json_member(file, "pre_tokenizer"); json_component(pre) != "WhitespaceSplit")
     throw Failure(where + ": pre_tokenizer \"" + json_component(pre) +
                   "\" is not supported for a word-level vocabulary; use \"WhitespaceSplit\"");
@@ -76,30 +76,22 @@ WordLevel::WordLevel(TokenizerFiles files) : files_(std::move(files.text)), deco
     if (const auto &part = json_member(file, key); !part.is_null())
       throw Failure(where + ": " + key + " \"" + json_component(part) +
                     "\" is not supported for a word-level vocabulary; it must be null");
-  read_words(json_member(file, "model"), where);
+  read_words(json_member(file, "model"));
   vocabulary_ = words_;
-  added_ = read_added_tokens(json_member(file, "added_tokens"), Normalizer(), vocabulary_, where);
-  post_processor_ = PostProcessor(json_member(file, "post_processor"), size(), where);
+  read_special_tokens();
   if (const auto &unknown = json_member(json_member(file, "model"), "unk_token"); unknown.is_string())
     unknown_ = id_of(unknown.get<std::string>());
-  std::vector<std::pair<int32_t, std::string>> special;
-  for (uint32_t id = 0; id < size(); ++id)
-    if (added_.special[id]) special.emplace_back(id, vocabulary_.token_of(id));
-  const auto id = [this](const std::string &token) { return id_of(token); };
-  bos_ = named_token(files, "bos_token", usual_begin, special, id);
-  eos_ = named_token(files, "eos_token", usual_end, special, id);
 
-  nlohmann::json written = files.config;
+  nlohmann::json &written = files_.config;
   written["tokenizer_class"] = "PreTrainedTokenizerFast";
-  if (bos_ >= 0) written["bos_token"] = vocabulary_.token_of(bos_);
-  if (eos_ >= 0) written["eos_token"] = vocabulary_.token_of(eos_);
+  name_special_tokens(written);
   if (unknown_ >= 0) written["unk_token"] = vocabulary_.token_of(unknown_);
   if (!written.contains("clean_up_tokenization_spaces")) written["clean_up_tokenization_spaces"] = false;
-  files_["tokenizer_config.json"] = written.dump(1) + "\n";
-  stop_ids_ = stop_ids_of(eos_, files, size());
+  files_.text["tokenizer_config.json"] = written.dump(1) + "\n";
 }
 
-void WordLevel::read_words(const nlohmann::json &model, const std::string &where) {
+void WordLevel::read_words(const nlohmann::json &model) {
+  const std::string &where = files_.where;
   const auto &vocabulary = json_member(model, "vocab");
   if (!vocabulary.is_object() || vocabulary.empty())
     throw Failure(where + ": model.vocab must be an object of token: id, with at least one");
@@ -110,47 +102,21 @@ void WordLevel::read_words(const nlohmann::json &model, const std::string &where
   }
 }
 
-void WordLevel::encode_words(std::string_view piece, std::vector<int32_t> &ids) const {
-  for (size_t at = 0; at < piece.size();) {
-    if (const size_t bytes = white_space(piece, at)) {
+void WordLevel::encode_words(std::string_view text, bool, std::vector<int32_t> &ids) const {
+  for (size_t at = 0; at < text.size();) {
+    if (const size_t bytes = white_space(text, at)) {
       at += bytes;
       continue;
     }
     const size_t begin = at;
-    while (at < piece.size() && !white_space(piece, at)) ++at;
-    const std::string_view word = piece.substr(begin, at - begin);
+    while (at < text.size() && !white_space(text, at)) ++at;
+    const std::string_view word = text.substr(begin, at - begin);
     const int32_t known = words_.id_of(word);
     if (known < 0 && unknown_ < 0)
       throw Failure("the word \"" + std::string(word) +
                     "\" is not in the tokenizer's vocabulary, which has no unknown token");
     ids.push_back(known < 0 ? unknown_ : known);
   }
-}
-
-std::vector<int32_t> WordLevel::encode(std::string_view text, bool add_special_tokens) const {
-  std::string valid;
-  if (invalid_utf8(text) != std::string_view::npos) text = valid = with_replaced_subparts(text);
-  std::vector<int32_t> ids;
-  if (add_special_tokens) ids = post_processor_.before;
-  added_.written.split(text, [&](std::string_view part, int32_t token) {
-    if (token >= 0) return ids.push_back(token);
-    added_.normalized.split(part, [&](std::string_view words, int32_t found) {
-      if (found >= 0)
-        ids.push_back(found);
-      else
-        encode_words(words, ids);
-    });
-  });
-  if (add_special_tokens) ids.insert(ids.end(), post_processor_.after.begin(), post_processor_.after.end());
-  return ids;
-}
-
-std::string WordLevel::decode(const std::vector<int32_t> &ids, bool skip_special) const {
-  std::vector<std::string> tokens;
-  tokens.reserve(ids.size());
-  for (const int32_t id : ids)
-    if (vocabulary_.knows(id) && !(skip_special && is_special(id))) tokens.push_back(vocabulary_.token_of(id));
-  return decoder_(std::move(tokens));
 }
 
 GgufVocabulary WordLevel::gguf_vocabulary() const {
