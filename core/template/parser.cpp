@@ -1,45 +1,22 @@
-// parser.cpp -- see parser.h. Precedence as jinja2 has it: if-else, or, and, not, comparisons, + -, ~, * / // %, **
-// (from left to right), unary, then what stands behind a value: .name [item] (call) |filter `is test`.
+// parser.cpp -- see parser.h. The text between tags, and the tags with their bodies; what stands within a tag is
+// expression_parser.h's.
 #include "core/template/parser.h"
 
-#include <algorithm>
 #include <initializer_list>
-#include <unordered_map>
+#include <utility>
 
-#include "core/template/lexer.h"
+#include "core/template/expression_parser.h"
 #include "core/template/limits.h"
 #include "core/template/unicode.h"
 
 namespace hone::jinja {
 namespace {
 
-using Type = Token::Type;
 using Words = std::initializer_list<std::string_view>;
 
-std::string shown(const Token &token) {
-  switch (token.type) {
-    case Type::data:
-      return "text";
-    case Type::variable_begin:
-      return "\"{{\"";
-    case Type::variable_end:
-      return "\"}}\"";
-    case Type::block_begin:
-      return "\"{%\"";
-    case Type::block_end:
-      return "\"%}\"";
-    case Type::end:
-      return "the end of the template";
-    case Type::text:
-      return "the string '" + shortened(token.text, 40) + "'";
-    default:
-      return "\"" + shortened(token.text, 40) + "\"";
-  }
-}
-
-class Parser {
+class Parser : ExpressionParser {
  public:
-  explicit Parser(std::string_view source) : tokens_(tokens_of(source)) {
+  explicit Parser(std::string_view source) : ExpressionParser(source) {
     syntax_.loop = id_of("loop");
     syntax_.caller = id_of("caller");
     syntax_.kwargs = id_of("kwargs");
@@ -48,420 +25,11 @@ class Parser {
 
   Syntax all() {
     syntax_.body = statements({});
+    syntax_.names = std::move(names_);
     return std::move(syntax_);
   }
 
  private:
-  // Counts how deep the text is nested while it lives.
-  struct Deeper {
-    Deeper(const Parser &parser, uint32_t &depth, uint32_t most, const char *what) : depth_(depth) {
-      if (++depth_ > most) {
-        --depth_;
-        throw SyntaxTrouble{parser.now().line,
-                            std::string(what) + " are nested more than " + std::to_string(most) + " levels deep"};
-      }
-    }
-    ~Deeper() { --depth_; }
-    uint32_t &depth_;
-  };
-
-  // ---- tokens ----
-  const Token &now() const { return tokens_[at_]; }
-  const Token &ahead() const { return tokens_[std::min(at_ + 1, tokens_.size() - 1)]; }
-  const Token &take() {
-    const Token &token = tokens_[at_];
-    if (at_ + 1 < tokens_.size()) ++at_;
-    return token;
-  }
-  bool mark(std::string_view text) const { return now().type == Type::mark && now().text == text; }
-  bool word(std::string_view text) const { return now().type == Type::name && now().text == text; }
-  bool skip_mark(std::string_view text) { return mark(text) && (take(), true); }
-  bool skip_word(std::string_view text) { return word(text) && (take(), true); }
-  [[noreturn]] void trouble(const std::string &what) const { throw SyntaxTrouble{now().line, what}; }
-  void want_mark(std::string_view text) {
-    if (!skip_mark(text)) trouble("a \"" + std::string(text) + "\" is expected, but there is " + shown(now()));
-  }
-  void want_word(std::string_view text) {
-    if (!skip_word(text)) trouble("the word \"" + std::string(text) + "\" is expected, but there is " + shown(now()));
-  }
-  void want_block_end() {
-    if (now().type != Type::block_end) trouble("the block's end \"%}\" is expected, but there is " + shown(now()));
-    take();
-  }
-  std::string want_name(const char *what) {
-    if (now().type != Type::name) trouble(std::string(what) + " is expected, but there is " + shown(now()));
-    return take().text;
-  }
-
-  uint32_t id_of(const std::string &name) {
-    const auto [at, fresh] = ids_.emplace(name, static_cast<uint32_t>(syntax_.names.size()));
-    if (fresh) syntax_.names.push_back(name);
-    return at->second;
-  }
-
-  // ---- nodes ----
-  Expression make(Node::Kind kind, uint32_t line) const {
-    auto node = std::make_unique<Node>();
-    node->kind = kind;
-    node->line = line;
-    return node;
-  }
-  void add(Expression &node, Expression part) const {
-    if (part) node->depth = std::max(node->depth, part->depth + 1);
-    if (node->depth > longest_chain)
-      throw SyntaxTrouble{node->line, "an expression has more than " + std::to_string(longest_chain) +
-                                          " parts that depend on one another"};
-    node->parts.push_back(std::move(part));
-  }
-  template <class... Parts>
-  Expression node(Node::Kind kind, uint32_t line, Parts... parts) const {
-    Expression made = make(kind, line);
-    (add(made, std::move(parts)), ...);
-    return made;
-  }
-  Expression constant(Value value, uint32_t line) const {
-    Expression made = make(Node::Kind::constant, line);
-    made->value = std::move(value);
-    return made;
-  }
-  void deepen(Expression &node, const Call &call) const {
-    const auto with = [&](const Expression &part) {
-      if (part) node->depth = std::max(node->depth, part->depth + 1);
-    };
-    for (const Expression &part : call.positional) with(part);
-    for (const auto &[name, part] : call.named) with(part);
-    with(call.all_positional);
-    with(call.all_named);
-    if (node->depth > longest_chain)
-      throw SyntaxTrouble{node->line, "an expression has more than " + std::to_string(longest_chain) +
-                                          " parts that depend on one another"};
-  }
-
-  // ---- expressions ----
-  Expression expression(bool with_choice = true) {
-    const Deeper deeper(*this, depth_, deepest_expression, "expressions");
-    return with_choice ? choice() : either();
-  }
-
-  Expression choice() {
-    const uint32_t line = now().line;
-    Expression value = either();
-    while (skip_word("if")) {
-      Expression condition = either(), otherwise;
-      if (skip_word("else")) otherwise = expression();
-      value = node(Node::Kind::choice, line, std::move(condition), std::move(value), std::move(otherwise));
-    }
-    return value;
-  }
-  Expression either() {
-    const uint32_t line = now().line;
-    Expression left = both();
-    while (skip_word("or")) left = node(Node::Kind::either, line, std::move(left), both());
-    return left;
-  }
-  Expression both() {
-    const uint32_t line = now().line;
-    Expression left = inverted();
-    while (skip_word("and")) left = node(Node::Kind::both, line, std::move(left), inverted());
-    return left;
-  }
-  Expression inverted() {
-    if (!word("not")) return comparison();
-    const Deeper deeper(*this, depth_, deepest_expression, "expressions");
-    const uint32_t line = take().line;
-    return node(Node::Kind::invert, line, inverted());
-  }
-  Expression comparison() {
-    const uint32_t line = now().line;
-    Expression left = sum();
-    Expression compared;
-    for (;;) {
-      std::string op;
-      if (now().type == Type::mark &&
-          (mark("==") || mark("!=") || mark("<") || mark("<=") || mark(">") || mark(">="))) {
-        op = take().text;
-      } else if (skip_word("in")) {
-        op = "in";
-      } else if (word("not") && ahead().type == Type::name && ahead().text == "in") {
-        take();
-        take();
-        op = "not in";
-      } else {
-        break;
-      }
-      if (!compared) compared = node(Node::Kind::compare, line, std::move(left));
-      compared->operators.push_back(op);
-      add(compared, sum());
-    }
-    return compared ? std::move(compared) : std::move(left);
-  }
-  Expression arithmetic(uint32_t line, const std::string &op, Expression left, Expression right) {
-    Expression made = node(Node::Kind::arithmetic, line, std::move(left), std::move(right));
-    made->text = op;
-    return made;
-  }
-  Expression sum() {
-    const uint32_t line = now().line;
-    Expression left = concatenation();
-    while (mark("+") || mark("-")) {
-      const std::string op = take().text;
-      left = arithmetic(line, op, std::move(left), concatenation());
-    }
-    return left;
-  }
-  Expression concatenation() {
-    const uint32_t line = now().line;
-    Expression first = product();
-    if (!mark("~")) return first;
-    Expression all = node(Node::Kind::concat, line, std::move(first));
-    while (skip_mark("~")) add(all, product());
-    return all;
-  }
-  Expression product() {
-    const uint32_t line = now().line;
-    Expression left = power();
-    while (mark("*") || mark("/") || mark("//") || mark("%")) {
-      const std::string op = take().text;
-      left = arithmetic(line, op, std::move(left), power());
-    }
-    return left;
-  }
-  Expression power() {
-    const uint32_t line = now().line;
-    Expression left = unary(true);
-    while (skip_mark("**")) left = arithmetic(line, "**", std::move(left), unary(true));
-    return left;
-  }
-  Expression unary(bool with_filter) {
-    const uint32_t line = now().line;
-    Expression value;
-    if (mark("-") || mark("+")) {
-      const Deeper deeper(*this, depth_, deepest_expression, "expressions");
-      const bool minus = take().text == "-";
-      value = node(minus ? Node::Kind::negate : Node::Kind::plus, line, unary(false));
-    } else {
-      value = primary();
-    }
-    value = behind(std::move(value));
-    return with_filter ? filters(std::move(value)) : std::move(value);
-  }
-
-  Expression primary() {
-    const Token token = now();
-    const uint32_t line = token.line;
-    switch (token.type) {
-      case Type::name: {
-        take();
-        const std::string &name = token.text;
-        if (name == "true" || name == "True") return constant(Value::boolean(true), line);
-        if (name == "false" || name == "False") return constant(Value::boolean(false), line);
-        if (name == "none" || name == "None") return constant(Value(), line);
-        used(name);
-        Expression made = make(Node::Kind::name, line);
-        made->id = id_of(name);
-        made->text = name;
-        return made;
-      }
-      case Type::text: {
-        std::string text;
-        while (now().type == Type::text) text += take().text;
-        return constant(Value::constant(std::move(text)), line);
-      }
-      case Type::number:
-        return constant(take().number, line);
-      default:
-        break;
-    }
-    if (skip_mark("(")) {
-      const Deeper deeper(*this, depth_, deepest_expression, "brackets");
-      Expression inside = tuple(true, true);
-      want_mark(")");
-      return inside;
-    }
-    if (mark("[")) return list();
-    if (mark("{")) return mapping();
-    trouble("a value is expected, but there is " + shown(token));
-  }
-
-  Expression list() {
-    const Deeper deeper(*this, depth_, deepest_expression, "brackets");
-    Expression made = make(Node::Kind::list, take().line);
-    while (!mark("]")) {
-      if (!made->parts.empty()) want_mark(",");
-      if (mark("]")) break;
-      add(made, expression());
-    }
-    want_mark("]");
-    return made;
-  }
-  Expression mapping() {
-    const Deeper deeper(*this, depth_, deepest_expression, "brackets");
-    Expression made = make(Node::Kind::mapping, take().line);
-    while (!mark("}")) {
-      if (!made->parts.empty()) want_mark(",");
-      if (mark("}")) break;
-      add(made, expression());
-      want_mark(":");
-      add(made, expression());
-    }
-    want_mark("}");
-    return made;
-  }
-
-  bool tuple_ends(std::string_view end_word) const {
-    return now().type == Type::variable_end || now().type == Type::block_end || mark(")") ||
-           (!end_word.empty() && word(end_word));
-  }
-  // One expression, or several with commas between them. bracketed: "()" is the empty tuple.
-  Expression tuple(bool bracketed, bool with_choice, std::string_view end_word = "") {
-    const uint32_t line = now().line;
-    std::vector<Expression> parts;
-    bool several = false;
-    for (;;) {
-      if (!parts.empty()) want_mark(",");
-      if (tuple_ends(end_word)) break;
-      parts.push_back(expression(with_choice));
-      if (!mark(",")) break;
-      several = true;
-    }
-    if (!several) {
-      if (!parts.empty()) return std::move(parts[0]);
-      if (!bracketed) trouble("an expression is expected, but there is " + shown(now()));
-    }
-    Expression made = make(Node::Kind::tuple, line);
-    for (Expression &part : parts) add(made, std::move(part));
-    return made;
-  }
-
-  // What may stand behind any value.
-  Expression behind(Expression value) {
-    for (;;) {
-      if (mark(".") || mark("["))
-        value = subscript(std::move(value));
-      else if (mark("("))
-        value = call(std::move(value));
-      else
-        return value;
-    }
-  }
-  Expression filters(Expression value) {
-    for (;;) {
-      if (mark("|"))
-        value = filter(std::move(value));
-      else if (word("is"))
-        value = test(std::move(value));
-      else if (mark("("))
-        value = call(std::move(value));
-      else
-        return value;
-    }
-  }
-
-  Expression subscript(Expression value) {
-    const uint32_t line = now().line;
-    if (skip_mark(".")) {
-      if (now().type == Type::number && now().number.is(Value::Kind::integer))
-        return node(Node::Kind::item, line, std::move(value), constant(take().number, line));
-      Expression made = node(Node::Kind::attribute, line, std::move(value));
-      made->text = want_name("an attribute's name");
-      return made;
-    }
-    const Deeper deeper(*this, depth_, deepest_expression, "brackets");
-    take();  // "["
-    if (Expression slice = try_slice(value, line)) return slice;
-    Expression key = expression();
-    if (mark(":")) return slice_from(std::move(value), std::move(key), line);
-    if (mark(",")) {
-      Expression keys = node(Node::Kind::tuple, line, std::move(key));
-      while (skip_mark(",") && !mark("]")) add(keys, expression());
-      key = std::move(keys);
-    }
-    want_mark("]");
-    return node(Node::Kind::item, line, std::move(value), std::move(key));
-  }
-  Expression try_slice(Expression &value, uint32_t line) {
-    return mark(":") ? slice_from(std::move(value), nullptr, line) : nullptr;
-  }
-  Expression slice_from(Expression value, Expression begin, uint32_t line) {
-    want_mark(":");
-    Expression end, step;
-    const auto ends = [&] { return mark("]") || mark(":"); };
-    if (!ends()) end = expression();
-    if (skip_mark(":") && !mark("]")) step = expression();
-    want_mark("]");
-    return node(Node::Kind::slice, line, std::move(value), std::move(begin), std::move(end), std::move(step));
-  }
-
-  std::unique_ptr<Call> arguments() {
-    const Deeper deeper(*this, depth_, deepest_expression, "brackets");
-    auto call = std::make_unique<Call>();
-    want_mark("(");
-    bool first = true;
-    while (!mark(")")) {
-      if (!first) want_mark(",");
-      first = false;
-      if (mark(")")) break;
-      if (skip_mark("*")) {
-        if (call->all_positional || call->all_named) trouble("a call has \"*\" twice, or behind \"**\"");
-        call->all_positional = expression();
-      } else if (skip_mark("**")) {
-        if (call->all_named) trouble("a call has \"**\" twice");
-        call->all_named = expression();
-      } else if (now().type == Type::name && ahead().type == Type::mark && ahead().text == "=") {
-        if (call->all_named) trouble("an argument stands behind \"**\"");
-        std::string name = take().text;
-        take();
-        call->named.emplace_back(std::move(name), expression());
-      } else {
-        if (call->all_positional || call->all_named || !call->named.empty())
-          trouble("an argument without a name stands behind one with a name");
-        call->positional.push_back(expression());
-      }
-    }
-    want_mark(")");
-    return call;
-  }
-  Expression with_call(Expression made, std::unique_ptr<Call> call) const {
-    deepen(made, *call);
-    made->call = std::move(call);
-    return made;
-  }
-  Expression call(Expression value) {
-    Expression made = node(Node::Kind::call, now().line, std::move(value));
-    return with_call(std::move(made), arguments());
-  }
-  std::string dotted_name(const char *what) {
-    std::string name = want_name(what);
-    while (skip_mark(".")) name += "." + want_name(what);
-    return name;
-  }
-  Expression filter(Expression value) {
-    const uint32_t line = take().line;  // "|"
-    return filter_named(std::move(value), line);
-  }
-  Expression filter_named(Expression value, uint32_t line) {
-    Expression made = node(Node::Kind::filter, line, std::move(value));
-    made->text = dotted_name("a filter's name");
-    return with_call(std::move(made), mark("(") ? arguments() : std::make_unique<Call>());
-  }
-  Expression test(Expression value) {
-    const uint32_t line = take().line;  // "is"
-    const bool inverted = skip_word("not");
-    Expression made = node(Node::Kind::test, line, std::move(value));
-    made->text = dotted_name("a test's name");
-    auto call = std::make_unique<Call>();
-    if (mark("(")) {
-      call = arguments();
-    } else if ((now().type == Type::name && !word("else") && !word("or") && !word("and")) || now().type == Type::text ||
-               now().type == Type::number || mark("[") || mark("{")) {
-      if (word("is")) trouble("tests cannot be chained with \"is\"");
-      call->positional.push_back(behind(primary()));
-    }
-    made = with_call(std::move(made), std::move(call));
-    return inverted ? node(Node::Kind::invert, line, std::move(made)) : std::move(made);
-  }
-
-  // ---- statements ----
   Body statements(Words ends) {
     const Deeper deeper(*this, blocks_, deepest_statement, "blocks");
     Body body;
@@ -478,15 +46,14 @@ class Parser {
           take();
           auto made = statement(Statement::Kind::output, line);
           made->value = tuple(false, true);
-          if (now().type != Type::variable_end)
-            trouble("the expression's end \"}}\" is expected, but there is " + shown(now()));
+          if (now().type != Type::variable_end) expected("the expression's end \"}}\"");
           take();
           body.push_back(std::move(made));
           break;
         }
         case Type::block_begin:
           take();
-          if (now().type != Type::name) trouble("a tag's name is expected, but there is " + shown(now()));
+          if (now().type != Type::name) expected("a tag's name");
           for (std::string_view end : ends)
             if (word(end)) return body;
           body.push_back(tag());
@@ -551,11 +118,6 @@ class Parser {
                                   : "there is no tag {% " + shortened(name, 40) + " %}"};
   }
 
-  Expression filter_chain(Expression value) {
-    while (mark("|")) value = filter(std::move(value));
-    return value;
-  }
-
   std::unique_ptr<Statement> branch(uint32_t line) {
     auto first = statement(Statement::Kind::branch, line);
     Statement *last = first.get();
@@ -603,7 +165,7 @@ class Parser {
       if (!mark(",")) break;
       several = true;
     }
-    if (parts.empty()) trouble("a name to assign to is expected, but there is " + shown(now()));
+    if (parts.empty()) expected("a name to assign to");
     Expression target;
     if (several) {
       target = make(Node::Kind::tuple, line);
@@ -682,13 +244,6 @@ class Parser {
     return made;
   }
 
-  // Names that a macro's body uses decide what it may be called with.
-  void used(const std::string &name) {
-    if (macros_.empty()) return;
-    if (name == "varargs") macros_.back()->takes_rest = true;
-    if (name == "kwargs") macros_.back()->takes_named = true;
-    if (name == "caller") macros_.back()->takes_caller = true;
-  }
   void parameters(Macro &macro) {
     want_mark("(");
     while (!mark(")")) {
@@ -742,12 +297,8 @@ class Parser {
     return made;
   }
 
-  std::vector<Token> tokens_;
-  size_t at_ = 0;
   Syntax syntax_;
-  std::unordered_map<std::string, uint32_t> ids_;
-  uint32_t depth_ = 0, blocks_ = 0, loops_ = 0;
-  std::vector<Macro *> macros_;
+  uint32_t blocks_ = 0, loops_ = 0;
 };
 
 }  // namespace
