@@ -12,6 +12,11 @@ constexpr size_t kMostBytes = 512;
 
 }  // namespace
 
+nlohmann::json added_token_entry(size_t id, const std::string &content, bool special) {
+  return {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
+          {"rstrip", false}, {"normalized", false}, {"special", special}};
+}
+
 AddedVocabulary read_added_tokens(const nlohmann::json &list, const Normalizer &normalizer, Vocabulary &vocabulary,
                                   const std::string &where) {
   AddedVocabulary out;

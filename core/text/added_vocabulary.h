@@ -1,4 +1,4 @@
-// added_vocabulary.h -- tokenizer.json's "added_tokens" read: their ids, which are special, and how they are found.
+// added_vocabulary.h -- tokenizer.json's "added_tokens": their ids, which are special, and how they are found.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -20,5 +20,8 @@ struct AddedVocabulary {
 // what is damaged.
 AddedVocabulary read_added_tokens(const nlohmann::json &list, const Normalizer &normalizer, Vocabulary &vocabulary,
                                   const std::string &where);
+
+// An entry of such a list: a token that is found wherever it is written.
+nlohmann::json added_token_entry(size_t id, const std::string &content, bool special);
 
 }  // namespace hone

@@ -39,15 +39,7 @@ std::pair<std::string, std::string> read_merge(const nlohmann::json &merge, size
 }  // namespace
 
 BytePairEncoding::BytePairEncoding(const nlohmann::json &model, bool byte_level, const std::string &where)
-    : byte_level_(byte_level) {
-  const nlohmann::json &vocabulary = json_member(model, "vocab");
-  if (!vocabulary.is_object() || vocabulary.empty())
-    throw Failure(where + ": model.vocab must be an object of token: id, with at least one");
-  for (const auto &[token, id] : vocabulary.items()) {
-    if (!id.is_number_integer() || (id.is_number_unsigned() && id.get<uint64_t>() > INT64_MAX))
-      throw Failure(where + ": model.vocab[\"" + token + "\"] must be a whole number, but it is " + json_shown(id));
-    vocabulary_.insert(token, id.get<int64_t>(), "token", where);
-  }
+    : vocabulary_(Vocabulary::of_model(model, where)), byte_level_(byte_level) {
   for (const char *key : {"continuing_subword_prefix", "end_of_word_suffix"})
     if (const auto &value = json_member(model, key); !value.is_null() && value != "")
       throw Failure(where + ": model." + key + " " + json_shown(value) + " is not supported; it must be null");

@@ -7,6 +7,7 @@
 #include "core/base/failure.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/text/added_vocabulary.h"
 #include "core/text/bpe_tokenizer.h"
 #include "core/text/gguf_pre_tokenizers.h"
 #include "core/text/utf8.h"
@@ -124,13 +125,7 @@ nlohmann::json added_tokens_of(const GgufVocabulary &v) {
     if ((type != control && type != user_defined && type != unknown && !(named && v.types.empty())) ||
         v.tokens[id].empty())
       continue;
-    added.push_back({{"id", id},
-                     {"content", v.tokens[id]},
-                     {"single_word", false},
-                     {"lstrip", false},
-                     {"rstrip", false},
-                     {"normalized", false},
-                     {"special", type != user_defined}});
+    added.push_back(added_token_entry(id, v.tokens[id], type != user_defined));
   }
   return added;
 }

@@ -43,17 +43,10 @@ void join_parts(const std::vector<Part> &parts, Behavior behavior, std::vector<S
       for (const Part &part : parts) add(part.span);
       break;
     case Behavior::contiguous:
-      for (const Part &part : parts) {
-        if (part.match == before && out.size() > first)
-          out.back().end = part.span.end;
-        else
-          add(part.span);
-        before = part.match;
-      }
-      break;
     case Behavior::merged_with_previous:
       for (const Part &part : parts) {
-        if (part.match && !before && out.size() > first)
+        const bool joins = behavior == Behavior::contiguous ? part.match == before : part.match && !before;
+        if (joins && out.size() > first)
           out.back().end = part.span.end;
         else
           add(part.span);

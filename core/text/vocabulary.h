@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -11,6 +12,9 @@ namespace hone {
 
 class Vocabulary {
  public:
+  // The "vocab" of tokenizer.json's "model". Failure with the key and the value for what is damaged.
+  static Vocabulary of_model(const nlohmann::json &model, const std::string &where);
+
   // Failure "WHERE: WHAT "TOKEN" has id ..., ..." when the id is out of bounds, is another token's, or the token has
   // another id. Giving the same pair twice is allowed.
   void insert(const std::string &token, int64_t id, const std::string &what, const std::string &where);

@@ -6,6 +6,7 @@
 
 #include "core/base/failure.h"
 #include "core/base/text.h"
+#include "core/text/added_vocabulary.h"
 #include "core/text/json_member.h"
 #include "core/text/special_names.h"
 #include "core/text/utf8.h"
@@ -35,13 +36,7 @@ nlohmann::json WordLevel::describe(const std::vector<std::string> &words, const 
   }
   std::sort(by_id.begin(), by_id.end());
   for (const auto &[id, token] : by_id) {
-    added.push_back({{"id", id},
-                     {"content", token},
-                     {"single_word", false},
-                     {"lstrip", false},
-                     {"rstrip", false},
-                     {"normalized", false},
-                     {"special", true}});
+    added.push_back(added_token_entry(id, token, true));
     if (post.is_null() && usual_begin(token)) {
       const nlohmann::json begin = {{"SpecialToken", {{"id", token}, {"type_id", 0}}}};
       const auto sequence = [](const char *name, int type) {
@@ -76,8 +71,7 @@ WordLevel::WordLevel(TokenizerFiles files) : VocabularyTokenizer(std::move(files
     if (const auto &part = json_member(file, key); !part.is_null())
       throw Failure(where + ": " + key + " \"" + json_component(part) +
                     "\" is not supported for a word-level vocabulary; it must be null");
-  read_words(json_member(file, "model"));
-  vocabulary_ = words_;
+  vocabulary_ = words_ = Vocabulary::of_model(json_member(file, "model"), where);
   read_special_tokens();
   if (const auto &unknown = json_member(json_member(file, "model"), "unk_token"); unknown.is_string())
     unknown_ = id_of(unknown.get<std::string>());
@@ -88,18 +82,6 @@ WordLevel::WordLevel(TokenizerFiles files) : VocabularyTokenizer(std::move(files
   if (unknown_ >= 0) written["unk_token"] = vocabulary_.token_of(unknown_);
   if (!written.contains("clean_up_tokenization_spaces")) written["clean_up_tokenization_spaces"] = false;
   files_.text["tokenizer_config.json"] = written.dump(1) + "\n";
-}
-
-void WordLevel::read_words(const nlohmann::json &model) {
-  const std::string &where = files_.where;
-  const auto &vocabulary = json_member(model, "vocab");
-  if (!vocabulary.is_object() || vocabulary.empty())
-    throw Failure(where + ": model.vocab must be an object of token: id, with at least one");
-  for (const auto &[token, id] : vocabulary.items()) {
-    if (!id.is_number_integer() || (id.is_number_unsigned() && id.get<uint64_t>() > INT64_MAX))
-      throw Failure(where + ": model.vocab[\"" + token + "\"] must be a whole number, but it is " + id.dump());
-    words_.insert(token, id.get<int64_t>(), "token", where);
-  }
 }
 
 void WordLevel::encode_words(std::string_view text, bool, std::vector<int32_t> &ids) const {

@@ -23,7 +23,6 @@ class WordLevel final : public VocabularyTokenizer {
   GgufVocabulary gguf_vocabulary() const override;
 
  private:
-  void read_words(const nlohmann::json &model);
   void encode_words(std::string_view text, bool at_start, std::vector<int32_t> &ids) const override;
 
   Vocabulary words_;  // the model's alone
