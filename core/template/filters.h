@@ -16,8 +16,4 @@ const FilterTable &text_filters();      // of texts and numbers
 const FilterTable &sequence_filters();  // of lists and dicts
 bool is_filter(const std::string &name), is_test(const std::string &name);
 
-// json.dumps as transformers calls it in tojson.
-std::string to_json(Store &, const Value &, bool ascii, const Value &indent, const std::string &between_items,
-                    const std::string &after_key, bool sorted);
-
 }  // namespace hone::jinja

@@ -10,9 +10,4 @@ namespace hone::jinja {
 std::string percent_format(Store &, const std::string &pattern, const Value &values);  // a tuple, a dict or one value
 std::string brace_format(Evaluator &, const std::string &pattern, const Arguments &);
 
-std::string replaced(Store &, std::string_view text, std::string_view old, std::string_view with,
-                     int64_t count);  // count < 0: all
-std::string aligned(Store &, const std::string &text, int64_t width, std::string_view fill,
-                    char align);  // '<', '>' or '^'
-
 }  // namespace hone::jinja

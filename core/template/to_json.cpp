@@ -1,10 +1,12 @@
-// to_json.cpp -- Python's json.dumps, which transformers calls for tojson.
+// to_json.cpp -- see to_json.h. Python's json.dumps.
+#include "core/template/to_json.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 
-#include "core/template/filters.h"
 #include "core/template/number.h"
+#include "core/template/objects.h"
 #include "core/template/unicode.h"
 
 namespace hone::jinja {
