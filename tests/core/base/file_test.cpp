@@ -4,22 +4,18 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include "core/base/failure.h"
+#include "tests/support/refusal.h"
+#include "tests/support/scratch_folder.h"
 
 namespace hone {
 namespace {
 
 class File : public testing::Test {
  protected:
-  void SetUp() override {
-    folder = std::filesystem::temp_directory_path() / ("hone-file-" + std::to_string(::getpid()));
-    std::filesystem::create_directories(folder);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder); }
   size_t entries() const { return std::distance(std::filesystem::directory_iterator(folder), {}); }
-  std::filesystem::path folder;
+  const ScratchFolder scratch;
+  const std::filesystem::path folder = scratch.path;
 };
 
 TEST_F(File, ReadsBackWhatWasWritten) {
@@ -40,12 +36,7 @@ TEST_F(File, AFullDiskLeavesTheOldFileAndNothingBeside) {
   rlimit small = before;
   small.rlim_cur = 1000;
   setrlimit(RLIMIT_FSIZE, &small);
-  std::string said;
-  try {
-    write_file_atomically(folder / "a", std::string(100000, 'x'));
-  } catch (const Failure &failure) {
-    said = failure.what();
-  }
+  const std::string said = refusal_of([&] { write_file_atomically(folder / "a", std::string(100000, 'x')); });
   setrlimit(RLIMIT_FSIZE, &before);
   EXPECT_NE(said.find((folder / "a").string()), std::string::npos) << said;
   EXPECT_EQ(read_file(folder / "a"), "old");
@@ -53,17 +44,9 @@ TEST_F(File, AFullDiskLeavesTheOldFileAndNothingBeside) {
 }
 
 TEST_F(File, FailuresNameThePathAndTheReason) {
-  const auto said = [](auto &&fn) {
-    try {
-      fn();
-    } catch (const Failure &failure) {
-      return std::string(failure.what());
-    }
-    return std::string("nothing");
-  };
-  EXPECT_EQ(said([&] { read_file(folder / "none"); }), "cannot read " + (folder / "none").string() + ": No such file or directory");
-  EXPECT_EQ(said([&] { read_file(folder); }), "cannot read " + folder.string() + ": Is a directory");
-  EXPECT_NE(said([&] { write_file_atomically(folder / "no" / "file", "x"); }).find("No such file"), std::string::npos);
+  EXPECT_EQ(refusal_of([&] { read_file(folder / "none"); }), "cannot read " + (folder / "none").string() + ": No such file or directory");
+  EXPECT_EQ(refusal_of([&] { read_file(folder); }), "cannot read " + folder.string() + ": Is a directory");
+  EXPECT_NE(refusal_of([&] { write_file_atomically(folder / "no" / "file", "x"); }).find("No such file"), std::string::npos);
 }
 
 TEST_F(File, ChecksumsAreXxh3) {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/base/failure.h"
+#include "tests/support/refusal.h"
 
 namespace hone::test {
 namespace {
@@ -33,12 +33,7 @@ json older(const json &config) {
 }
 
 std::string refusal(const json &config) {
-  try {
-    with_older_spelling(component(), config, "f/config.json");
-  } catch (const Failure &failure) {
-    return failure.what();
-  }
-  return "";
+  return refusal_of([&] { with_older_spelling(component(), config, "f/config.json"); });
 }
 
 TEST(ConfigSpelling, OfPositionsIsTheSameInOldAndNewFiles) {

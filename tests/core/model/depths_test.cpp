@@ -1,39 +1,28 @@
 // depths_test.cpp -- model directories with layers of multi-token prediction, whole, in part and without.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
-#include "core/base/failure.h"
 #include "core/model/opened_model.h"
 #include "core/model/safetensors.h"
 #include "core/model/type_defaults.h"
-#include "tests/core/tape/small_models.h"
+#include "tests/support/refusal.h"
+#include "tests/support/scratch_folder.h"
+#include "tests/support/small_models.h"
 
 namespace hone::test {
 namespace {
 
 struct Depths : testing::Test {
-  Depths() : folder(std::filesystem::temp_directory_path() / ("hone-depths-" + std::to_string(getpid()))) {
-    std::filesystem::remove_all(folder);
-    std::filesystem::create_directories(folder);
-    registry.components_ = {component("deepseek_moe")};
+  Depths() {
     nlohmann::json config = deepseek_config();
     config["num_nextn_predict_layers"] = 1;
     weights = random_weights(architecture("deepseek_moe", config), 3);
-    std::vector<std::string> words = {"<bos>", "<eos>"};
-    while (words.size() < 37) words.push_back("w" + std::to_string(words.size()));
-    save_model(folder, *weights, *Tokenizer::from_words(words, {"<bos>", "<eos>"}, ""));
+    save_model(folder, *weights, *word_tokenizer());
   }
-  ~Depths() override { std::filesystem::remove_all(folder); }
 
   std::string load() {
-    try {
-      loaded = load_model(folder, registry, host());
-    } catch (const Failure &failure) {
-      return failure.what();
-    }
-    return "";
+    return refusal_of([&] { loaded = load_model(folder, registry, host()); });
   }
   // Writes the tensors again without those that `drop` names by a part of theirs, and with the first number of `spoil`
   // changed.
@@ -56,7 +45,8 @@ struct Depths : testing::Test {
     write_safetensors(folder / "model.safetensors", tensors);
   }
 
-  std::filesystem::path folder;
+  const ScratchFolder scratch;
+  const std::filesystem::path folder = scratch.path;
   Registry registry;
   std::unique_ptr<Weights> weights;
   LoadedModel loaded;

@@ -15,8 +15,10 @@
 #include "core/model/gguf_tokenizer.h"
 #include "core/model/safetensors.h"
 #include "core/model/weight_pieces.h"
-#include "tests/core/model/scratch.h"
-#include "tests/core/tape/small_models.h"
+#include "tests/core/model/golden.h"
+#include "tests/support/refusal.h"
+#include "tests/support/scratch_folder.h"
+#include "tests/support/small_models.h"
 
 namespace hone::test {
 namespace {

@@ -12,7 +12,9 @@
 #include "core/model/gguf_config.h"
 #include "core/model/gguf_tokenizer.h"
 #include "core/model/gguf_writer.h"
-#include "tests/core/model/scratch.h"
+#include "tests/core/model/golden.h"
+#include "tests/support/refusal.h"
+#include "tests/support/scratch_folder.h"
 
 namespace hone::test {
 namespace {

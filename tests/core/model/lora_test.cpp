@@ -2,7 +2,6 @@
 #include "core/model/lora.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstring>
@@ -10,13 +9,14 @@
 #include <functional>
 #include <random>
 
-#include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/model/adapter_files.h"
 #include "core/model/merge_lora.h"
 #include "core/model/opened_model.h"
 #include "core/model/safetensors.h"
-#include "tests/core/tape/small_models.h"
+#include "tests/support/refusal.h"
+#include "tests/support/scratch_folder.h"
+#include "tests/support/small_models.h"
 
 namespace hone::test {
 namespace {
@@ -24,39 +24,13 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("hone-lora-" + std::to_string(getpid()));
-  Folder() {
-    fs::remove_all(path);
-    fs::create_directories(path);
-  }
-  ~Folder() { fs::remove_all(path); }
-};
-
-std::string refusal(const std::function<void()> &call) {
-  try {
-    call();
-  } catch (const Failure &failure) {
-    return failure.what();
-  }
-  return "";
-}
 void expect_refusal(const std::function<void()> &call, const std::vector<std::string> &words) {
-  const std::string sentence = refusal(call);
+  const std::string sentence = refusal_of(call);
   for (const std::string &word : words)
     EXPECT_NE(sentence.find(word), std::string::npos) << "no \"" << word << "\" in: " << sentence;
 }
 
-std::unique_ptr<Tokenizer> tokenizer() {
-  std::vector<std::string> words = {"<bos>", "<eos>"};
-  while (words.size() < 37) words.push_back("w" + std::to_string(words.size()));
-  return Tokenizer::from_words(words, {"<bos>", "<eos>"}, "");
-}
-Registry registry() {
-  Registry registry;
-  registry.components_ = {component("llama"), component("deepseek_moe")};
-  return registry;
-}
+Registry registry() { return registry_of({"llama", "deepseek_moe"}); }
 
 LoraSettings settings(uint32_t rank = 3, std::vector<std::string> modules = {"all-linear"}) {
   LoraSettings out;
@@ -162,7 +136,7 @@ TEST(AdaptedWeights, ShareTheirBaseAndBeginWithoutAnyChange) {
     if (i < below->architecture().parameters().size()) {
       EXPECT_FALSE(parameter.trained);
       EXPECT_EQ(seen.parameter(i), below->parameter(i)) << "a second copy of " << parameter.name;
-      EXPECT_NE(refusal([&] { a->parameter(i); }), "");
+      EXPECT_NE(refusal_of([&] { a->parameter(i); }), "");
       continue;
     }
     numbers += parameter.size;
@@ -285,15 +259,15 @@ TEST(MergeLora, ExportsAnAdapterThatTrainedTheValueHeadAlone) {
 }
 
 // base/ with the model, adapter/ with what was trained over it.
-struct Saved : Folder {
+struct Saved : ScratchFolder {
   std::shared_ptr<const Weights> below;
   std::unique_ptr<Weights> weights;
   explicit Saved(const char *plugin = "llama", bool value_head = false, const LoraSettings &lora = settings())
       : below(base(plugin)), weights(adapted(below, lora, value_head)) {
     fs::create_directories(path / "base");
     fs::create_directories(path / "adapter");
-    save_model(path / "base", *below, *tokenizer());
-    save_adapter(path / "adapter", *weights, *tokenizer(), {"../base", below->checksum()});
+    save_model(path / "base", *below, *word_tokenizer());
+    save_adapter(path / "adapter", *weights, *word_tokenizer(), {"../base", below->checksum()});
   }
   LoadedModel load() const { return load_model(path / "adapter", registry(), host()); }
   void edit(const char *file, const json &changes) const {
@@ -327,7 +301,7 @@ TEST(AdapterFiles, ReadBackWhatWasWritten) {
       EXPECT_EQ(loaded.weights->checksum(), saved.weights->checksum());
       EXPECT_EQ(loaded.weights->has_value_head(), value_head);
       EXPECT_EQ(loaded.weights->lora_targets(), saved.weights->lora_targets());
-      EXPECT_EQ(loaded.tokenizer->files(), tokenizer()->files());
+      EXPECT_EQ(loaded.tokenizer->files(), word_tokenizer()->files());
       fs::rename(saved.path / "base", saved.path / "gone");
       expect_refusal([&] { saved.load(); }, {"adapter_base.json", (saved.path / "base").string(), "not there"});
     }
@@ -368,7 +342,7 @@ TEST(AdapterFiles, RefuseAConfigOrATokenizerThatIsNotTheBases) {
   const Saved saved("deepseek_moe");
   const std::string good = read_file(saved.path / "adapter" / "config.json");
   const auto planned = [&] { architecture_of(saved.path / "adapter", registry(), host()); };
-  EXPECT_EQ(refusal(planned), "");
+  EXPECT_EQ(refusal_of(planned), "");
   const std::pair<json, std::vector<std::string>> wrong[] = {
       {{{"num_experts_per_tok", 2}}, {"num_experts_per_tok is 2", "but 3"}},
       {{{"rope_theta", 500000.0}}, {"rope_theta is 500000.0", "but 10000.0"}},
@@ -382,14 +356,14 @@ TEST(AdapterFiles, RefuseAConfigOrATokenizerThatIsNotTheBases) {
     }
     std::ofstream(saved.path / "adapter" / "config.json") << good;
   }
-  EXPECT_EQ(refusal([&] { saved.load(); }), "");
+  EXPECT_EQ(refusal_of([&] { saved.load(); }), "");
   // A copy of the base's config.json, which tells of a layer that its files lack.
   for (const char *folder : {"base", "adapter"}) {
     json config = json::parse(read_file(saved.path / folder / "config.json"));
     config["num_nextn_predict_layers"] = 1;
     std::ofstream(saved.path / folder / "config.json") << config;
   }
-  EXPECT_EQ(refusal([&] { saved.load(); }), "");
+  EXPECT_EQ(refusal_of([&] { saved.load(); }), "");
   std::vector<std::string> words = {"<bos>", "<eos>"};
   while (words.size() < 40) words.push_back("w" + std::to_string(words.size()));
   for (const auto &[name, text] : Tokenizer::from_words(words, {"<bos>", "<eos>"}, "")->files())
@@ -401,7 +375,7 @@ TEST(AdapterFiles, RefuseAChangedBase) {
   const Saved saved;
   auto changed = saved.below->clone();
   changed->data()[100] += 1;
-  save_model(saved.path / "base", *changed, *tokenizer());
+  save_model(saved.path / "base", *changed, *word_tokenizer());
   expect_refusal([&] { saved.load(); }, {(saved.path / "adapter").string(), "base model has changed"});
 }
 
@@ -433,7 +407,7 @@ TEST(AdapterFiles, RefuseWhatTheyCannotMean) {
   }
   for (const json start : {json(), json(false), json("gaussian"), json("eva"), json("orthogonal")}) {
     saved.edit("adapter_config.json", {{"init_lora_weights", start}, {"alora_invocation_tokens", nullptr}});
-    EXPECT_EQ(refusal([&] { saved.load(); }), "") << start;
+    EXPECT_EQ(refusal_of([&] { saved.load(); }), "") << start;
   }
   const std::string q = "base_model.model.model.layers.0.self_attn.q_proj.lora_";
   saved.rewrite([&](auto &all) { all[q + "B.weight"].second[5] = NAN; });
@@ -473,7 +447,7 @@ TEST(AdapterFiles, AnyDamageIsASentence) {
           break;
       }
       std::ofstream(path, std::ios::binary) << bad;
-      const std::string sentence = refusal([&] { saved.load(); });
+      const std::string sentence = refusal_of([&] { saved.load(); });
       refused += !sentence.empty();
       if (!sentence.empty()) {
         EXPECT_NE(sentence.find(saved.path.string()), std::string::npos) << sentence;

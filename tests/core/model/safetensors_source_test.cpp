@@ -9,8 +9,9 @@
 #include "core/model/number_formats.h"
 #include "core/model/safetensors.h"
 #include "core/model/weight_pieces.h"
-#include "tests/core/model/scratch.h"
-#include "tests/core/tape/small_models.h"
+#include "tests/support/refusal.h"
+#include "tests/support/scratch_folder.h"
+#include "tests/support/small_models.h"
 
 namespace hone::test {
 namespace {

@@ -11,6 +11,7 @@
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
+#include "tests/support/refusal.h"
 
 namespace hone {
 namespace {
@@ -28,12 +29,7 @@ std::string file_of(const std::string &header, size_t data, uint64_t claimed = U
 
 std::string refusal(const std::string &bytes) {
   std::ofstream(scratch(), std::ios::binary) << bytes;
-  std::string said;
-  try {
-    Safetensors file(scratch());
-  } catch (const Failure &failure) {
-    said = failure.what();
-  }
+  const std::string said = refusal_of([] { Safetensors file(scratch()); });
   std::filesystem::remove(scratch());
   return said;
 }

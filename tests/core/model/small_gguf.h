@@ -7,7 +7,7 @@
 
 #include "core/base/file.h"
 #include "core/model/gguf_tokenizer.h"
-#include "tests/core/model/scratch.h"
+#include "tests/core/model/golden.h"
 
 namespace hone::test {
 

@@ -3,7 +3,7 @@
 
 #include "core/model/gguf_model.h"
 #include "tests/core/model/small_gguf.h"
-#include "tests/core/tape/small_models.h"
+#include "tests/support/small_models.h"
 
 namespace hone::test {
 namespace {

@@ -1,6 +1,5 @@
 // weights_test.cpp -- layout, first values, model directories, and configurations that are refused.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstring>
@@ -8,45 +7,16 @@
 #include <fstream>
 #include <functional>
 
-#include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/model/safetensors.h"
-#include "tests/core/tape/small_models.h"
+#include "tests/support/refusal.h"
+#include "tests/support/scratch_folder.h"
+#include "tests/support/small_models.h"
 
 namespace hone::test {
 namespace {
 
-class Folder {
- public:
-  Folder() : path(std::filesystem::temp_directory_path() / ("hone-model-" + std::to_string(getpid()))) {
-    std::filesystem::remove_all(path);
-    std::filesystem::create_directories(path);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::filesystem::path path;
-};
-
-Registry registry() {
-  Registry registry;
-  registry.components_ = {component("llama"), component("deepseek_moe")};
-  return registry;
-}
-
-std::unique_ptr<Tokenizer> tokenizer(size_t words = 37) {
-  std::vector<std::string> vocabulary = {"<bos>", "<eos>"};
-  while (vocabulary.size() < words) vocabulary.push_back("w" + std::to_string(vocabulary.size()));
-  return Tokenizer::from_words(vocabulary, {"<bos>", "<eos>"}, "");
-}
-
-template <class Call>
-std::string refusal(Call &&call) {
-  try {
-    call();
-  } catch (const Failure &failure) {
-    return failure.what();
-  }
-  return "";
-}
+Registry registry() { return registry_of({"llama", "deepseek_moe"}); }
 
 TEST(Weights, LieAlignedTrainedOnesFirst) {
   for (bool value_head : {false, true}) {
@@ -128,20 +98,20 @@ TEST(ModelDirectory, ReadsBackWhatItWrote) {
       {"deepseek_moe", deepseek_config()}, {"deepseek_moe", latent}, {"llama", llama_config()}, {"llama", tied}};
   for (const auto &[plugin, config] : cases)
     for (bool value_head : {false, true}) {
-      const Folder folder;
+      const ScratchFolder folder;
       const auto weights = random_weights(architecture(plugin, config), 3, value_head);
-      save_model(folder.path, *weights, *tokenizer());
+      save_model(folder.path, *weights, *word_tokenizer());
       const LoadedModel loaded = load_model(folder.path, registry(), host());
       EXPECT_EQ(loaded.weights->checksum(), weights->checksum());
       EXPECT_EQ(loaded.weights->has_value_head(), value_head);
       EXPECT_EQ(loaded.architecture->config(), weights->architecture().config());
-      EXPECT_EQ(loaded.tokenizer->files(), tokenizer()->files());
+      EXPECT_EQ(loaded.tokenizer->files(), word_tokenizer()->files());
     }
 }
 
 TEST(ModelDirectory, IsInHuggingFacesLayout) {
-  const Folder folder;
-  save_model(folder.path, *random_weights(architecture("deepseek_moe", deepseek_config()), 3), *tokenizer());
+  const ScratchFolder folder;
+  save_model(folder.path, *random_weights(architecture("deepseek_moe", deepseek_config()), 3), *word_tokenizer());
   const nlohmann::json config = nlohmann::json::parse(read_file(folder.path / "config.json"));
   EXPECT_EQ(config["model_type"], "deepseek_v3");
   EXPECT_EQ(config["architectures"], nlohmann::json::array({"DeepseekV3ForCausalLM"}));
@@ -160,10 +130,10 @@ TEST(ModelDirectory, IsInHuggingFacesLayout) {
 // sliding_window has one of 4,096, and with null none.
 TEST(ModelDirectory, SaysNoneAsItsReadersUnderstandIt) {
   const auto written = [](const char *family) {
-    const Folder folder;
+    const ScratchFolder folder;
     nlohmann::json config = llama_config();
     config["model_type"] = family;
-    save_model(folder.path, *random_weights(architecture("llama", config), 3), *tokenizer());
+    save_model(folder.path, *random_weights(architecture("llama", config), 3), *word_tokenizer());
     return nlohmann::json::parse(read_file(folder.path / "config.json"));
   };
   const nlohmann::json llama = written("llama"), mistral = written("mistral");
@@ -178,10 +148,10 @@ TEST(ModelDirectory, SaysNoneAsItsReadersUnderstandIt) {
 // What loading says after one change to a good directory.
 std::string after(const std::function<void(const std::filesystem::path &)> &change,
                   const nlohmann::json &config = llama_config()) {
-  const Folder folder;
-  save_model(folder.path, *random_weights(architecture("llama", config), 3), *tokenizer());
+  const ScratchFolder folder;
+  save_model(folder.path, *random_weights(architecture("llama", config), 3), *word_tokenizer());
   change(folder.path);
-  return refusal([&] { load_model(folder.path, registry(), host()); });
+  return refusal_of([&] { load_model(folder.path, registry(), host()); });
 }
 void edit_config(const std::filesystem::path &folder, const nlohmann::json &changes) {
   nlohmann::json config = nlohmann::json::parse(read_file(folder / "config.json"));
@@ -268,9 +238,9 @@ TEST(ModelDirectory, SaysWhatIsMissingExtraOrMisshapen) {
 }
 
 TEST(ModelDirectory, ReadsShards) {
-  const Folder folder;
+  const ScratchFolder folder;
   const auto weights = random_weights(architecture("llama", llama_config()), 3);
-  save_model(folder.path, *weights, *tokenizer());
+  save_model(folder.path, *weights, *word_tokenizer());
   {
     const Safetensors whole(folder.path / "model.safetensors");
     std::vector<TensorToWrite> shards[2];
@@ -288,15 +258,15 @@ TEST(ModelDirectory, ReadsShards) {
   std::filesystem::remove(folder.path / "model.safetensors");
   EXPECT_EQ(load_model(folder.path, registry(), host()).weights->checksum(), weights->checksum());
   std::filesystem::remove(folder.path / "b.safetensors");
-  EXPECT_NE(refusal([&] { load_model(folder.path, registry(), host()); }).find("b.safetensors"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { load_model(folder.path, registry(), host()); }).find("b.safetensors"), std::string::npos);
   std::ofstream(folder.path / "model.safetensors.index.json") << R"({"weight_map": {"a": "../../etc/passwd"}})";
-  EXPECT_NE(refusal([&] { load_model(folder.path, registry(), host()); }).find("same folder"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { load_model(folder.path, registry(), host()); }).find("same folder"), std::string::npos);
 }
 
 TEST(ModelSettings, AreRefusedWithTheirValues) {
   const auto says = [](const char *plugin, nlohmann::json config, const nlohmann::json &changes) {
     config.update(changes);
-    return refusal([&] { architecture(plugin, config); });
+    return refusal_of([&] { architecture(plugin, config); });
   };
   const auto llama = [&](const nlohmann::json &changes) { return says("llama", llama_config(), changes); };
   const auto deepseek = [&](const nlohmann::json &changes) { return says("deepseek_moe", deepseek_config(), changes); };
@@ -347,7 +317,7 @@ TEST(ModelSettings, OfOneFamilyAreNotThoseOfAnother) {
     nlohmann::json config = llama_config();
     config["model_type"] = family;
     config.update(changes);
-    return refusal([&] { architecture("llama", config); });
+    return refusal_of([&] { architecture("llama", config); });
   };
   const auto says = [](const std::string &sentence, const char *words) {
     EXPECT_NE(sentence.find(words), std::string::npos) << sentence;
@@ -378,7 +348,7 @@ TEST(ModelSettings, AWindowIsRefusedWhereItWouldChangeTheModel) {
     nlohmann::json config = llama_config();  // 128 positions
     config["model_type"] = family;
     config.update(changes);
-    return refusal([&] { architecture("llama", config); });
+    return refusal_of([&] { architecture("llama", config); });
   };
   EXPECT_NE(
       refused("mistral", {{"sliding_window", 127}}).find("sliding_window is 127 and counts (as always in mistral)"),
@@ -411,7 +381,7 @@ TEST(ModelSettings, AnImpossiblyLargeModelIsRefusedNotAllocated) {
                  {"intermediate_size", 1 << 22},
                  {"vocab_size", 1 << 24},
                  {"num_attention_heads", 1024}});
-  EXPECT_NE(refusal([&] { Weights(architecture("llama", config), false); }), "");
+  EXPECT_NE(refusal_of([&] { Weights(architecture("llama", config), false); }), "");
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/reward/scorer.h"
+#include "tests/support/scratch_folder.h"
 
 namespace hone {
 namespace {
@@ -23,14 +24,8 @@ namespace fs = std::filesystem;
 
 class Journal : public testing::Test {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/hone-journal-XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    folder_ = name;
-    path_ = folder_ / "scores.journal";
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-  fs::path folder_, path_;
+  const ScratchFolder scratch_;
+  const fs::path folder_ = scratch_.path, path_ = folder_ / "scores.journal";
 };
 
 std::vector<PartScores> scores_of(uint32_t seed) {

@@ -17,6 +17,7 @@
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
+#include "tests/support/refusal.h"
 
 namespace hone {
 namespace {
@@ -196,15 +197,10 @@ TEST(Scorer, KeepsOrGivesUpTheSameRowsHoweverManyWorkersThereAre) {
 }
 
 TEST(Scorer, SaysAtOnceWhichRewardCannotBeOpened) {
-  const auto sentence = [](RewardPart part, double deadline = 30) -> std::string {
+  const auto sentence = [](RewardPart part, double deadline = 30) {
     ScorerSettings s = settings();
     s.setup_deadline = deadline;
-    try {
-      Scorer scorer({trouble("none", "good"), part}, s);
-    } catch (const Failure &failure) {
-      return failure.what();
-    }
-    return "no failure";
+    return refusal_of([&] { Scorer scorer({trouble("none", "good"), part}, s); });
   };
   RewardPart part = trouble("none", "second");
   part.settings["in_create"] = "throw";

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "core/base/failure.h"
+#include "tests/support/refusal.h"
 #include "tests/support/tiny_model.h"
 
 namespace hone {
@@ -247,13 +248,8 @@ TEST_P(SamplerTest, EveryRowIsReportedOnceAndAnInterruptedRunIsEmpty) {
 
 TEST_P(SamplerTest, BadRequestsAreSentences) {
   Sampler sampler(table, one);
-  const auto refusal = [&](const SampleRequest &request, const SampleSettings &s, const Sampler &) -> std::string {
-    try {
-      Sampler(table, one, {8, 1 << 12, 64}).generate(*weights, nullptr, {request}, s);
-    } catch (const Failure &failure) {
-      return failure.what();
-    }
-    return "";
+  const auto refusal = [&](const SampleRequest &request, const SampleSettings &s, const Sampler &) {
+    return refusal_of([&] { Sampler(table, one, {8, 1 << 12, 64}).generate(*weights, nullptr, {request}, s); });
   };
   SampleRequest good;
   good.prompt = {1};

@@ -5,15 +5,15 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <fstream>
 #include <regex>
 
-#include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/run/chart.h"
 #include "core/run/report_data.h"
 #include "core/run/run_directory.h"
+#include "tests/support/refusal.h"
+#include "tests/support/scratch_folder.h"
 
 namespace hone {
 namespace {
@@ -23,14 +23,7 @@ using nlohmann::json;
 
 class Report : public ::testing::Test {
  protected:
-  void SetUp() override {
-    run = fs::temp_directory_path() / ("hone-report-" + std::to_string(::getpid()));
-    fs::remove_all(run);
-    fs::create_directories(run);
-  }
-  void TearDown() override { fs::remove_all(run); }
-
-  void write(const std::string &name, const std::string &text) { std::ofstream(run / name, std::ios::binary) << text; }
+  void write(const std::string &name, const std::string &text) { scratch.write(name, text); }
 
   void make_run() {
     json pipeline = {
@@ -96,7 +89,8 @@ class Report : public ::testing::Test {
                                     "\n");
   }
 
-  fs::path run;
+  const ScratchFolder scratch;
+  const fs::path run = scratch.path;
 };
 
 TEST_F(Report, HoldsResultsCurvesCompletionsAndSettings) {
@@ -170,21 +164,13 @@ TEST_F(Report, OfARunWithoutResultsIsStillWritten) {
 }
 
 TEST_F(Report, SaysWhatIsWrongWithARun) {
-  const auto sentence = [&](auto &&call) -> std::string {
-    try {
-      call();
-    } catch (const Failure &failure) {
-      return failure.what();
-    }
-    return "no failure";
-  };
-  EXPECT_NE(sentence([&] { write_report(run / "nowhere"); }).find("no such run directory"), std::string::npos);
-  EXPECT_NE(sentence([&] { write_report(run); }).find("not a run directory"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { write_report(run / "nowhere"); }).find("no such run directory"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { write_report(run); }).find("not a run directory"), std::string::npos);
   write("metrics.jsonl", "{\"stage\":\"01-a\",\"step\":1}\nnonsense\n");
-  EXPECT_NE(sentence([&] { write_report(run); }).find("metrics.jsonl:2: not a JSON object"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { write_report(run); }).find("metrics.jsonl:2: not a JSON object"), std::string::npos);
   make_run();
   write("results.json", "{]");
-  EXPECT_NE(sentence([&] { results_table(run); }).find("results.json: not JSON"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { results_table(run); }).find("results.json: not JSON"), std::string::npos);
 }
 
 TEST(Chart, SurvivesEveryKindOfNumber) {

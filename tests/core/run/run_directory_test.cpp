@@ -16,6 +16,8 @@
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
+#include "tests/support/refusal.h"
+#include "tests/support/scratch_folder.h"
 
 namespace hone {
 namespace {
@@ -24,32 +26,18 @@ namespace fs = std::filesystem;
 
 class RunTest : public testing::Test {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/hone-run-XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   std::vector<std::string> names() const {
     std::vector<std::string> out;
     for (const auto &entry : fs::directory_iterator(folder_)) out.push_back(entry.path().filename().string());
     return out;
   }
-  fs::path folder_;
+  const ScratchFolder scratch_;
+  const fs::path folder_ = scratch_.path;
 };
 using RunDirectoryTest = RunTest;
 using Checkpoint = RunTest;
 using Rollouts = RunTest;
 using GrowingFileTest = RunTest;
-
-template <class F> std::string sentence(F &&body) {
-  try {
-    body();
-  } catch (const Failure &failure) {
-    return failure.what();
-  }
-  return "no failure";
-}
 
 void put(const fs::path &path, const std::string &bytes) { std::ofstream(path, std::ios::binary) << bytes; }
 
@@ -103,12 +91,12 @@ TEST_F(RunDirectoryTest, NumbersRunsWithoutAName) {
 TEST_F(RunDirectoryTest, RefusesAFolderInUseAndLeavesNothingHalfMade) {
   fs::create_directory(folder_ / "used");
   put(folder_ / "used" / "thesis.tex", "x");
-  EXPECT_NE(sentence([&] { RunDirectory::create(folder_ / "used", "r1", {}); }).find("not empty"), std::string::npos);
-  EXPECT_NE(sentence([&] { RunDirectory::create(folder_ / "other", "r1", {{"../escape", "x"}}); }).find("../escape"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { RunDirectory::create(folder_ / "used", "r1", {}); }).find("not empty"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { RunDirectory::create(folder_ / "other", "r1", {{"../escape", "x"}}); }).find("../escape"), std::string::npos);
   put(folder_ / "file", "x");
   EXPECT_THROW(RunDirectory::create(folder_ / "file", "r1", {}), UsageError);
   RunDirectory::create(folder_ / "run", "r1", {});
-  EXPECT_NE(sentence([&] { RunDirectory::create(folder_ / "run", "r1", {}); }).find("hone resume"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { RunDirectory::create(folder_ / "run", "r1", {}); }).find("hone resume"), std::string::npos);
   std::vector<std::string> left = names();
   std::sort(left.begin(), left.end());
   EXPECT_EQ(left, (std::vector<std::string>{"file", "run", "used"}));
@@ -134,12 +122,12 @@ TEST_F(RunDirectoryTest, AFullDiskWhileMakingItLeavesNothing) {
 }
 
 TEST_F(RunDirectoryTest, OpenSaysWhatIsNotARun) {
-  EXPECT_NE(sentence([&] { RunDirectory::open(folder_ / "none"); }).find("there is no run"), std::string::npos);
-  EXPECT_NE(sentence([&] { RunDirectory::open(folder_); }).find("is not a run"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { RunDirectory::open(folder_ / "none"); }).find("there is no run"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { RunDirectory::open(folder_); }).find("is not a run"), std::string::npos);
   put(folder_ / "run.json", "{broken");
-  EXPECT_NE(sentence([&] { RunDirectory::open(folder_); }).find("damaged"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { RunDirectory::open(folder_); }).find("damaged"), std::string::npos);
   put(folder_ / "run.json", "{\"format\":99}");
-  EXPECT_NE(sentence([&] { RunDirectory::open(folder_); }).find("format 99"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { RunDirectory::open(folder_); }).find("format 99"), std::string::npos);
 }
 
 TEST_F(RunDirectoryTest, OneProcessAtATimeAndTheOtherIsNamed) {
@@ -148,7 +136,7 @@ TEST_F(RunDirectoryTest, OneProcessAtATimeAndTheOtherIsNamed) {
   const std::string pid = std::to_string(getpid());
   {
     RunDirectory again = RunDirectory::open(folder_ / "r");
-    EXPECT_NE(sentence([&] { again.lock(); }).find("pid " + pid), std::string::npos);
+    EXPECT_NE(refusal_of([&] { again.lock(); }).find("pid " + pid), std::string::npos);
   }
   { RunDirectory gone = std::move(run); }
   RunDirectory again = RunDirectory::open(folder_ / "r");
@@ -162,7 +150,7 @@ TEST_F(GrowingFileTest, TruncatesToALengthItHadAndRefusesOneItNeverHad) {
   file.truncate(4);
   file.append("2\n");
   EXPECT_EQ(read_file(folder_ / "metrics.jsonl"), "one\n2\n");
-  EXPECT_NE(sentence([&] { file.truncate(100); }).find("100"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { file.truncate(100); }).find("100"), std::string::npos);
   EXPECT_EQ(GrowingFile(folder_ / "metrics.jsonl").length(), 6u);
 }
 
@@ -173,7 +161,7 @@ TEST_F(GrowingFileTest, AFullDiskIsASentenceAndTheFileStaysAsItWas) {
     file.append("whole\n");
     const rlimit limit{10, 10};
     setrlimit(RLIMIT_FSIZE, &limit);
-    const std::string text = sentence([&] { file.append("does not fit\n"); });
+    const std::string text = refusal_of([&] { file.append("does not fit\n"); });
     _exit(text.find("metrics.jsonl") != std::string::npos && file.length() == 6 ? 0 : 1);
   }
   int status;
@@ -243,7 +231,7 @@ TEST_F(Checkpoint, AFullDiskLeavesThePreviousOneIntact) {
     put(part / "model.safetensors", content(2, 0));
     const rlimit limit{10, 10};
     setrlimit(RLIMIT_FSIZE, &limit);
-    const std::string text = sentence([&] { inner.commit_checkpoint(2, 1); });
+    const std::string text = refusal_of([&] { inner.commit_checkpoint(2, 1); });
     inner.abandon_checkpoint(2);
     _exit(text.find("checksums.json") != std::string::npos ? 0 : 1);
   }
@@ -292,7 +280,7 @@ TEST_F(Checkpoint, DoneIsRememberedWithItsSummary) {
   EXPECT_TRUE(stage.done());
   EXPECT_EQ(stage.summary()["results"][1], 2);
   put(folder_ / "done", "{");
-  EXPECT_NE(sentence([&] { stage.summary(); }).find("damaged"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { stage.summary(); }).find("damaged"), std::string::npos);
 }
 
 TEST_F(Rollouts, ReadBackToTheSameBits) {
@@ -355,7 +343,7 @@ TEST_F(Rollouts, ADamagedFileIsASentence) {
   for (size_t size = 0; size < whole.size(); ++size) {
     put(path, whole.substr(0, size));
     if (size == 0) continue;  // an empty file holds no lines
-    EXPECT_NE(sentence([&] { stage.read_rollouts(1); }).find("damaged"), std::string::npos) << size;
+    EXPECT_NE(refusal_of([&] { stage.read_rollouts(1); }).find("damaged"), std::string::npos) << size;
   }
   for (size_t i = 0; i < whole.size(); ++i) {
     std::string bad = whole;

@@ -3,8 +3,8 @@
 
 #include <cstring>
 
-#include "core/base/failure.h"
-#include "tests/core/tape/small_models.h"
+#include "tests/support/refusal.h"
+#include "tests/support/small_models.h"
 
 namespace hone::test {
 namespace {
@@ -64,13 +64,8 @@ TEST(Head, RefusesWhatItCannotAnswer) {
   Head head(kernels(), Pool::serial_stream());
   const std::vector<float> hidden(24);
   float out[2];
-  const auto says = [&](int32_t target, float temperature, HeadOutputs outputs) -> std::string {
-    try {
-      head.forward(*weights, 1, hidden.data(), &target, temperature, outputs);
-    } catch (const Failure &failure) {
-      return failure.what();
-    }
-    return "";
+  const auto says = [&](int32_t target, float temperature, HeadOutputs outputs) {
+    return refusal_of([&] { head.forward(*weights, 1, hidden.data(), &target, temperature, outputs); });
   };
   EXPECT_EQ(says(1, 1, {out, nullptr, nullptr, nullptr}), "");
   EXPECT_NE(says(37, 1, {out, nullptr, nullptr, nullptr}).find("token id 37 is outside the vocabulary of 37"),

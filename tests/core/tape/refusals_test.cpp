@@ -2,7 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "core/base/failure.h"
-#include "tests/core/tape/small_models.h"
+#include "tests/support/refusal.h"
+#include "tests/support/small_models.h"
 
 namespace hone::test {
 namespace {
@@ -16,14 +17,11 @@ std::unique_ptr<Weights> odd(const std::string &fault) {
 }
 
 std::string refusal(const std::string &fault, bool record = false) {
-  try {
+  return refusal_of([&] {
     const auto weights = odd(fault);
     Tape tape(kernels(), Pool::serial_stream());
     tape.forward(*weights, random_rows({4}, 16, 1).packed(), record);
-  } catch (const Failure &failure) {
-    return failure.what();
-  }
-  return "";
+  });
 }
 
 TEST(ModelFaults, AreSentencesThatNameTheModelAndBothSides) {

@@ -1,19 +1,18 @@
 // bpe_tokenizer_test.cpp -- what must hold of any BPE tokenizer: merges against a plain reference, text there and back,
 // threads, long texts, bytes that are no text, and which tokens end a response.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
 
-#include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/text/tokenizer.h"
 #include "core/text/tokenizer_files.h"
+#include "tests/support/refusal.h"
+#include "tests/support/scratch_folder.h"
 
 namespace hone {
 namespace {
@@ -178,27 +177,10 @@ TEST(BpeTokenizer, DecodesHalfACharacterAsOneReplacement) {
   EXPECT_EQ(tokenizer->decode({-5, 1 << 30}), "");
 }
 
-class Folder {
- public:
-  Folder() : path(std::filesystem::temp_directory_path() / ("hone-bpe-" + std::to_string(getpid()))) {
-    std::filesystem::create_directories(path);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  void write(const std::string &name, const std::string &text) const { std::ofstream(path / name) << text; }
-  std::string refusal() const {
-    try {
-      Tokenizer::from_directory(path);
-    } catch (const Failure &failure) {
-      return failure.what();
-    }
-    return "";
-  }
-  std::filesystem::path path;
-};
-
 TEST(BpeTokenizer, TakesTheEndsOfAResponseFromAllFiles) {
-  Folder folder;
-  EXPECT_NE(folder.refusal().find("has no tokenizer.json"), std::string::npos);
+  const ScratchFolder folder;
+  const auto refusal = [&] { return refusal_of([&] { Tokenizer::from_directory(folder.path); }); };
+  EXPECT_NE(refusal().find("has no tokenizer.json"), std::string::npos);
   folder.write("tokenizer.json", golden("llama3").dump());
   EXPECT_EQ(Tokenizer::from_directory(folder.path)->stop_ids(),
             std::vector<int32_t>{1});  // <|end_of_text|>, by its spelling
@@ -218,9 +200,9 @@ TEST(BpeTokenizer, TakesTheEndsOfAResponseFromAllFiles) {
   for (const auto &[name, text] : files) EXPECT_EQ(text, read_file(folder.path / name));
 
   folder.write("generation_config.json", R"({"eos_token_id": 100000})");
-  EXPECT_NE(folder.refusal().find("eos_token_id 100000"), std::string::npos);
+  EXPECT_NE(refusal().find("eos_token_id 100000"), std::string::npos);
   folder.write("generation_config.json", R"({"eos_token_id": ["x"]})");
-  EXPECT_NE(folder.refusal().find("generation_config.json: eos_token_id must be a token id"), std::string::npos);
+  EXPECT_NE(refusal().find("generation_config.json: eos_token_id must be a token id"), std::string::npos);
   folder.write("generation_config.json", "{}");
   folder.write("tokenizer_config.json", R"({"eos_token": null})");
   EXPECT_EQ(Tokenizer::from_directory(folder.path)->stop_ids(), std::vector<int32_t>{});

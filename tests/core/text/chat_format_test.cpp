@@ -2,13 +2,12 @@
 #include "core/text/chat_format.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "core/base/failure.h"
 #include "core/text/tokenizer.h"
+#include "tests/support/refusal.h"
+#include "tests/support/scratch_folder.h"
 
 namespace hone {
 namespace {
@@ -16,39 +15,14 @@ namespace {
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 
-class Folder {
- public:
-  Folder() {
-    static int next = 0;
-    path = fs::temp_directory_path() / ("hone-chat-format-" + std::to_string(getpid()) + "-" + std::to_string(next++));
-    fs::create_directories(path);
-  }
-  ~Folder() { fs::remove_all(path); }
-  void write(const fs::path &name, const std::string &text) const {
-    fs::create_directories((path / name).parent_path());
-    std::ofstream(path / name, std::ios::binary) << text;
-  }
-  fs::path path;
-};
-
 const json kHello = json::parse(R"([{"role": "user", "content": "hello"}])");
 
 std::string render(const ChatFormat &format, const json &messages = kHello, const json &tools = nullptr) {
   return format.render(messages, true, tools, nullptr, "rows.jsonl:7");
 }
 
-template <class Body>
-std::string refusal(Body &&body) {
-  try {
-    body();
-  } catch (const Failure &failure) {
-    return failure.what();
-  }
-  return "";
-}
-
 TEST(ChatFormat, TakesTheFileBeforeTheConfiguration) {
-  Folder folder;
+  ScratchFolder folder;
   folder.write(
       "tokenizer_config.json",
       R"({"chat_template": "config {{ messages[0].content }}", "eos_token": {"content": "</s>"}, "pad_token": null})");
@@ -58,14 +32,14 @@ TEST(ChatFormat, TakesTheFileBeforeTheConfiguration) {
 }
 
 TEST(ChatFormat, UsesTheTemplateForToolsWhenThereAreSome) {
-  Folder folder;
+  ScratchFolder folder;
   folder.write("tokenizer_config.json",
                R"({"chat_template": [{"name": "default", "template": "plain {{ tools is none }}"},
                                                               {"name": "tool_use", "template": "tools {{ tools[0].name }}"}]})");
   const ChatFormat format = ChatFormat::from_directory(folder.path);
   EXPECT_EQ(render(format), "plain True");
   EXPECT_EQ(render(format, kHello, json::array({{{"name", "add"}}})), "tools add");
-  Folder files;
+  ScratchFolder files;
   files.write("chat_template.jinja", "plain");
   files.write("additional_chat_templates/tool_use.jinja", "tools");
   EXPECT_EQ(render(ChatFormat::from_directory(files.path), kHello, json::array({{{"name", "add"}}})), "tools");
@@ -78,7 +52,7 @@ TEST(ChatFormat, NamesTheTokenizersTokensToTheTemplate) {
   tokenizer->set_chat(ChatFormat::from_text("{{ bos_token }}|{{ eos_token }}|{{ unk_token is defined }}", "t"));
   EXPECT_EQ(render(tokenizer->chat()), "<bos>|<eos>|False");
   // A configuration that says a token is none is believed.
-  Folder folder;
+  ScratchFolder folder;
   folder.write("tokenizer.json", tokenizer->files().at("tokenizer.json"));
   folder.write(
       "tokenizer_config.json",
@@ -95,19 +69,19 @@ TEST(ChatFormat, KeepsTheOrderOfKeysAndTheDayThatItIsTold) {
 }
 
 TEST(ChatFormat, ABrokenTemplateIsToldWhenItIsUsedOnly) {
-  Folder folder;
+  ScratchFolder folder;
   folder.write("chat_template.jinja", "a\n{% if %}");
   const ChatFormat format = ChatFormat::from_directory(folder.path);
   EXPECT_TRUE(format.exists());
-  EXPECT_EQ(refusal([&] { render(format); }),
+  EXPECT_EQ(refusal_of([&] { render(format); }),
             (folder.path / "chat_template.jinja").string() + ":2: an expression is expected, but there is \"%}\"");
-  EXPECT_EQ(refusal([&] { render(ChatFormat::from_text("{{ raise_exception('no') }}", "t")); }),
+  EXPECT_EQ(refusal_of([&] { render(ChatFormat::from_text("{{ raise_exception('no') }}", "t")); }),
             "rows.jsonl:7: t:1: the template refuses: no");
 }
 
 TEST(ChatFormat, RefusesWhatIsNoConversation) {
   const auto wrong = [](const char *messages) {
-    return refusal([&] { check_messages(json::parse(messages), "F:1"); });
+    return refusal_of([&] { check_messages(json::parse(messages), "F:1"); });
   };
   EXPECT_EQ(wrong("3"), "F:1: messages: must be a list of {\"role\", \"content\"}, but it is number");
   EXPECT_EQ(wrong("[]"), "F:1: messages: is an empty list; a conversation needs one message at least");
@@ -125,16 +99,16 @@ TEST(ChatFormat, RefusesWhatIsNoConversation) {
       wrong(
           R"([{"role": "assistant", "content": null, "tool_calls": []}, {"role": "assistant", "tool_calls": []}, {"role": "user", "content": [{"type": "text", "text": "x"}]}])"),
       "");
-  EXPECT_EQ(refusal([] { render(ChatFormat()); }),
+  EXPECT_EQ(refusal_of([] { render(ChatFormat()); }),
             "rows.jsonl:7: the model has no chat template; give one with --template FILE, or give \"prompt\" instead "
             "of \"messages\"");
 }
 
 TEST(ChatFormat, RefusesAConfigurationThatHasNoTemplateWhereOneShouldBe) {
   const auto wrong = [](const char *config) {
-    Folder folder;
+    ScratchFolder folder;
     folder.write("tokenizer_config.json", config);
-    return refusal([&] { ChatFormat::from_directory(folder.path); });
+    return refusal_of([&] { ChatFormat::from_directory(folder.path); });
   };
   EXPECT_NE(wrong("{").find("not a JSON object"), std::string::npos);
   EXPECT_NE(wrong(R"({"chat_template": 3})").find("chat_template must be a text or a list"), std::string::npos);
@@ -143,9 +117,9 @@ TEST(ChatFormat, RefusesAConfigurationThatHasNoTemplateWhereOneShouldBe) {
   EXPECT_NE(
       wrong(R"({"chat_template": [{"name": "../x", "template": ""}]})").find("may have letters, digits, _ and - only"),
       std::string::npos);
-  Folder folder;
+  ScratchFolder folder;
   folder.write("tokenizer_config.json", R"({"chat_template": [{"name": "rag", "template": "x"}]})");
-  EXPECT_NE(refusal([&] { render(ChatFormat::from_directory(folder.path)); }).find("is called \"default\""),
+  EXPECT_NE(refusal_of([&] { render(ChatFormat::from_directory(folder.path)); }).find("is called \"default\""),
             std::string::npos);
 }
 

@@ -2,14 +2,14 @@
 #include "core/text/tokenizer.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
 
 #include "core/base/failure.h"
+#include "tests/support/refusal.h"
+#include "tests/support/scratch_folder.h"
 
 namespace hone {
 namespace {
@@ -20,32 +20,11 @@ const std::vector<std::string> kSpecial = {"<pad>", "<bos>", "<eos>", "<unk>"};
 
 std::unique_ptr<Tokenizer> make() { return Tokenizer::from_words(kWords, kSpecial, "<unk>"); }
 
-class Folder {
- public:
-  Folder() {
-    static int next = 0;
-    path = std::filesystem::temp_directory_path() /
-           ("hone-tokenizer-" + std::to_string(getpid()) + "-" + std::to_string(next++));
-    std::filesystem::create_directories(path);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::filesystem::path write(const std::string &name, const std::string &text) const {
-    std::ofstream(path / name) << text;
-    return path / name;
-  }
-  std::filesystem::path path;
-};
-
 std::string refusal(const std::string &text, const std::string &config = "") {
-  Folder folder;
+  ScratchFolder folder;
   const auto path = folder.write("tokenizer.json", text);
   if (!config.empty()) folder.write("tokenizer_config.json", config);
-  try {
-    Tokenizer::from_file(path);
-  } catch (const Failure &failure) {
-    return failure.what();
-  }
-  return "";
+  return refusal_of([&] { Tokenizer::from_file(path); });
 }
 
 nlohmann::json valid() { return nlohmann::json::parse(make()->files().at("tokenizer.json")); }
@@ -105,7 +84,7 @@ TEST(Tokenizer, DecodesWhatItEncodes) {
 
 TEST(Tokenizer, ReadsBackTheFilesThatItWrites) {
   const auto tokenizer = make();
-  Folder folder;
+  ScratchFolder folder;
   const auto path = folder.write("tokenizer.json", tokenizer->files().at("tokenizer.json"));
   folder.write("tokenizer_config.json", tokenizer->files().at("tokenizer_config.json"));
   const auto again = Tokenizer::from_file(path);
@@ -131,7 +110,7 @@ TEST(Tokenizer, WritesWhatHuggingFaceReads) {
 }
 
 TEST(Tokenizer, TakesNamesFromItsConfiguration) {
-  Folder folder;
+  ScratchFolder folder;
   const auto path = folder.write("tokenizer.json", make()->files().at("tokenizer.json"));
   folder.write("tokenizer_config.json",
                R"({"eos_token": {"content": "ok"}, "bos_token": "wait", "chat_template": "{{ x }}"})");
@@ -142,7 +121,7 @@ TEST(Tokenizer, TakesNamesFromItsConfiguration) {
 }
 
 TEST(Tokenizer, TakesNamesThatItsConfigurationLacksFromTheMapOfSpecialTokens) {
-  Folder folder;
+  ScratchFolder folder;
   const auto path = folder.write("tokenizer.json", make()->files().at("tokenizer.json"));
   folder.write("tokenizer_config.json",
                R"({"bos_token": "wait", "chat_template": "{{ bos_token }} {{ eos_token }} {{ sep_token }}"})");
@@ -156,12 +135,7 @@ TEST(Tokenizer, TakesNamesThatItsConfigurationLacksFromTheMapOfSpecialTokens) {
             "wait ok =");
   const auto wrong = [&](const char *map) -> std::string {
     folder.write("special_tokens_map.json", map);
-    try {
-      Tokenizer::from_file(path);
-    } catch (const Failure &failure) {
-      return failure.what();
-    }
-    return "";
+    return refusal_of([&] { Tokenizer::from_file(path); });
   };
   EXPECT_NE(wrong(R"({"eos_token": "none such"})").find("special_tokens_map.json's eos_token \"none such\""),
             std::string::npos);
@@ -186,7 +160,7 @@ TEST(Tokenizer, TreatsAddedTokensOfWordsAsTheLibraryDoes) {
                                   {"normalized", false},
                                   {"special", true}});
   file["post_processor"]["special_tokens"]["<bos>"]["ids"] = {2, 2};
-  Folder folder;
+  ScratchFolder folder;
   const auto tokenizer = Tokenizer::from_file(folder.write("tokenizer.json", file.dump()));
   EXPECT_EQ(tokenizer->encode("é—é"), (std::vector<int32_t>{11, 3, 11}));  // a dash is no character of a word
   EXPECT_EQ(tokenizer->encode("éé é"), (std::vector<int32_t>{3, 11}));

@@ -11,6 +11,7 @@
 #include "core/base/failure.h"
 #include "core/train/objective_columns.h"
 #include "tests/support/built_component.h"
+#include "tests/support/refusal.h"
 
 namespace hone {
 namespace {
@@ -37,12 +38,7 @@ struct ObjectiveVerb : testing::Test {
     return json::parse(out.str());
   }
   std::string refusal(const std::string &name, const std::string &text, const std::vector<std::string> &set = {}) {
-    try {
-      run(name, text, set);
-    } catch (const Failure &failure) {
-      return failure.what();
-    }
-    return "";
+    return refusal_of([&] { run(name, text, set); });
   }
 };
 

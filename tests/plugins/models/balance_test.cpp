@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "plugins/models/shared/rope.hpp"
-#include "tests/core/tape/small_models.h"
+#include "tests/support/small_models.h"
 
 namespace hone::test {
 namespace {

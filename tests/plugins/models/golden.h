@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/model/safetensors.h"
-#include "tests/core/tape/small_models.h"
+#include "tests/support/small_models.h"
 
 namespace hone::test {
 

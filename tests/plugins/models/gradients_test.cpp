@@ -1,8 +1,8 @@
 // gradients_test.cpp -- values and gradients of both models against a second writing of them in double.
 #include <gtest/gtest.h>
 
-#include "tests/core/tape/small_models.h"
 #include "tests/plugins/models/double_model.h"
+#include "tests/support/small_models.h"
 
 namespace hone::test {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "core/model/config_json.h"
 #include "core/model/safetensors.h"
-#include "tests/core/tape/small_models.h"
+#include "tests/support/small_models.h"
 
 namespace hone::test {
 namespace {

@@ -2,8 +2,8 @@
 // which W + scaling B A stands for W; slopes by finite differences in A, B and the value head.
 #include <gtest/gtest.h>
 
-#include "tests/core/tape/small_models.h"
 #include "tests/plugins/models/double_model.h"
+#include "tests/support/small_models.h"
 
 namespace hone::test {
 namespace {

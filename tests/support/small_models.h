@@ -1,4 +1,5 @@
-// small_models.h -- tiny models of the built-in plugins with random weights, for tests.
+// small_models.h -- small models of the built-in plugins in which every number is random, norms and biases too, with
+// rows, a tokenizer and a registry to go with them.
 #pragma once
 
 #include <memory>
@@ -7,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "core/plugin/library.h"
 #include "core/tape/tape.h"
+#include "tests/support/built_component.h"
 
 namespace hone::test {
 
@@ -21,9 +22,19 @@ inline const Host &host() {
   return host;
 }
 
-inline ComponentInfo component(const std::string &name) {
-  const OpenedLibrary library = open_library(std::string(HONE_BUILD_DIR) + "/lib/hone/models/" + name + ".so");
-  return library.components.at(0).info;
+inline ComponentInfo component(const std::string &name) { return built_component("model", name); }
+
+inline Registry registry_of(const std::vector<std::string> &names) {
+  Registry registry;
+  for (const std::string &name : names) registry.components_.push_back(component(name));
+  return registry;
+}
+
+// Of so many words, of which the first two are special.
+inline std::unique_ptr<Tokenizer> word_tokenizer(size_t words = 37) {
+  std::vector<std::string> vocabulary = {"<bos>", "<eos>"};
+  while (vocabulary.size() < words) vocabulary.push_back("w" + std::to_string(vocabulary.size()));
+  return Tokenizer::from_words(vocabulary, {"<bos>", "<eos>"}, "");
 }
 
 inline std::shared_ptr<const Architecture> architecture(const std::string &name, const nlohmann::json &config) {
