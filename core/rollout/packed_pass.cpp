@@ -96,6 +96,12 @@ void PackedPass::backward(const Weights &weights, const PackedRows &rows, float 
                           const PackedPass *reference_pass, std::span<const std::vector<float>> dlogp_ahead) {
   const uint32_t n = rows.predicted(), width = weights.architecture().info().hidden_size;
   const auto any = [n](const float *x) { return x && std::any_of(x, x + n, [](float v) { return v != 0; }); };
+  const auto ahead = std::any_of(dlogp_ahead.begin(), dlogp_ahead.end(), [](const std::vector<float> &of_depth) {
+    return std::any_of(of_depth.begin(), of_depth.end(), [](float v) { return v != 0; });
+  });
+  const bool auxiliary = auxiliary_scale != 0 && tape_.auxiliary_loss() != 0;
+  // Rows that teach nothing, such as groups of equal rewards: all that would be added is zero.
+  if (!any(d.dlogp) && !any(d.dentropy) && !any(d.dkl) && !any(d.dvalue) && !ahead && !auxiliary) return;
   const uint64_t size = (uint64_t{n} + 1) * width;
 
   kernels_.fill(&stream_, d_predicted_.at_least(size), size, 0.0f);

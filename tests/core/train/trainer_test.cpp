@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -37,10 +38,10 @@ struct TrainerTest : testing::TestWithParam<const char *> {
     Trainer trainer;
     Rig(TrainerTest &test, Pool &pool, Weights &weights, const std::string &objective_name,
         const json &objective_settings, const std::string &optimizer_name, const json &optimizer_settings,
-        const TrainerSettings &settings)
+        const TrainerSettings &settings, const hone_kernels *table = nullptr)
         : objective(test.host, "stage", objective_name, objective_settings),
           optimizer(test.host, "optimizer", optimizer_name, optimizer_settings),
-          trainer(test.table, pool, weights, objective.methods<hone_objective>(), objective.self(),
+          trainer(table ? *table : test.table, pool, weights, objective.methods<hone_objective>(), objective.self(),
                   optimizer.methods<hone_optimizer>(), optimizer.self(), settings) {}
   };
 
@@ -101,6 +102,40 @@ struct TrainerTest : testing::TestWithParam<const char *> {
     return "";
   }
 };
+
+std::atomic<int> differentiated;
+
+// Groups of equal rewards are common once a task is learnt. (The mixture of experts has a loss of its own, of its balance.)
+TEST_P(TrainerTest, AUnitWhoseRowsTeachNothingIsNotDifferentiated) {
+  hone_kernels counting = table;
+  static decltype(counting.attention_backward) real;
+  real = table.attention_backward;
+  counting.attention_backward = [](auto... arguments) {
+    ++differentiated;
+    real(arguments...);
+  };
+  auto weights = tiny_weights(host, family);
+  const std::vector<float> before = copy_of(*weights);
+  std::vector<TrainRow> rows = rollouts(*weights, 6, 4);
+  for (TrainRow &row : rows) row.reward = 0.5f;
+  const auto passes = [&] {
+    differentiated = 0;
+    Rig rig(*this, one, *weights, "grpo", json::object(), "sgd", {{"learning_rate", 0.1}}, {}, &counting);
+    std::vector<TrainRow> given = rows;
+    rig.trainer.step(given, 1);
+    return differentiated.load();
+  };
+  if (family == "llama") {
+    EXPECT_EQ(passes(), 0);
+    EXPECT_TRUE(same_bits(copy_of(*weights), before));
+  } else {
+    EXPECT_GT(passes(), 0);
+    weights = tiny_weights(host, family);
+  }
+  rows[0].reward = 1;
+  EXPECT_GT(passes(), 0);
+  EXPECT_FALSE(same_bits(copy_of(*weights), before));
+}
 
 TEST_P(TrainerTest, NeitherThreadsNorMicroBatchesNorTheWayUnitsRunChangeABit) {
   for (const std::string objective : {"sft", "grpo"}) {
