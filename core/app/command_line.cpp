@@ -186,7 +186,9 @@ struct Line {
     sub->add_option("--min-p", a.min_p, "sample only tokens with this share of the likeliest one's probability")->check(within(0, 1));
     sub->add_option("--top-k", a.top_k, "sample from this many likeliest tokens; 0: all")->check(whole(0, UINT32_MAX));
     sub->add_option("--max-tokens", a.max_tokens, "of a response at most")->check(whole(1, 1u << 24))->capture_default_str();
-    sub->add_option("--stop", a.stop, "a text: a response ends with the token that completes it; may be given several times")->allow_extra_args(false);
+    sub->add_option("--stop", a.stop, "a text: a response ends with the token that completes it; may be given several times")
+        ->allow_extra_args(false)
+        ->check([](const std::string &text) { return text.empty() ? std::string("is empty; a stop is a text of one character or more") : std::string(); });
     sub->add_option("--seed", a.seed, "of the random numbers")->check(whole(0, INT64_MAX))->capture_default_str();
     return sub;
   }

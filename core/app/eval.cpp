@@ -1,7 +1,10 @@
 // eval.cpp -- `hone eval`: a pipeline of one eval stage over a task file, run in a directory of its own.
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <regex>
 
@@ -53,8 +56,12 @@ std::string lua_value(const std::string &text) {
 }
 
 struct Scratch {
-  fs::path path = fs::temp_directory_path() / ("hone-eval-" + std::to_string(getpid()));
-  Scratch() { fs::create_directories(path); }
+  fs::path path;
+  Scratch() {
+    std::string name = (fs::temp_directory_path() / "hone-eval-XXXXXX").string();
+    if (!mkdtemp(name.data())) throw Failure("cannot make a folder " + name + ": " + std::strerror(errno));
+    path = name;
+  }
   ~Scratch() {
     std::error_code ignored;
     fs::remove_all(path, ignored);

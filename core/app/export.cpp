@@ -81,7 +81,7 @@ int export_verb(const Arguments &a) {
   const Registry registry = Registry::scan(plugin_folders(a.plugins));
   stop_if_interrupted();  // from here on a signal only sets the flag
   LoadedModel model = load_model(a.model, registry, host, HONE_F32, told("reading " + a.model.string()));
-  if (model.weights->base()) model.weights = merge_lora_for_export(*model.weights, a.model.string());
+  if (model.weights->base()) model.weights = merge_lora_for_export(*model.weights, a.model.string(), dtype);
   stop_if_interrupted();
   if (a.to == "gguf") {
     save_gguf(out, *model.weights, model.tokenizer->gguf_vocabulary(), dtype, told("writing " + out.string()));

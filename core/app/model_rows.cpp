@@ -1,11 +1,16 @@
 // model_rows.cpp -- `hone generate`, `hone logprobs` and `hone tokenize`.
 #include "core/app/model_rows.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <iostream>
+#include <map>
+#include <optional>
 
 #include "core/app/verbs.h"
 #include "core/base/failure.h"
+#include "core/base/log.h"
 #include "core/model/model_files.h"
 #include "core/rollout/sampler.h"
 #include "core/run/progress.h"
@@ -13,6 +18,7 @@
 #include "core/stage/data.h"
 #include "core/stage/interrupt.h"
 #include "core/text/rows.h"
+#include "core/text/json_member.h"
 
 namespace hone {
 using nlohmann::json;
@@ -47,7 +53,7 @@ void use_chat_options(Tokenizer &tokenizer, const Arguments &a) {
 std::string rendered(const Tokenizer &tokenizer, const nlohmann::ordered_json &row, bool add_generation_prompt, const std::string &where) {
   const auto column = [&](const char *name) { return row.contains(name) ? row[name] : nlohmann::ordered_json(); };
   if (const auto asked = column("add_generation_prompt"); !asked.is_null()) {
-    if (!asked.is_boolean()) throw Failure(where + ": add_generation_prompt: must be true or false, but it is " + asked.dump().substr(0, 60));
+    if (!asked.is_boolean()) throw Failure(where + ": add_generation_prompt: must be true or false, but it is " + json_shown(asked));
     add_generation_prompt = asked.get<bool>();
   }
   return tokenizer.chat().render(column("messages"), add_generation_prompt, column("tools"), column("chat_template_kwargs"), where);
@@ -101,22 +107,28 @@ int generate_verb(const Arguments &a) {
   const SampleSettings settings = sample_settings(a, tokenizer);
   Sampler sampler(kernels(), open.pool);
   std::atomic<int> &flag = interrupt_flag();
-  std::vector<SampledRow> sampled;
-  {
-    Progress progress("generate", rows.size());  // ends its line before the rows are written
-    size_t done = 0;
-    sampled = sampler.generate(*open.model.weights, &tokenizer, requests, settings,
-                               [&](size_t, const SampledRow &) { progress.update(++done); }, [&] { return flag.load() != 0; });
-  }
-  if (flag != 0) return 128 + flag;
-  for (const SampledRow &row : sampled) {
-    nlohmann::ordered_json out;
-    out["text"] = response_text(tokenizer, row.ids);
-    out["tokens"] = row.ids;
-    out["logprobs"] = row.logp;
-    std::cout << out.dump() << "\n";
-  }
-  return 0;
+  // Each row is written as soon as it and all before it have ended: what is done stays when the rest is interrupted.
+  std::map<size_t, std::string> waiting;
+  size_t done = 0, written = 0;
+  std::optional<Progress> progress;
+  if (!isatty(STDOUT_FILENO)) progress.emplace("generate", rows.size());  // on a terminal the rows show how far it is
+  sampler.generate(
+      *open.model.weights, &tokenizer, requests, settings,
+      [&](size_t i, const SampledRow &row) {
+        nlohmann::ordered_json out;
+        out["text"] = response_text(tokenizer, row.ids);
+        out["tokens"] = row.ids;
+        out["logprobs"] = row.logp;
+        waiting[i] = out.dump() + "\n";
+        for (; !waiting.empty() && waiting.begin()->first == written; ++written, waiting.erase(waiting.begin()))
+          std::cout << waiting.begin()->second << std::flush;
+        ++done;
+        if (progress) progress->update(done);
+      },
+      [&] { return flag.load() != 0; });
+  if (flag == 0) return 0;
+  log_warning("generate: interrupted; " + std::to_string(written) + " of " + std::to_string(rows.size()) + " rows were written");
+  return 128 + flag;
 }
 
 int logprobs_verb(const Arguments &a) {

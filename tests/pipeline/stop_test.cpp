@@ -100,6 +100,9 @@ TEST_F(Stop, TakesTextsOnly) {
       EXPECT_NE(ended.err.find("script.lua:9"), std::string::npos) << ended.err;
       EXPECT_NE(ended.err.find("stop"), std::string::npos) << ended.err;
     }
+  const Ended verb = hone({"generate", "--model", "no model is read", "--input", "-", "--stop", ""});
+  EXPECT_EQ(verb.code, 2);
+  EXPECT_NE(verb.err.find("--stop"), std::string::npos) << verb.err;
 }
 
 }  // namespace
