@@ -22,6 +22,7 @@ local o = hone.options {
   split = { "test", "questions of the embedded model's final table: test, or validation while tuning" },
   questions = { 200, "questions of each kind in the final table; the first of `prompts`, which are not trained on" },
   samples = { 4, "responses to each of them" },
+  opened = { false, "whether the model's chat template opens <think> itself, as those of R1's distilled models do" },
 }
 
 local model = o.model ~= "" and hone.model(o.model) or nil
@@ -29,9 +30,12 @@ local real = model and model.tokenizer ~= "WordLevel"  -- the embedded default's
 if o.prompts ~= "" and not real then
   error("prompts are for a model that reads; the embedded default knows only the words of its own questions", 0)
 end
-local function by_model(given, embedded, yours) return given > 0 and given or real and yours or embedded end
-local prompts_per_step = by_model(o.prompts_per_step, 32, 8)
-local max_completion_length = by_model(o.max_completion_length, 90, 256)
+local function by_model(name, embedded, yours)
+  if o[name] < 0 then error(name .. " is " .. o[name] .. "; it must be above 0, or 0 for what suits the model", 0) end
+  return o[name] > 0 and o[name] or real and yours or embedded
+end
+local prompts_per_step = by_model("prompts_per_step", 32, 8)
+local max_completion_length = by_model("max_completion_length", 90, 256)
 
 local pretrained = not model and pretrain("base", models.moe(1), o.corpus) or nil
 local base = pretrained and pretrained.model or model
@@ -54,16 +58,16 @@ end
 
 local zero = hone.stage "grpo" {
   label = "r1_zero", model = base, prompts = prompts, stop = evaluation.stop,
-  rewards = { accuracy, hone.reward "format" { label = "format", weight = 0.1 } },
+  rewards = { accuracy, hone.reward "format" { label = "format", weight = 0.1, opened = o.opened } },
   optimizer = hone.optimizer "adamw" {
-    learning_rate = by_model(o.learning_rate, 4e-4, 3e-6), weight_decay = 0.05, warmup_steps = 5,
+    learning_rate = by_model("learning_rate", 4e-4, 3e-6), weight_decay = 0.05, warmup_steps = 5,
   },
-  steps = o.steps, batch_size = prompts_per_step, num_generations = by_model(o.num_generations, 16, 8),
+  steps = o.steps, batch_size = prompts_per_step, num_generations = by_model("num_generations", 16, 8),
   max_completion_length = max_completion_length, temperature = 1, beta = 0,
 }
 
 evaluation.models = { base, zero.model }
-evaluation.num_generations, evaluation.temperature, evaluation.top_p = o.samples, 1, 1
+evaluation.num_generations, evaluation.temperature, evaluation.top_p, evaluation.opened = o.samples, 1, 1, o.opened
 local stages = { seed = o.seed, report = hone.stage "eval" (evaluation) }
 if pretrained then stages[1] = pretrained end
 stages[#stages + 1] = zero

@@ -12,14 +12,14 @@ namespace {
 constexpr char kHandle[] = "hone handle";
 
 // Of a model on disk.
-int model_fact(lua_State *L, const Builder &builder, const Maker &maker, const std::string &field) {
+int model_fact(lua_State *L, const Builder &builder, const std::string &path, const std::string &field) {
   const std::vector<std::string> names = {"tokenizer", "chat_template"};
   if (std::find(names.begin(), names.end(), field) == names.end()) {
     const std::string near = nearest_name(field, names);
-    throw UsageError("the model " + maker.path + " has no \"" + field + "\"" +
+    throw UsageError("the model " + path + " has no \"" + field + "\"" +
                      (near.empty() ? "; it has " + join(names, " and ") : "; did you mean \"" + near + "\"?"));
   }
-  const ModelFacts facts = builder.host.model_facts(maker.path);
+  const ModelFacts facts = builder.host.model_facts(path);
   if (field == "tokenizer") lua_pushstring(L, facts.tokenizer.c_str());
   else lua_pushboolean(L, facts.chat_template);
   return 1;
@@ -48,10 +48,13 @@ int handle_index(lua_State *L) {
   }
   if (handle.kind == Handle::maker) {
     const Maker &maker = builder.makers.at(handle.index);
-    if (!maker.path.empty()) return model_fact(L, builder, maker, field);
+    if (!maker.path.empty()) return model_fact(L, builder, maker.path, field);
     throw UsageError(maker.room + " \"" + maker.component + "\" was not given its settings before ." + field + "; write hone." +
                      maker.room + " \"" + maker.component + "\" { ... }");
   }
+  if (handle.kind == Handle::model)
+    if (const ModelNode &node = builder.pipeline.models.at(handle.index); node.source == ModelNode::directory)
+      return model_fact(L, builder, node.path, field);
   throw UsageError(std::string(builder.kind_name(handle)) + " has no \"" + field + "\"");
 }
 

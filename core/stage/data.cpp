@@ -21,6 +21,14 @@ static std::vector<DataRow> rows_of_file(const std::string &path) {
   return rows;
 }
 
+json mapped_row(Script &script, const Pipeline &pipeline, const DataNode &node, const json &row, uint64_t i, const std::string &where) {
+  try {
+    return script.call(node.function, row, {pipeline.seed * 1000003 + node.seed, i});
+  } catch (const Failure &failure) {
+    throw Failure(std::string(failure.what()) + " (for " + where + ")");
+  }
+}
+
 // The source's rows as the script's function gives them back; those for which it gives nil are left out.
 static std::vector<DataRow> mapped_rows(const RunContext &context, const DataNode &node) {
   std::vector<DataRow> source = load_data(context, node.parts.at(0)), rows;
@@ -30,7 +38,7 @@ static std::vector<DataRow> mapped_rows(const RunContext &context, const DataNod
   Progress progress("making rows" + (node.label.empty() ? std::string() : " of " + node.label), end - begin);
   for (uint64_t i = begin; i < end; ++i) {
     DataRow &row = source[i];
-    json made = context.script.call(node.function, row.columns, {context.pipeline.seed * 1000003 + node.seed, i + 1});
+    json made = mapped_row(context.script, context.pipeline, node, row.columns, i + 1, row.where);
     if (!made.is_null()) {
       if (!made.is_object())
         throw Failure(node.place.text() + ": map must return a table with named columns, or nil to leave the row out (for " + row.where + ")");

@@ -39,4 +39,7 @@ std::string response_text(const Tokenizer &, const std::vector<int32_t> &ids);
 // A permutation of 0 .. n-1 that depends on the key only (Fisher-Yates over Philox).
 std::vector<uint32_t> permutation(uint32_t n, uint64_t seed, uint32_t stage, uint32_t pass);
 
+// What a mapping function makes of row i (from 1); null: it is left out. Failure naming the script's place and `where`.
+nlohmann::json mapped_row(Script &, const Pipeline &, const DataNode &, const nlohmann::json &row, uint64_t i, const std::string &where);
+
 }  // namespace hone

@@ -167,7 +167,7 @@ uint64_t RowCheck::mapped(const DataNode &node, const std::string &domain) {
   const uint64_t end = node.take ? std::min(all, node.skip + node.take) : all;
   uint64_t kept = 0, known = 0;
   const auto map = [&](const json &from, uint64_t i, const std::string &where) {
-    const json row = made(node, from, i + 1);
+    const json row = mapped_row(script_, pipeline_, node, from, i + 1, where);
     if (row.is_null()) return;
     take(row, node.place.text() + " row " + std::to_string(i + 1) + " (" + where + ")", domain, true);
     ++kept;

@@ -8,10 +8,15 @@ local tags = "Reason step by step inside <think> and </think>, then give the fin
 
 return function(model)
   local chat = model.chat_template
-  local reasoning = { stop = chat and {} or { "\nUser:" } }
+  local reasoning = { stop = chat and {} or { "</answer>", "\nUser:" } }
 
   local function asked(row)
-    if type(row.question) ~= "string" or row.answer == nil then error("a row of prompts needs question and answer", 0) end
+    for _, column in ipairs { "question", "answer" } do
+      local value = row[column]
+      if (type(value) ~= "string" and type(value) ~= "number") or value == "" then
+        error("a row of prompts needs a text \"" .. column .. "\"", 0)
+      end
+    end
     if chat then
       -- In the user's turn: not every template takes a system message.
       return { messages = { { role = "user", content = row.question .. "\n" .. tags } }, answer = row.answer }
@@ -25,7 +30,7 @@ return function(model)
       return hone.rows { from = file, map = asked, skip = held_out }, hone.rows { from = file, map = asked, take = held_out }
     end
     local function made(label, split, seed, rows)
-      return hone.rows { label = label, count = rows, seed = seed, make = function() return asked(arithmetic.row(split, 1, 3)) end }
+      return hone.rows { label = label, count = rows, seed = seed, make = function() return asked(arithmetic.row(split, 2, 3)) end }
     end
     return made("arithmetic", "train", 11, count), made("arithmetic_test", "test", 7, held_out)
   end

@@ -61,6 +61,7 @@ TEST_F(MappedRows, AreCheckedByPlanWithTheLineOfTheFile) {
   const Ended raises = hone({"plan", training_on("return { prompt = row.answer.text }")});
   EXPECT_EQ(raises.code, 1) << raises.err;
   EXPECT_NE(raises.err.find("script.lua:5"), std::string::npos) << raises.err;
+  EXPECT_NE(raises.err.find("questions.jsonl:1"), std::string::npos) << raises.err;
 }
 
 TEST_F(MappedRows, OfAFileAreCountedByPlan) {

@@ -314,6 +314,7 @@ TEST_F(ScriptTest, AModelOnDiskTellsItsTokenizerAndWhetherItHasAChatTemplate) {
   const auto script = load(ask + "assert(m.tokenizer == 'BPE' and m.chat_template == true)\n" + kEnd);
   script->renew();
   EXPECT_EQ(read, 1) << "what was read first holds for the whole run";
+  load("local m = hone.model \"model\" { name = \"mine\" }\nassert(m.tokenizer == 'BPE')\n" + kEnd);
   EXPECT_SENTENCE(problem(ask + "local x = m.chat_templates\n" + kEnd), "did you mean \"chat_template\"?");
   EXPECT_SENTENCE(problem("local m = hone.model \"tiny\"\nlocal x = m.tokenizer\n" + kEnd), "was not given its settings before .tokenizer");
 }
