@@ -1,5 +1,5 @@
 // gguf.cpp -- libFuzzer target: any bytes as a GGUF file are refused with a Failure, or read within their bounds:
-// container, configuration, vocabulary, and tensors in Hugging Face's layout.
+// container, configuration, vocabulary, tokenizer, and tensors in Hugging Face's layout.
 #include "core/model/gguf.h"
 
 #include <nlohmann/json.hpp>
@@ -10,6 +10,7 @@
 #include "core/model/gguf_config.h"
 #include "core/model/gguf_source.h"
 #include "core/model/gguf_tokenizer.h"
+#include "core/text/tokenizer.h"
 #include "tests/fuzz/file_in_memory.h"
 
 namespace {
@@ -34,7 +35,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         file.read_floats(tensor, 0, tensor.elements, numbers.data());
         if (tensor.elements > 2) file.read_floats(tensor, 1, tensor.elements - 2, numbers.data());
       });
-    try_to([&] { hone::vocabulary_from_gguf(file); });
+    try_to([&] {
+      const auto tokenizer = hone::Tokenizer::from_gguf(hone::vocabulary_from_gguf(file), "f");
+      tokenizer->decode(tokenizer->encode("Hello  12 \xc3\xa9 <|im_end|>\n", true), false);
+    });
     try_to([&] {
       const auto source = hone::open_gguf_tensors(file, hone::config_from_gguf(file));
       for (const std::string &name : source->names())

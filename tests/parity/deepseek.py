@@ -1,6 +1,6 @@
 """deepseek.py -- makes tiny random DeepSeek-V2 and V3 checkpoints with transformers, holds deepseek_reference.py to transformers'
 log-probs and gradients on them, and writes the reference's (in double) as goldens for tests/plugins/models/deepseek_goldens_test.cpp.
-Then, with --hone, it holds `hone logprobs` to transformers.
+Then, with --hone, it holds `hone logprobs` and `hone generate` at temperature 0 to transformers.
 
   $(tests/parity/venv.sh) tests/parity/deepseek.py [--write tests/plugins/models/goldens] [--hone build/release/bin/hone]
 
@@ -24,6 +24,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from deepseek_reference import Reference
 
 MTP_WEIGHT = 0.3
+BLOCK = (6, 5)  # of FP8 weights: some matrices are no multiple of it
+PROMPT = 8
 ROWS = (23, 1, 40)
 SMALL = dict(vocab_size=32, hidden_size=16, intermediate_size=20, moe_intermediate_size=6, num_hidden_layers=2, num_attention_heads=2,
              num_key_value_heads=2, n_routed_experts=8, num_experts_per_tok=3, kv_lora_rank=8, qk_rope_head_dim=8, qk_nope_head_dim=6,
@@ -37,6 +39,9 @@ CASES = {
     "deepseek_v3_plain": (V3, dict(q_lora_rank=None, n_group=1, topk_group=1, first_k_dense_replace=0, n_shared_experts=2, num_mtp_layers=1,
                                    norm_topk_prob=False, attention_bias=True, rope_interleave=False, tie_word_embeddings=True,
                                    rope_parameters=dict(rope_type="default", rope_theta=500.0))),
+    # The checkpoint in FP8, as V3 is published: transformers and the reference get what the blocks dequantise to.
+    "deepseek_v3_fp8": (V3, dict(q_lora_rank=7, n_group=2, topk_group=1, first_k_dense_replace=1, n_shared_experts=1,
+                                 rope_parameters=dict(rope_type="default", rope_theta=10000.0))),
     "deepseek_v2": (V2, dict(q_lora_rank=7, n_group=4, topk_group=2, topk_method="group_limited_greedy", routed_scaling_factor=2.0,
                              first_k_dense_replace=1, n_shared_experts=2,
                              rope_parameters=dict(YARN, rope_theta=10000.0, mscale=0.9, mscale_all_dim=0.707))),
@@ -95,6 +100,18 @@ def mtp_names(named, layers):
     return out
 
 
+def to_fp8(matrix):
+    """A matrix as torch.float8_e4m3fn and a scale for each block, and what they dequantise to."""
+    rows, columns = (-(-n // b) for n, b in zip(matrix.shape, BLOCK))
+    scale = torch.empty(rows, columns)
+    spread = lambda s: s.repeat_interleave(BLOCK[0], 0)[: matrix.shape[0]].repeat_interleave(BLOCK[1], 1)[:, : matrix.shape[1]]
+    for i in range(rows):
+        for j in range(columns):
+            scale[i, j] = matrix[i * BLOCK[0]:(i + 1) * BLOCK[0], j * BLOCK[1]:(j + 1) * BLOCK[1]].abs().max() / 448
+    small = (matrix / spread(scale)).to(torch.float8_e4m3fn)
+    return small, scale, small.float() * spread(scale)
+
+
 def relative(a, b):
     return float((a.double() - b.double()).norm() / b.double().norm().clamp_min(1e-12))
 
@@ -111,6 +128,16 @@ class Case:
         for layer in self.model.model.layers:
             if hasattr(layer.mlp, "gate") and hasattr(layer.mlp.gate, "e_score_correction_bias"):
                 layer.mlp.gate.e_score_correction_bias.copy_(torch.randn(config.n_routed_experts, generator=generator) * 0.2)
+        self.fp8 = {}  # of the checkpoint's tensors: (numbers, scales)
+        if name.endswith("_fp8"):
+            with torch.no_grad():
+                for n, p in self.model.named_parameters():
+                    for at, part in by_expert({n: p}).items():
+                        if not at.endswith(("_proj.weight", "_proj_with_mqa.weight")):
+                            continue
+                        small, scale, plain = to_fp8(part)
+                        self.fp8[at] = small, scale
+                        part.copy_(plain)  # a view of p
         self.mtp = None
         self.depths = config.num_mtp_layers if name.endswith("_mtp") else 0
         if self.depths:
@@ -180,6 +207,8 @@ class Case:
         config = dict(self.config)
         for key in ("transformers_version", "dtype"):
             config.pop(key, None)
+        if self.fp8:
+            config["quantization_config"] = dict(quant_method="fp8", fmt="e4m3", activation_scheme="dynamic", weight_block_size=list(BLOCK))
         (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
         words = ["<bos>", "<eos>"] + [f"t{i}" for i in range(2, config["vocab_size"])]
         special = [dict(id=i, content=w, single_word=False, lstrip=False, rstrip=False, normalized=False, special=True) for i, w in enumerate(words[:2])]
@@ -187,7 +216,10 @@ class Case:
             "version": "1.0", "truncation": None, "padding": None, "added_tokens": special, "normalizer": None,
             "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": None, "decoder": None,
             "model": {"type": "WordLevel", "vocab": {w: i for i, w in enumerate(words)}, "unk_token": ""}}) + "\n")
-        save_file({n: t.clone().contiguous() for n, t in self.tensors.items()}, folder / "model.safetensors", {"format": "pt"})
+        tensors = {n: t.clone().contiguous() for n, t in self.tensors.items()}
+        for n, (small, scale) in self.fp8.items():
+            tensors[n], tensors[n + "_scale_inv"] = small.contiguous(), scale
+        save_file(tensors, folder / "model.safetensors", {"format": "pt"})
 
     def expected(self):
         logprobs, _, gradients = self.of_reference(False)
@@ -198,6 +230,12 @@ class Case:
             out["mtp.logprobs"] = ahead.float()
             out |= {f"mtp.gradient.{n}": g.float() for n, g in gradients.items()}
         return out
+
+    def greedy(self):
+        """A prompt, and the ids with which transformers goes on."""
+        prompt = self.rows[0][:PROMPT]
+        ids = self.model.generate(prompt[None], attention_mask=torch.ones_like(prompt)[None], max_new_tokens=40, do_sample=False, pad_token_id=0)
+        return prompt, ids[0, PROMPT:].tolist()
 
     def compare(self):
         """transformers and the reference: how far apart at most."""
@@ -226,6 +264,16 @@ def hone_logprobs(hone, folder, rows):
     return torch.tensor([x for line in out.stdout.splitlines() for x in json.loads(line)["logprobs"]], dtype=torch.float64)
 
 
+def hone_greedy(hone, folder, prompt):
+    words = ["<bos>", "<eos>"] + [f"t{i}" for i in range(2, 32)]
+    row = json.dumps({"prompt": " ".join(words[i] for i in prompt.tolist())}) + "\n"
+    out = subprocess.run([hone, "generate", "--model", str(folder), "--input", "-", "--temperature", "0", "--max-tokens", "40"],
+                         input=row, capture_output=True, text=True)
+    if out.returncode:
+        sys.exit(f"hone generate failed: {out.stderr}")
+    return json.loads(out.stdout)["tokens"]
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--write", type=pathlib.Path, help="folder for the goldens")
@@ -243,6 +291,11 @@ def main():
             with tempfile.TemporaryDirectory() as folder:
                 case.write(pathlib.Path(folder))
                 found = hone_logprobs(a.hone, folder, case.rows)
+                prompt, wanted = case.greedy()
+                continued = hone_greedy(a.hone, folder, prompt)
+                if continued != wanted:
+                    failed = True
+                    print(f"{name}: greedy ids are {continued}, not {wanted}")
             worst["hone's logprobs"] = float((found - case.of_transformers(False)[0].double()).abs().max())
         limits = {"gradient": 1e-3}
         bad = {k: v for k, v in worst.items() if not v <= limits.get(k, 2e-4)}

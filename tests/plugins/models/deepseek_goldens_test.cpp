@@ -88,6 +88,8 @@ void check(const std::string &name, bool mtp, bool checkpointing = false) {
 TEST(DeepseekGoldens, V3WithQueryLatentGroupsAndYarn) { check("deepseek_v3_mtp", false); }
 TEST(DeepseekGoldens, V3WithBiasesHalvedRotationAndTiedHead) { check("deepseek_v3_plain", false); }
 TEST(DeepseekGoldens, V2WithGroupLimitedSoftmaxAndMscale) { check("deepseek_v2", false); }
+TEST(DeepseekGoldens, V3FromBlocksOfFp8) { check("deepseek_v3_fp8", false); }
+
 TEST(DeepseekGoldens, V2LiteWithGreedySoftmaxAndBiases) { check("deepseek_v2_lite", false); }
 TEST(DeepseekGoldens, V3WithTheLossOfMultiTokenPrediction) {
   check("deepseek_v3_mtp", true);
