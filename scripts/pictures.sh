@@ -1,27 +1,39 @@
 #!/usr/bin/env bash
-# Draws the README's pictures from the reports of two runs: pictures.sh RUN_OF_R1 RUN_OF_R1_ZERO. Needs chromium.
+# Draws a picture of docs/images from the reports of runs: pictures.sh r1 RUN, pictures.sh r1_zero RUN, and
+# pictures.sh learning RUN... (runs of smollm2_task.lua and smollm2_r1.lua, a row each). Needs chromium and perl.
 set -euo pipefail
-r1=$(realpath "${1:?pictures.sh: name a run of r1.lua}") zero=$(realpath "${2:?pictures.sh: name a run of r1_zero.lua}")
+name=${1:?pictures.sh: name a picture: r1, r1_zero or learning}
+shift
+[ $# -gt 0 ] || { echo "pictures.sh: name the run to draw" >&2; exit 2; }
+runs=()
+for run in "$@"; do runs+=("$(realpath "$run")"); done
 cd "$(dirname "$0")/.."
 page=$(mktemp --suffix=.html)
 trap 'rm -f "$page"' EXIT
 
-# shot NAME WIDTH HEIGHT: what is in the page, as docs/images/NAME.png
-shot() {
-  chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --force-device-scale-factor=1.5 \
-    --screenshot="docs/images/$1.png" --window-size="$2,$3" "file://$page" >/dev/null 2>&1
+# charts RUN [TITLE...]: the report's first drawing of each title, in this order; without titles its first six.
+charts() {
+  perl -0 -e '
+    my ($report, @titles) = @ARGV;
+    open my $file, "<", "$report/report.html" or die "pictures.sh: $report has no report.html\n";
+    my @all = <$file> =~ /(<svg.*?<\/svg>)/sg;
+    print "<div class=\"card charts\">";
+    @titles or print @all[0 .. 5];
+    for my $title (@titles) { print((grep { /<title>\Q$title\E<\/title>/ } @all)[0]) }
+    print "</div>"' "$@"
 }
-style() { perl -0ne 'print $1 if /(<style>.*?<\/style>)/s' "$1/report.html"; }
-
-{ style "$r1"; echo '<body style="margin:16px">'
-  perl -0ne 'if (/<div class="card charts">(.*?)<\/div>/s) {  # two rows of three
-    my @all = $1 =~ /(<svg.*?<\/svg>)/sg;
-    print "<div class=\"card charts\">@all[0 .. 5]</div>" }' "$r1/report.html"; } >"$page"
-shot r1 1120 630
-{ style "$zero"; echo '<body style="margin:16px"><div class="card charts">'
-  perl -0ne 'if (/<h3>02-r1_zero.*?<div class="card charts">(.*?)<\/div>/s) {
-    my $all = $1;
-    for my $name ("rewards/accuracy/mean", "completions/mean_length", "entropy") {
-      print $1 if $all =~ /(<svg[^>]*><title>\Q$name\E<\/title>.*?<\/svg>)/s;
-    } }' "$zero/report.html"; echo '</div>'; } >"$page"
-shot r1_zero 1120 260
+width=1120
+case $name in
+  r1) height=630 body=$(charts "${runs[0]}") ;;
+  r1_zero) height=260 body=$(charts "${runs[0]}" rewards/accuracy/mean completions/mean_length entropy) ;;
+  learning)
+    height=$((300 * ${#runs[@]})) body=
+    for run in "${runs[@]}"; do
+      body+="<h3 style='margin:8px 4px'>$(basename "$run")</h3>$(charts "$run" pass@1 reward completions/mean_length)"
+    done
+    ;;
+  *) echo "pictures.sh: \"$name\" is none of r1, r1_zero, learning" >&2; exit 2 ;;
+esac
+{ perl -0ne 'print $1 if /(<style>.*?<\/style>)/s' "${runs[0]}/report.html"; echo "<body style='margin:16px'>$body"; } >"$page"
+chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --force-device-scale-factor=1.5 \
+  --screenshot="docs/images/$name.png" --window-size="$width,$height" "file://$page" >/dev/null 2>&1
