@@ -13,6 +13,7 @@
 #include "core/model/model_description.h"
 #include "core/model/safetensors.h"
 #include "core/model/weight_pieces.h"
+#include "core/text/json_member.h"
 
 namespace hone {
 namespace fs = std::filesystem;
@@ -53,11 +54,11 @@ json target_modules(const Weights &adapted) {
 // PEFT's settings that change what an adapter computes.
 void refuse_what_is_not_done(const json &config, const fs::path &path) {
   const auto refuse = [&](const char *key, const char *wanted) {
-    throw Failure(path.string() + ": \"" + key + "\" is " + shown(config.at(key)) +
+    throw Failure(path.string() + ": \"" + key + "\" is " + json_shown(config.at(key)) +
                   ", which hone does not do; it must be " + wanted);
   };
   if (config.value("peft_type", json()) != "LORA")
-    throw Failure(path.string() + ": \"peft_type\" is " + shown(config.value("peft_type", json())) +
+    throw Failure(path.string() + ": \"peft_type\" is " + json_shown(config.value("peft_type", json())) +
                   "; only \"LORA\" is done");
   for (const char *key : {"use_dora", "fan_in_fan_out", "lora_bias", "use_qalora"})
     if (config.contains(key) && config[key] != false && !config[key].is_null()) refuse(key, "false");
@@ -84,11 +85,11 @@ LoraSettings settings_of(const json &config, const fs::path &path) {
   const json rank = config.value("r", json()), alpha = config.value("lora_alpha", json()),
              rslora = config.value("use_rslora", json(false));
   if (!rank.is_number_integer() || rank.get<int64_t>() < 1 || rank.get<int64_t>() > 65536)
-    throw Failure(path.string() + ": \"r\" must be an integer from 1 to 65536, but it is " + shown(rank));
+    throw Failure(path.string() + ": \"r\" must be an integer from 1 to 65536, but it is " + json_shown(rank));
   if (!alpha.is_number() || !(std::fabs(alpha.get<double>()) <= 1e6))
-    throw Failure(path.string() + ": \"lora_alpha\" must be a number, but it is " + shown(alpha));
+    throw Failure(path.string() + ": \"lora_alpha\" must be a number, but it is " + json_shown(alpha));
   if (!rslora.is_boolean())
-    throw Failure(path.string() + ": \"use_rslora\" must be true or false, but it is " + shown(rslora));
+    throw Failure(path.string() + ": \"use_rslora\" must be true or false, but it is " + json_shown(rslora));
   settings.rank = rank.get<uint32_t>();
   settings.alpha = alpha.get<double>();
   settings.rslora = rslora.get<bool>();
@@ -181,7 +182,7 @@ std::unique_ptr<Weights> load_adapter(const fs::path &directory, std::shared_ptr
   if (fs::exists(directory / kBase)) {
     const json recorded = read_json_object(directory / kBase).value("checksum", json());
     if (!recorded.is_number_unsigned())
-      throw Failure((directory / kBase).string() + ": \"checksum\" is " + shown(recorded) +
+      throw Failure((directory / kBase).string() + ": \"checksum\" is " + json_shown(recorded) +
                     ", not a number; is the file damaged?");
     if (recorded.get<uint64_t>() != base_checksum)
       throw Failure(directory.string() + ": its base model has changed since this adapter was trained (checksum " +
@@ -207,7 +208,7 @@ fs::path adapter_base_path(const fs::path &directory) {
   const char *key = own ? "path" : "base_model_name_or_path";
   const json named = read_json_object(file).value(key, json());
   if (!named.is_string() || named.get_ref<const std::string &>().empty())
-    throw Failure(file.string() + ": \"" + key + "\" is " + shown(named) + "; it must name the base model");
+    throw Failure(file.string() + ": \"" + key + "\" is " + json_shown(named) + "; it must name the base model");
   fs::path path = named.get<std::string>();
   if (path.is_relative() && (own || fs::exists(directory / path)))
     path = (fs::absolute(directory) / path).lexically_normal();
@@ -236,7 +237,7 @@ void refuse_another_base(const fs::path &directory, const Registry &registry, co
     if (depths && key == depths && base.info().depths == 0 &&
         ours == describe_model(adapter_base_path(directory), registry, false).settings.value(key, json()))
       continue;
-    refuse(key, shown(ours), shown(value));
+    refuse(key, json_shown(ours), json_shown(value));
   }
 }
 

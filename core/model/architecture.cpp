@@ -136,6 +136,9 @@ Architecture::Architecture(const ComponentInfo &component, const Host &host, con
     throw Failure(who + ": its head, parameter " + std::to_string(info_.head) +
                   ", must have the shape [vocab_size, hidden_size] " +
                   shape_text(std::vector<uint32_t>{info_.vocab_size, info_.hidden_size}));
+  // Some programs write a tied head a second time, by the name that it has where it is not tied.
+  if ((parameters_[info_.head].flags & HONE_PARAMETER_LOOKUP) && names.insert("lm_head.weight").second)
+    copies_.push_back({"lm_head.weight", info_.head, false});
   if (info_.depths && !methods_.forward_ahead)
     throw Failure(who + " tells of " + std::to_string(info_.depths) +
                   " depths of multi-token prediction, but lacks forward_ahead");

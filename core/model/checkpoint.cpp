@@ -19,7 +19,10 @@ void write_description(const std::filesystem::path &directory, const Architectur
   set_dtype(config, dtype == "BF16" ? "bfloat16" : dtype == "F16" ? "float16" : "float32");
   // Null where there is none: some classes of transformers have ids of their own for keys that are left out.
   config["bos_token_id"] = tokenizer.bos() >= 0 ? nlohmann::json(tokenizer.bos()) : nlohmann::json();
-  config["eos_token_id"] = tokenizer.eos() >= 0 ? nlohmann::json(tokenizer.eos()) : nlohmann::json();
+  const std::vector<int32_t> stops = tokenizer.stop_ids();
+  config["eos_token_id"] = stops.empty()      ? nlohmann::json()
+                           : stops.size() == 1 ? nlohmann::json(stops[0])
+                                               : nlohmann::json(stops);
   config["pad_token_id"] = nullptr;
   write_file_atomically(directory / "config.json", config.dump(2) + "\n");
   for (const auto &[name, text] : tokenizer.files()) write_file_atomically(directory / name, text);

@@ -187,7 +187,10 @@ void check_magic(const MappedFile &file) {
       static constexpr char digits[] = "0123456789abcdef";
       hex += {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
     }
-    throw Failure(name + ": is no GGUF file: it begins with the bytes " + hex + ", not with \"GGUF\"");
+    const std::string kind = file.path().extension();
+    const bool of_directory = kind == ".safetensors" || kind == ".json" || kind == ".jinja" || kind == ".bin";
+    const std::string remedy = of_directory ? "; a model that is a directory is named by its folder" : "";
+    throw Failure(name + ": is no GGUF file: it begins with the bytes " + hex + ", not with \"GGUF\"" + remedy);
   }
   uint32_t version;
   std::memcpy(&version, bytes + 4, 4);

@@ -99,7 +99,8 @@ json rope_scaling_from_gguf(const Gguf &file, const std::string &architecture, d
   if (file.find("rope_factors_long.weight"))
     throw Failure(file.path().string() +
                   ": has the tensor \"rope_factors_long.weight\" of LongRoPE, which hone cannot do");
-  const std::string type = file.text(at + "type", file.has(architecture + ".rope.scale_linear") ? "linear" : "none");
+  const bool scaled = file.has(at + "factor") || file.has(architecture + ".rope.scale_linear");
+  const std::string type = file.text(at + "type", scaled ? "linear" : "none");  // llama.cpp's default
   if (type == "none") return nullptr;
   const double factor =
       file.has(at + "factor") ? file.number(at + "factor") : file.number(architecture + ".rope.scale_linear");

@@ -2,11 +2,12 @@
 #include "core/model/gguf_tokenizer.h"
 
 #include "core/base/failure.h"
+#include "core/text/gguf_pre_tokenizers.h"
 
 namespace hone {
 namespace {
 
-constexpr int32_t kNormal = 1, kUnused = 5;
+constexpr int32_t kUndefined = 0, kNormal = 1, kControl = 3, kUnused = 5;
 
 struct Id {
   const char *key;
@@ -18,6 +19,14 @@ const Id kIds[] = {{"tokenizer.ggml.bos_token_id", &GgufVocabulary::bos},
                    {"tokenizer.ggml.unknown_token_id", &GgufVocabulary::unknown},
                    {"tokenizer.ggml.padding_token_id", &GgufVocabulary::padding}};
 
+// Of a file that names none: the control token by which chat models end a turn, as llama.cpp finds it.
+int64_t end_of_turn(const GgufVocabulary &vocabulary) {
+  for (const char *text : {"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<end_of_utterance>"})
+    for (size_t id = 0; id < vocabulary.types.size(); ++id)
+      if (vocabulary.types[id] == kControl && vocabulary.tokens[id] == text) return static_cast<int64_t>(id);
+  return -1;
+}
+
 }  // namespace
 
 GgufVocabulary vocabulary_from_gguf(const Gguf &file) {
@@ -27,6 +36,8 @@ GgufVocabulary vocabulary_from_gguf(const Gguf &file) {
   out.pre = file.text("tokenizer.ggml.pre", "");
   out.tokens = file.texts("tokenizer.ggml.tokens");
   const size_t size = out.tokens.size();
+  for (size_t id = 0; id < size; ++id)
+    if (out.tokens[id].empty()) out.tokens[id] = "[EMPTY_" + std::to_string(id) + "]";  // as llama.cpp calls them
   const auto same_length = [&](const char *key, size_t length) {
     if (length != size)
       throw Failure(where + key + "\" has " + std::to_string(length) + " elements for " + std::to_string(size) +
@@ -35,7 +46,7 @@ GgufVocabulary vocabulary_from_gguf(const Gguf &file) {
   if (const char *key = "tokenizer.ggml.token_type"; file.has(key)) {
     for (int64_t type : file.integers(key)) {
       if (type < 0 || type > 6) throw Failure(where + key + "\" has the unknown type " + std::to_string(type));
-      out.types.push_back(static_cast<int32_t>(type));
+      out.types.push_back(type == kUndefined ? kNormal : static_cast<int32_t>(type));
     }
     same_length(key, out.types.size());
   }
@@ -51,10 +62,14 @@ GgufVocabulary vocabulary_from_gguf(const Gguf &file) {
                     " tokens");
     out.*one.id = id < 0 || id == UINT32_MAX ? -1 : id;
   }
-  out.add_bos = file.boolean("tokenizer.ggml.add_bos_token", out.model == "llama");
+  out.add_bos = file.boolean("tokenizer.ggml.add_bos_token", out.model == "llama" || gguf_pre_adds_bos(out.pre));
+  if (!file.has("tokenizer.ggml.eot_token_id")) out.eot = end_of_turn(out);
   out.add_eos = file.boolean("tokenizer.ggml.add_eos_token", false);
   out.add_space_prefix = file.boolean("tokenizer.ggml.add_space_prefix", true);
   out.chat_template = file.text("tokenizer.chat_template", "");
+  if (file.has("tokenizer.chat_templates"))
+    for (const std::string &name : file.texts("tokenizer.chat_templates"))
+      out.named_templates[name] = file.text("tokenizer.chat_template." + name);
   return out;
 }
 
@@ -80,10 +95,19 @@ void vocabulary_to_gguf(const GgufVocabulary &vocabulary, uint64_t vocab_size, G
   if (!vocabulary.merges.empty()) writer.set_texts("tokenizer.ggml.merges", vocabulary.merges);
   for (const Id &one : kIds)
     if (vocabulary.*one.id >= 0) writer.set_integer(one.key, static_cast<uint32_t>(vocabulary.*one.id));
+  // Where only eos ends a response, that is said: a reader would find the token that ends a turn.
+  if (vocabulary.eot < 0 && vocabulary.eos >= 0 && end_of_turn(vocabulary) >= 0)
+    writer.set_integer("tokenizer.ggml.eot_token_id", static_cast<uint32_t>(vocabulary.eos));
   writer.set_boolean("tokenizer.ggml.add_bos_token", vocabulary.add_bos);
   writer.set_boolean("tokenizer.ggml.add_eos_token", vocabulary.add_eos);
   writer.set_boolean("tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix);
   if (!vocabulary.chat_template.empty()) writer.set_text("tokenizer.chat_template", vocabulary.chat_template);
+  std::vector<std::string> names;
+  for (const auto &[name, text] : vocabulary.named_templates) {
+    names.push_back(name);
+    writer.set_text("tokenizer.chat_template." + name, text);
+  }
+  if (!names.empty()) writer.set_texts("tokenizer.chat_templates", names);
 }
 
 }  // namespace hone

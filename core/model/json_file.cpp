@@ -16,9 +16,4 @@ json read_json_object(const std::filesystem::path &path) {
   return parsed;
 }
 
-std::string shown(const json &value) {
-  const std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
-  return text.size() > 80 ? with_replaced_invalid_utf8(text.substr(0, 77)) + "..." : text;
-}
-
 }  // namespace hone

@@ -12,6 +12,7 @@
 #include "core/model/json_file.h"
 #include "core/model/layout.h"
 #include "core/model/model.h"
+#include "core/text/json_member.h"
 
 namespace hone {
 
@@ -32,7 +33,7 @@ std::vector<std::string> module_names(const json &value, const std::string &wher
     }
   if (!value.is_array() || names.empty() || names.size() != value.size())
     throw UsageError(where + ": lora: target_modules must be \"" + kAllLinear +
-                     "\" or a list of names such as \"q_proj\", got " + shown(value));
+                     "\" or a list of names such as \"q_proj\", got " + json_shown(value));
   return names;
 }
 
@@ -63,7 +64,7 @@ float LoraSettings::scaling() const {
 LoraSettings lora_settings(const json &given, const std::string &where) {
   if (!given.is_object())
     throw UsageError(where + ": lora must be a table { rank = 16, alpha = 32, target_modules = ... }, got " +
-                     shown(given));
+                     json_shown(given));
   static const std::vector<std::string> known = {"rank", "alpha", "target_modules", "rslora"};
   for (const auto &[name, value] : given.items())
     if (std::find(known.begin(), known.end(), name) == known.end()) {
@@ -77,14 +78,14 @@ LoraSettings lora_settings(const json &given, const std::string &where) {
   const double number = rank.is_number() ? rank.get<double>() : 0;
   if (!(number >= 1 && number <= kMostRank && number == std::floor(number)))
     throw UsageError(where + ": lora: rank must be an integer from 1 to " + std::to_string(kMostRank) + ", got " +
-                     shown(rank));
+                     json_shown(rank));
   settings.rank = static_cast<uint32_t>(number);
   const json alpha = given.value("alpha", json(2.0 * number));
   settings.alpha = alpha.is_number() ? alpha.get<double>() : 0;
   if (!(settings.alpha > 0 && settings.alpha <= 1e6))
-    throw UsageError(where + ": lora: alpha must be a number above 0 and at most 1000000, got " + shown(alpha));
+    throw UsageError(where + ": lora: alpha must be a number above 0 and at most 1000000, got " + json_shown(alpha));
   const json rslora = given.value("rslora", json(false));
-  if (!rslora.is_boolean()) throw UsageError(where + ": lora: rslora must be true or false, got " + shown(rslora));
+  if (!rslora.is_boolean()) throw UsageError(where + ": lora: rslora must be true or false, got " + json_shown(rslora));
   settings.rslora = rslora.get<bool>();
   settings.target_modules = module_names(given.value("target_modules", json(kAllLinear)), where);
   if (settings.target_modules.size() > 1 && std::find(settings.target_modules.begin(), settings.target_modules.end(),

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/base/failure.h"
+#include "core/model/number_formats.h"
 
 namespace hone {
 namespace {
@@ -43,6 +44,10 @@ void add_product(float *W, const float *A, const float *B, uint32_t N, uint32_t 
   }
 }
 
+float as_written(float number, const std::string &dtype) {
+  return dtype == "BF16" ? from_bf16(to_bf16(number)) : dtype == "F16" ? from_f16(to_f16(number)) : number;
+}
+
 }  // namespace
 
 std::unique_ptr<Weights> merge_lora(const Weights &adapted) {
@@ -68,13 +73,23 @@ std::unique_ptr<Weights> merge_lora(const Weights &adapted) {
   return merged;
 }
 
-std::unique_ptr<Weights> merge_lora_for_export(const Weights &adapted, const std::string &what) {
+std::unique_ptr<Weights> merge_lora_for_export(const Weights &adapted, const std::string &what, const std::string &dtype) {
   std::unique_ptr<Weights> merged = merge_lora(adapted);
-  for (const uint32_t i : adapted.lora_targets()) {
-    const std::vector<float> before = numbers_of(adapted, i), after = numbers_of(*merged, i);
-    if (before != after) return merged;  // by value: -0 + 0 is 0
-  }
-  if (adapted.has_value_head() && value_head_of(adapted) != value_head_of(*adapted.base())) return merged;
+  bool rounded_away = false;
+  const auto differ = [&](const std::vector<float> &before, const std::vector<float> &after) {
+    for (size_t i = 0; i < before.size(); ++i) {
+      if (before[i] == after[i]) continue;  // by value: -0 + 0 is 0
+      if (as_written(before[i], dtype) != as_written(after[i], dtype)) return true;
+      rounded_away = true;
+    }
+    return false;
+  };
+  for (const uint32_t i : adapted.lora_targets())
+    if (differ(numbers_of(adapted, i), numbers_of(*merged, i))) return merged;
+  if (adapted.has_value_head() && differ(value_head_of(*adapted.base()), value_head_of(adapted))) return merged;
+  if (rounded_away)
+    throw Failure(what + ": its adapter changes the base model by less than " + dtype +
+                  " can tell: the file would be the base. Export it with --dtype f32, or train it further");
   throw Failure(what +
                 ": its adapter changes no weight of the base model (delta is zero): there is nothing to merge. Was it "
                 "trained? The base is exported by its own name");

@@ -9,8 +9,9 @@ namespace hone {
 // adapter: Failure.
 std::unique_ptr<Weights> merge_lora(const Weights &adapted);
 
-// For export. Failure that begins with `what` when no number differs from base's: whoever exports that believes to have
-// trained.
-std::unique_ptr<Weights> merge_lora_for_export(const Weights &adapted, const std::string &what);
+// For export as `dtype`. Failure that begins with `what` when no number of the file would differ from base's: whoever
+// exports that believes to have trained.
+std::unique_ptr<Weights> merge_lora_for_export(const Weights &adapted, const std::string &what,
+                                               const std::string &dtype = "F32");
 
 }  // namespace hone

@@ -35,6 +35,7 @@ struct ParameterInfo {
 struct TensorCopy {
   std::string name;
   uint32_t parameter;
+  bool written = true;  // by hone as well; false: only accepted where it is
 };
 
 // Immutable after construction; shared by all weights of this shape.

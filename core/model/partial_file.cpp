@@ -15,9 +15,12 @@
 
 namespace hone {
 
-PartialFile::PartialFile(const std::filesystem::path &path) : path_(path), beside_(path.string() + ".partial") {
-  file_ = open(beside_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file_ < 0) throw Failure("cannot write " + beside_.string() + ": " + std::strerror(errno));
+PartialFile::PartialFile(const std::filesystem::path &path)
+    : path_(path), beside_(path.string() + ".partial-" + std::to_string(getpid())) {
+  file_ = open(beside_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (file_ >= 0) return;
+  const std::string taken = errno == EEXIST ? "; remove it" : "", reason = std::strerror(errno);
+  throw Failure("cannot write " + std::exchange(beside_, {}).string() + ": " + reason + taken);
 }
 
 PartialFile::~PartialFile() {

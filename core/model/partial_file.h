@@ -9,7 +9,7 @@ namespace hone {
 
 class PartialFile {
  public:
-  explicit PartialFile(const std::filesystem::path &);  // opens PATH.partial; Failure if that cannot be written
+  explicit PartialFile(const std::filesystem::path &);  // opens PATH.partial-<process>; Failure if it cannot be made
   ~PartialFile();                                       // removes it, unless finish() put it in its place
   PartialFile(const PartialFile &) = delete;
   PartialFile &operator=(const PartialFile &) = delete;

@@ -10,6 +10,7 @@
 #include "core/base/failure.h"
 #include "core/base/text.h"
 #include "core/model/number_formats.h"
+#include "core/text/json_member.h"
 
 namespace hone {
 namespace {
@@ -19,7 +20,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors are littl
 constexpr uint64_t kMostHeader = 100'000'000;  // as in the format's own library
 
 uint64_t whole_number(const nlohmann::json &value, const std::string &where) {
-  if (!value.is_number_unsigned()) throw Failure(where + " must be a whole number, not " + value.dump().substr(0, 40));
+  if (!value.is_number_unsigned()) throw Failure(where + " must be a whole number, not " + json_shown(value));
   return value.get<uint64_t>();
 }
 
@@ -141,15 +142,21 @@ void Safetensors::read_floats(const std::string &name, float *to, uint64_t eleme
 
 void Safetensors::read_floats(const std::string &name, uint64_t begin, uint64_t count, float *to) const {
   const TensorView &view = require(name);
-  const bool f32 = view.dtype == "F32", f16 = view.dtype == "F16", bf16 = view.dtype == "BF16",
+  const bool f64 = view.dtype == "F64", f32 = view.dtype == "F32", f16 = view.dtype == "F16", bf16 = view.dtype == "BF16",
              f8 = view.dtype == "F8_E4M3";
-  if (!f32 && !f16 && !bf16 && !f8)
+  if (!f64 && !f32 && !f16 && !bf16 && !f8)
     throw Failure(path().string() + ": tensor \"" + name + "\" has dtype " + view.dtype +
-                  "; hone reads F32, BF16, F16 and block-scaled F8_E4M3 weights");
-  const uint64_t size = f32 ? 4 : f8 ? 1 : 2;
+                  "; hone reads F64, F32, BF16, F16 and block-scaled F8_E4M3 weights");
+  const uint64_t size = f64 ? 8 : f32 ? 4 : f8 ? 1 : 2;
   const uint8_t *from = view.data + begin * size;
   if (f32) {
     if (count) std::memcpy(to, from, count * size);
+  } else if (f64) {
+    for (uint64_t i = 0; i < count; ++i) {
+      double number;
+      std::memcpy(&number, from + 8 * i, 8);
+      to[i] = static_cast<float>(number);
+    }
   } else if (f8) {
     for (uint64_t i = 0; i < count; ++i) to[i] = from_f8_e4m3(from[i]);
   } else {

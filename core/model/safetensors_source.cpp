@@ -12,6 +12,7 @@
 #include "core/model/layout.h"
 #include "core/model/safetensors.h"
 #include "core/model/tensor_source.h"
+#include "core/text/json_member.h"
 
 namespace hone {
 namespace {
@@ -28,17 +29,25 @@ Block block_size(const json &config, const std::string &where) {
   const auto found = config.find("quantization_config");
   if (found == config.end() || found->is_null()) return {};
   const std::string key = where + ": quantization_config";
-  if (!found->is_object()) throw Failure(key + " must be an object, not " + found->dump().substr(0, 40));
+  if (!found->is_object()) throw Failure(key + " must be an object, not " + json_shown(*found));
   const json method = found->value("quant_method", json());
   if (method != "fp8")
-    throw Failure(key + ": quant_method " + method.dump().substr(0, 40) +
+    throw Failure(key + ": quant_method " + json_shown(method) +
                   " is not supported; hone reads \"fp8\" with a weight_block_size, and unquantised weights");
   const json size = found->value("weight_block_size", json());
   const auto is_count = [](const json &n) { return n.is_number_integer() && n > 0 && n <= 1 << 20; };
   if (!size.is_array() || size.size() != 2 || !is_count(size[0]) || !is_count(size[1]))
     throw Failure(key + ": weight_block_size must be two whole numbers such as [128, 128], not " +
-                  size.dump().substr(0, 40));
+                  json_shown(size));
   return {size[0].get<uint64_t>(), size[1].get<uint64_t>()};
+}
+
+[[noreturn]] void refuse_without_weights(const fs::path &directory) {
+  std::string other;
+  for (const char *name : {"pytorch_model.bin", "pytorch_model.bin.index.json"})
+    if (fs::exists(directory / name))
+      other = "; it has " + std::string(name) + ", which transformers writes as safetensors: from_pretrained(...).save_pretrained(...)";
+  throw Failure(directory.string() + ": has no weights: no model.safetensors and no model.safetensors.index.json" + other);
 }
 
 class SafetensorsSource final : public TensorSource {
@@ -46,7 +55,8 @@ class SafetensorsSource final : public TensorSource {
   SafetensorsSource(const fs::path &directory, const json &config)
       : directory_(directory), block_(block_size(config, (directory / "config.json").string())) {
     const fs::path index = directory / "model.safetensors.index.json";
-    if (fs::exists(directory / "model.safetensors") || !fs::exists(index))
+    if (!fs::exists(directory / "model.safetensors") && !fs::exists(index)) refuse_without_weights(directory);
+    if (fs::exists(directory / "model.safetensors"))
       open("model.safetensors");
     else
       open_shards(index);
@@ -108,7 +118,7 @@ class SafetensorsSource final : public TensorSource {
       if (name.empty() || name == "." || name == ".." ||
           name.find_first_of(std::string("/\\\0", 3)) != std::string::npos)
         throw Failure(index.string() + ": weight_map[\"" + tensor +
-                      "\"] must be the name of a file in the same folder, not " + file.dump().substr(0, 80));
+                      "\"] must be the name of a file in the same folder, not " + json_shown(file));
       tensors_of[name].push_back(tensor);
     }
     for (const auto &[name, tensors] : tensors_of) {

@@ -73,7 +73,7 @@ WeightPiece piece_of(const ParameterInfo &parameter, uint32_t i) {
           size};
 }
 
-std::vector<WeightPiece> weight_pieces(const Weights &weights) {
+std::vector<WeightPiece> weight_pieces(const Weights &weights, bool for_reading) {
   if (weights.base())
     throw Failure("model " + weights.architecture().component() +
                   " has an adapter, which must be merged before it is saved as a model");
@@ -81,6 +81,7 @@ std::vector<WeightPiece> weight_pieces(const Weights &weights) {
   for (const ParameterInfo &parameter : weights.parameters())
     for (uint32_t i = 0; i < piece_count(parameter); ++i) pieces.push_back(piece_of(parameter, i));
   for (const TensorCopy &copy : weights.architecture().copies()) {
+    if (!copy.written && !for_reading) continue;
     const ParameterInfo &of = weights.parameters()[copy.parameter];
     pieces.push_back({copy.name, {of.dims.begin(), of.dims.end()}, of.offset, of.size, true});
   }
@@ -127,7 +128,7 @@ void check_tensors(const Architecture &architecture, bool value_head, const Tens
 void read_weights(Weights &weights, const TensorSource &source, const std::string &where,
                   const std::string &shapes_from, const EachTensor &each) {
   check_tensors(weights.architecture(), weights.has_value_head(), source, where, shapes_from);
-  const std::vector<WeightPiece> pieces = weight_pieces(weights);
+  const std::vector<WeightPiece> pieces = weight_pieces(weights, true);
   hone_stream stream = Pool::serial_stream();
   std::vector<float> numbers;
   for (const WeightPiece &piece : pieces) {

@@ -22,7 +22,8 @@ struct WeightPiece {
 uint32_t piece_count(const ParameterInfo &);
 WeightPiece piece_of(const ParameterInfo &, uint32_t i);
 std::string expert_name(std::string name, uint32_t expert);  // the expert's number for "{}"; other names stay
-std::vector<WeightPiece> weight_pieces(const Weights &);     // Failure for adapted weights: merge them first
+// Those that are written; for_reading: and copies that are only accepted. Failure for adapted weights: merge them first.
+std::vector<WeightPiece> weight_pieces(const Weights &, bool for_reading = false);
 
 bool has_value_head(const TensorSource &);
 

@@ -178,6 +178,8 @@ GgufVocabulary BpeTokenizer::gguf_vocabulary() const {
                   ": its post_processor puts other tokens around a text than bos and eos, which GGUF cannot say; "
                   "export it with --to hf");
   out.chat_template = chat().text();
+  out.named_templates = chat().texts();
+  out.named_templates.erase("default");
   return out;
 }
 

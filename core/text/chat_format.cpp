@@ -7,6 +7,7 @@
 #include "core/base/failure.h"
 #include "core/base/file.h"
 #include "core/base/text.h"
+#include "core/text/json_member.h"
 
 namespace hone {
 namespace fs = std::filesystem;
@@ -33,6 +34,11 @@ ordered_json object_of(const fs::path &path) {
 }
 
 }  // namespace
+
+static void check_name(const std::string &name, const std::string &where) {
+  if (name.empty() || name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != std::string::npos)
+    throw Failure(where + ": the name \"" + name + "\" may have letters, digits, _ and - only, as it becomes a file's name");
+}
 
 void ChatFormat::read_tokens(const ordered_json &object, const ordered_json &but) {
   for (const auto &[key, value] : object.items()) {
@@ -66,6 +72,15 @@ ChatFormat ChatFormat::from_text(const std::string &text, const std::string &nam
   return format;
 }
 
+ChatFormat ChatFormat::from_texts(const std::map<std::string, std::string> &texts, const std::string &where) {
+  ChatFormat format;
+  for (const auto &[name, text] : texts) {
+    check_name(name, where);
+    format.add(name, text, name == "default" ? where : where + " \"" + name + "\"");
+  }
+  return format;
+}
+
 ChatFormat ChatFormat::from_file(const fs::path &path) { return from_text(read_file(path), path.string()); }
 
 static std::string &default_day() {
@@ -93,13 +108,9 @@ ChatFormat ChatFormat::from_directory(const fs::path &directory) {
                              one.contains("template") && one["template"].is_string();
           if (!whole)
             throw Failure(where + " must be a text or a list of {\"name\", \"template\"}, but it has " +
-                          one.dump().substr(0, 100));
+                          json_shown(one));
           const auto name = one["name"].get<std::string>();
-          if (name.empty() ||
-              name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") !=
-                  std::string::npos)
-            throw Failure(where + ": the name \"" + name +
-                          "\" may have letters, digits, _ and - only, as it becomes a file's name");
+          check_name(name, where);
           format.add(name, one["template"].get<std::string>(), where + " \"" + name + "\"");
         }
       } else {
@@ -176,7 +187,7 @@ void check_messages(const ordered_json &messages, const std::string &where) {
     if (role == message.end())
       throw Failure(what +
                     ": has no \"role\"; it is \"user\", \"assistant\", \"system\" or another that the template knows");
-    if (!role->is_string()) throw Failure(what + ": role: must be a text, but it is " + role->dump().substr(0, 60));
+    if (!role->is_string()) throw Failure(what + ": role: must be a text, but it is " + json_shown(*role));
     const auto content = message.find("content");
     if (content == message.end()) {
       if (!message.contains("tool_calls"))
@@ -190,7 +201,7 @@ void check_messages(const ordered_json &messages, const std::string &where) {
       if (!part.is_object() || !part.contains("type") || !part["type"].is_string())
         throw Failure(
             what + ": content: a part must be an object such as {\"type\": \"text\", \"text\": \"...\"}, but it is " +
-            part.dump().substr(0, 100));
+            json_shown(part));
   }
 }
 

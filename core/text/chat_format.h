@@ -23,6 +23,7 @@ class ChatFormat {
   static ChatFormat from_directory(const std::filesystem::path &);
   // name: begins messages about the template, such as the path of the GGUF file that it is from.
   static ChatFormat from_text(const std::string &text, const std::string &name);
+  static ChatFormat from_texts(const std::map<std::string, std::string> &text_by_name, const std::string &where);
   static ChatFormat from_file(const std::filesystem::path &);
 
   bool exists() const { return !templates_.empty(); }

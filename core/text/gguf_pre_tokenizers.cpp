@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <vector>
 
 #include "core/base/failure.h"
@@ -104,6 +105,11 @@ std::vector<std::string> steps_of(const Row &row) {
 }
 
 }  // namespace
+
+bool gguf_pre_adds_bos(const std::string &pre) {
+  static const std::set<std::string> names = {"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "tekken"};
+  return names.contains(pre);
+}
 
 GgufPreTokenizer gguf_pre_tokenizer(const std::string &pre, const std::string &where) {
   std::vector<std::string> known;

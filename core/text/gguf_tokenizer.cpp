@@ -42,6 +42,9 @@ void check(const GgufVocabulary &v, const std::string &where) {
       throw Failure(where + ": tokenizer.ggml.merges[" + std::to_string(i) + "] is not valid UTF-8");
   if (invalid_utf8(v.chat_template) != std::string_view::npos)
     throw Failure(where + ": tokenizer.chat_template is not valid UTF-8");
+  for (const auto &[name, text] : v.named_templates)
+    if (invalid_utf8(name) != std::string_view::npos || invalid_utf8(text) != std::string_view::npos)
+      throw Failure(where + ": tokenizer.chat_template." + with_replaced_invalid_utf8(name) + " is not valid UTF-8");
   for (const auto &[name, id] : {std::pair<const char *, int64_t>{"bos", v.bos},
                                  {"eos", v.eos},
                                  {"unknown", v.unknown},
@@ -227,7 +230,9 @@ std::unique_ptr<Tokenizer> Tokenizer::from_gguf(const GgufVocabulary &vocabulary
     files.text["generation_config.json"] = nlohmann::json{{"eos_token_id", ends}}.dump(1) + "\n";
   }
   auto tokenizer = std::make_unique<BpeTokenizer>(std::move(files));
-  if (!vocabulary.chat_template.empty()) tokenizer->set_chat(ChatFormat::from_text(vocabulary.chat_template, where));
+  std::map<std::string, std::string> templates = vocabulary.named_templates;
+  if (!vocabulary.chat_template.empty()) templates["default"] = vocabulary.chat_template;
+  if (!templates.empty()) tokenizer->set_chat(ChatFormat::from_texts(templates, where + ": chat template"));
   return tokenizer;
 }
 

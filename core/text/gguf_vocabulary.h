@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +20,8 @@ struct GgufVocabulary {
   std::vector<std::string> merges;  // "a b"; "gpt2" needs them
   int64_t bos = -1, eos = -1, unknown = -1, padding = -1, eot = -1;
   bool add_bos = false, add_eos = false, add_space_prefix = true;
-  std::string chat_template;  // "" when absent
+  std::string chat_template;                           // "" when absent
+  std::map<std::string, std::string> named_templates;  // tokenizer.chat_template.NAME: "tool_use", ...
 };
 
 // Failure for a token longer than any that merges make: looking for the ways to cut it takes its length squared.

@@ -36,7 +36,7 @@ const std::string &json_text(const nlohmann::json &object, const char *key, cons
 }
 
 std::string json_shown(const nlohmann::json &value) {
-  std::string text = value.dump();
+  std::string text = value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (text.size() <= 120) return text;
   size_t end = 117;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;

@@ -5,6 +5,7 @@
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
+#include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/text/json_member.h"
 
@@ -58,6 +59,8 @@ TokenizerFiles read_tokenizer_files(const std::filesystem::path &path) {
   if (const auto generation = files.text.find("generation_config.json"); generation != files.text.end()) {
     const auto beside = path.parent_path() / generation->first;
     files.generation_eos = read_eos(json_member(parse_object(beside, generation->second), "eos_token_id"), beside);
+  } else if (const auto beside = path.parent_path() / "config.json"; std::filesystem::exists(beside)) {
+    files.generation_eos = read_eos(json_member(parse_object(beside, read_file(beside)), "eos_token_id"), beside);
   }
   return files;
 }
@@ -66,10 +69,12 @@ std::vector<int32_t> stop_ids_of(int32_t eos, const TokenizerFiles &files, uint3
   std::vector<int32_t> ids;
   if (eos >= 0) ids.push_back(eos);
   for (const int64_t id : files.generation_eos) {
-    if (id < 0 || id >= size)
-      throw Failure(files.where + ": the eos_token_id " + std::to_string(id) +
-                    " of generation_config.json beside it is not in its vocabulary of " + std::to_string(size) +
-                    " tokens");
+    if (id < 0 || id >= size) {
+      log_warning(files.where + ": the eos_token_id " + std::to_string(id) + " of " +
+                  (files.text.contains("generation_config.json") ? "generation_config.json" : "config.json") +
+                  " beside it is not in its vocabulary of " + std::to_string(size) + " tokens, and ends nothing");
+      continue;
+    }
     if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(static_cast<int32_t>(id));
   }
   return ids;

@@ -77,7 +77,7 @@ TEST_F(Plan, FindsTemperaturesThatLeaveNoNumbers) {
 
 TEST_F(Plan, FindsALossOfMultiTokenPredictionThatNothingCanLearn) {
   expect_refused(one("sft", "  data = \"rows.jsonl\", steps = 1, mtp_loss_weight = 0.3"),
-                 {"script.lua:4", "mtp_loss_weight is 0.3, but its model has no layer of multi-token prediction"});
+                 {"script.lua:4", "mtp_loss_weight is 0.3, but its model (llama) knows no multi-token prediction"});
   expect_refused(one("sft", "  data = \"rows.jsonl\", steps = 1, mtp_loss_weight = -0.3"), {"script.lua:4", "mtp_loss_weight"});
   spit(folder / "pairs.jsonl", "{\"prompt\": \"1\", \"chosen\": \"2\", \"rejected\": \"3\"}\n");
   expect_refused(one("reward_model", "  data = \"pairs.jsonl\", steps = 1, mtp_loss_weight = 0.3"), {"script.lua:4", "mtp_loss_weight"});
@@ -152,7 +152,7 @@ TEST_F(Plan, RefusesAModelWhoseFilesAreNone) {
                                "\"num_attention_heads\": 1, \"num_key_value_heads\": 1}");
   expect_refused(whole, {"script.lua:2", "model.safetensors"});
   spit(folder / "model" / "model.safetensors", std::string("\x02\0\0\0\0\0\0\0{}", 10));
-  expect_refused(whole, {"script.lua:2", "tokenizer.json"});
+  expect_refused(whole, {"script.lua:2", "lacks the tensor \"model.embed_tokens.weight\""});
 }
 
 TEST_F(Plan, RefusesSettingsThatMeanNothingToTheStage) {

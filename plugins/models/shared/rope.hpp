@@ -109,7 +109,8 @@ inline double yarn_magnitude(double factor, double weight) {
 inline void yarn(Rope &rope, const RopeScaling &scaling, const RopeSettings &settings) {
   const double most = settings.max_positions, size = settings.size, theta = settings.theta;
   const double context = scaling.above_zero("original_max_position_embeddings", most);
-  const double factor = scaling.above_zero("factor", most / context);
+  // Where only the first context is told, the factor is what the positions grew by.
+  const double factor = scaling.has("original_max_position_embeddings") ? scaling.above_zero("factor", most / context) : scaling.above_zero("factor");
   const double fast = scaling.above_zero("beta_fast", 32), slow = scaling.above_zero("beta_slow", 1);
   if (fast < slow) throw Error("rope_scaling's \"beta_fast\" must be at least its \"beta_slow\"");
   if (theta <= 1) throw Error("rope_scaling of type \"yarn\" needs a rope_theta above 1");

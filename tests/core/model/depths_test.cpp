@@ -47,7 +47,7 @@ struct Depths : testing::Test {
 
   const ScratchFolder scratch;
   const std::filesystem::path folder = scratch.path;
-  Registry registry;
+  Registry registry = registry_of({"deepseek_moe"});
   std::unique_ptr<Weights> weights;
   LoadedModel loaded;
 };

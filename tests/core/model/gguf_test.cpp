@@ -12,7 +12,9 @@
 #include "core/model/gguf_config.h"
 #include "core/model/gguf_tokenizer.h"
 #include "core/model/gguf_writer.h"
+#include "core/text/tokenizer.h"
 #include "tests/core/model/golden.h"
+#include "tests/core/model/small_gguf.h"
 #include "tests/support/refusal.h"
 #include "tests/support/scratch_folder.h"
 
@@ -200,6 +202,9 @@ TEST(Gguf, ConfigurationsThatHoneCannotServeAreRefusedByKey) {
     return refusal_of([&] { config_from_gguf(Gguf(folder.path / "m.gguf")); });
   };
   EXPECT_EQ(with([](GgufWriter &) {}), "");
+  EXPECT_EQ(with([](GgufWriter &w) { w.set_number("llama.rope.scaling.factor", 4); }), "");
+  EXPECT_EQ(config_from_gguf(Gguf(folder.path / "m.gguf")).at("rope_scaling"), (nlohmann::json{{"rope_type", "linear"}, {"factor", 4.0}}))
+      << "llama.cpp's default";
   EXPECT_SAYS(with([](GgufWriter &) {}, "mamba"), "m.gguf: general.architecture is \"mamba\"", "qwen3moe");
   EXPECT_SAYS(with([](GgufWriter &) {}, "qwen3moe"), "lacks \"qwen3moe.expert_used_count\"");
   EXPECT_SAYS(with([](GgufWriter &w) { w.set_integer("llama.expert_count", 8); }), "\"llama.expert_count\" is 8");
@@ -275,6 +280,67 @@ TEST(Gguf, AVocabularyThatContradictsItselfIsRefusedByKey) {
   EXPECT_SAYS(with([](GgufWriter &w) { w.set_numbers("tokenizer.ggml.scores", {1}); }), "scores\" has 1 elements");
   EXPECT_SAYS(with([](GgufWriter &w) { w.set_integers("tokenizer.ggml.merges", {1}); }),
               "merges\" must be an array of texts");
+}
+
+// What llama.cpp takes for granted, whose readers these files were made for.
+TEST(Gguf, AVocabularyThatLeavesKeysOutMeansWhatLlamaCppMeans) {
+  const ScratchFolder folder;
+  const auto read = [&](auto &&change) {
+    GgufWriter writer;
+    writer.set_text("tokenizer.ggml.model", "gpt2");
+    writer.set_texts("tokenizer.ggml.tokens", {"a", "<|eot_id|>", "", "<|im_end|>"});
+    writer.set_integer("tokenizer.ggml.eos_token_id", 0);
+    change(writer);
+    writer.begin(folder.path / "v.gguf");
+    writer.finish();
+    return vocabulary_from_gguf(Gguf(folder.path / "v.gguf"));
+  };
+  const auto named = [&](const char *pre) { return read([&](GgufWriter &w) { w.set_text("tokenizer.ggml.pre", pre); }); };
+  EXPECT_TRUE(named("llama-bpe").add_bos);
+  EXPECT_TRUE(named("tekken").add_bos);
+  EXPECT_FALSE(named("qwen2").add_bos);
+  EXPECT_FALSE(named("dots1").add_bos) << "cut like llama-bpe, but not begun like it";
+  EXPECT_FALSE(read([](GgufWriter &w) {
+                 w.set_text("tokenizer.ggml.pre", "llama-bpe");
+                 w.set_boolean("tokenizer.ggml.add_bos_token", false);
+               }).add_bos);
+  const std::vector<int32_t> types = {1, 3, 0, 3};
+  const auto chat = read([&](GgufWriter &w) { w.set_integers("tokenizer.ggml.token_type", types); });
+  EXPECT_EQ(chat.eot, 1) << "the control token that ends a turn";
+  EXPECT_EQ(chat.types, (std::vector<int32_t>{1, 3, 1, 3}));
+  EXPECT_EQ(chat.tokens[2], "[EMPTY_2]");
+  EXPECT_EQ(read([](GgufWriter &) {}).eot, -1) << "no type says that it is a control token";
+  EXPECT_EQ(read([&](GgufWriter &w) {
+              w.set_integers("tokenizer.ggml.token_type", types);
+              w.set_integer("tokenizer.ggml.eot_token_id", 3);
+            }).eot,
+            3);
+  // A tokenizer in which only eos ends a response keeps that through a file.
+  GgufVocabulary without = chat;
+  without.eot = -1;
+  GgufWriter writer;
+  vocabulary_to_gguf(without, 4, writer);
+  writer.begin(folder.path / "w.gguf");
+  writer.finish();
+  EXPECT_EQ(vocabulary_from_gguf(Gguf(folder.path / "w.gguf")).eot, 0);
+}
+
+TEST(Gguf, ChatTemplatesWithNamesAreKept) {
+  const ScratchFolder folder;
+  GgufVocabulary vocabulary = small_vocabulary();
+  vocabulary.chat_template = "{{ messages }}";
+  vocabulary.named_templates = {{"tool_use", "{{ tools }}"}, {"rag", "{{ documents }}"}};
+  GgufWriter writer;
+  vocabulary_to_gguf(vocabulary, vocabulary.tokens.size(), writer);
+  writer.begin(folder.path / "t.gguf");
+  writer.finish();
+  const auto back = vocabulary_from_gguf(Gguf(folder.path / "t.gguf"));
+  EXPECT_EQ(back.named_templates, vocabulary.named_templates);
+  const auto tokenizer = Tokenizer::from_gguf(back, "t.gguf");
+  EXPECT_EQ(tokenizer->chat().texts().at("rag"), "{{ documents }}");
+  EXPECT_EQ(tokenizer->gguf_vocabulary().named_templates, vocabulary.named_templates);
+  vocabulary.named_templates = {{"../x", ""}};
+  EXPECT_SAYS(refusal_of([&] { Tokenizer::from_gguf(vocabulary, "t.gguf"); }), "t.gguf", "the name \"../x\"");
 }
 
 TEST(Gguf, AFileThatIsNotWholeIsNotThere) {

@@ -255,6 +255,10 @@ TEST(MergeLora, ExportsAnAdapterThatTrainedTheValueHeadAlone) {
     head[5] += 0.25f;
     const auto merged = merge_lora_for_export(*trained, "runs/x");
     EXPECT_EQ(merged->value_head()[5], head[5]);
+    if (!had_one) continue;
+    head[5] = std::nextafter(below->value_head()[5], 2.0f);
+    EXPECT_EQ(merge_lora_for_export(*trained, "runs/x")->value_head()[5], head[5]);
+    expect_refusal([&] { merge_lora_for_export(*trained, "runs/x", "BF16"); }, {"runs/x: ", "less than BF16 can tell", "--dtype f32"});
   }
 }
 

@@ -63,7 +63,7 @@ TEST(Safetensors, ReadsBackWhatItWrote) {
       EXPECT_NE(std::string(failure.what()).find("the nearest is \"z.weight\""), std::string::npos);
     }
   }
-  EXPECT_FALSE(std::filesystem::exists(scratch().string() + ".partial"));
+  EXPECT_FALSE(std::filesystem::exists(scratch().string() + ".partial-" + std::to_string(getpid())));
   std::filesystem::remove(scratch());
 }
 
@@ -81,6 +81,20 @@ TEST(Safetensors, ReadsHalfPrecisionExactly) {
   EXPECT_EQ(values[1], -3);
   EXPECT_EQ(values[2], 0x1p-133f);
   EXPECT_EQ(values[3], INFINITY);
+  std::filesystem::remove(scratch());
+}
+
+TEST(Safetensors, RoundsDoublesToFloats) {
+  const std::vector<double> doubles = {0.1, -1e300, 3};
+  write_safetensors(scratch(), {{"double", "F64", {3}, doubles.data(), 24}});
+  const Safetensors file(scratch());
+  float values[3];
+  file.read_floats("double", values, 3);
+  EXPECT_EQ(values[0], 0.1f);
+  EXPECT_EQ(values[1], -INFINITY);  // which a model may not hold
+  EXPECT_EQ(values[2], 3);
+  file.read_floats("double", 2, 1, values);
+  EXPECT_EQ(values[0], 3);
   std::filesystem::remove(scratch());
 }
 

@@ -3,6 +3,8 @@
 
 #include "core/model/gguf_model.h"
 #include "tests/core/model/small_gguf.h"
+#include "tests/support/refusal.h"
+#include "tests/support/scratch_folder.h"
 #include "tests/support/small_models.h"
 
 namespace hone::test {

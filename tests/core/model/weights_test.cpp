@@ -178,6 +178,31 @@ void edit_tensors(const std::filesystem::path &folder, const std::string &drop, 
   write_safetensors(folder / "model.safetensors", tensors);
 }
 
+TEST(ModelDirectory, OfATiedModelMayHoldItsHeadAsWell) {
+  nlohmann::json config = llama_config();
+  config["tie_word_embeddings"] = true;
+  const ScratchFolder folder;
+  save_model(folder.path, *random_weights(architecture("llama", config), 3), *word_tokenizer());
+  const uint64_t without = load_model(folder.path, registry(), host()).weights->checksum();
+  std::vector<std::vector<float>> values;
+  std::vector<TensorToWrite> tensors;
+  {
+    const Safetensors file(folder.path / "model.safetensors");
+    EXPECT_FALSE(file.tensors().contains("lm_head.weight")) << "it is written once";
+    const auto keep = [&](const std::string &from, const std::string &as) {
+      const TensorView &view = file.tensors().at(from);
+      values.emplace_back(view.bytes / 4);
+      file.read_floats(from, values.back().data(), values.back().size());
+      tensors.push_back({as, "F32", view.shape, nullptr, view.bytes});
+    };
+    for (const auto &[name, view] : file.tensors()) keep(name, name);
+    keep("model.embed_tokens.weight", "lm_head.weight");
+  }
+  for (size_t i = 0; i < tensors.size(); ++i) tensors[i].data = values[i].data();
+  write_safetensors(folder.path / "model.safetensors", tensors);
+  EXPECT_EQ(load_model(folder.path, registry(), host()).weights->checksum(), without);
+}
+
 TEST(ModelDirectory, SaysWhatIsMissingExtraOrMisshapen) {
   EXPECT_EQ(after([](const auto &) {}), "");
   EXPECT_NE(after([](const auto &path) { std::filesystem::remove(path / "config.json"); }).find("has no config.json"),
@@ -185,6 +210,10 @@ TEST(ModelDirectory, SaysWhatIsMissingExtraOrMisshapen) {
   EXPECT_NE(
       after([](const auto &path) { std::filesystem::remove(path / "model.safetensors"); }).find("model.safetensors"),
       std::string::npos);
+  EXPECT_NE(after([](const auto &path) {
+              std::filesystem::rename(path / "model.safetensors", path / "pytorch_model.bin");
+            }).find("pytorch_model.bin, which transformers writes as safetensors"),
+            std::string::npos);
   EXPECT_NE(after([](const auto &path) { std::filesystem::remove(path / "tokenizer.json"); }).find("tokenizer.json"),
             std::string::npos);
   EXPECT_NE(after([](const auto &path) { std::ofstream(path / "config.json") << "{"; }).find("not a JSON object"),
@@ -219,7 +248,7 @@ TEST(ModelDirectory, SaysWhatIsMissingExtraOrMisshapen) {
             std::string::npos);
   EXPECT_NE(after([](const auto &path) {
               edit_config(path, {{"tie_word_embeddings", true}});
-            }).find("\"lm_head.weight\" that config.json has no place for"),
+            }).find("\"lm_head.weight\" must equal \"model.embed_tokens.weight\""),
             std::string::npos);
   EXPECT_NE(after([](const auto &path) {
               edit_tensors(path, "model.norm.weight", "");
@@ -285,11 +314,12 @@ TEST(ModelSettings, AreRefusedWithTheirValues) {
   EXPECT_NE(llama({{"rope_scaling", {{"type", "linear"}, {"factor", "x"}}}}).find("must be a number, not \"x\""),
             std::string::npos);
   EXPECT_NE(llama({{"rope_scaling", {{"type", "dynamic"}}}}).find("needs the number \"factor\""), std::string::npos);
-  EXPECT_NE(llama({{"rope_scaling", {{"type", "yarn"}, {"beta_fast", 1}, {"beta_slow", 2}}}}).find("beta_fast"),
+  EXPECT_NE(llama({{"rope_scaling", {{"type", "yarn"}, {"factor", 2}, {"beta_fast", 1}, {"beta_slow", 2}}}}).find("beta_fast"),
             std::string::npos);
+  EXPECT_NE(llama({{"rope_scaling", {{"type", "yarn"}}}}).find("needs the number \"factor\""), std::string::npos);
   EXPECT_NE(llama({{"rope_scaling", {{"type", "yarn"}, {"factor", 2}}}, {"rope_theta", 1}}).find("rope_theta above 1"),
             std::string::npos);
-  EXPECT_NE(llama({{"rope_scaling", {{"type", "yarn"}, {"truncate", 1}}}}).find("must be true or false, not 1"),
+  EXPECT_NE(llama({{"rope_scaling", {{"type", "yarn"}, {"factor", 2}, {"truncate", 1}}}}).find("must be true or false, not 1"),
             std::string::npos);
   EXPECT_NE(llama({{"rope_scaling", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}}})
                 .find("\"partial_rotary_factor\": 0.5, which is not supported"),

@@ -199,8 +199,13 @@ TEST(BpeTokenizer, TakesTheEndsOfAResponseFromAllFiles) {
   EXPECT_EQ(tokenizer->chat().text(), "{{ messages }}");
   for (const auto &[name, text] : files) EXPECT_EQ(text, read_file(folder.path / name));
 
-  folder.write("generation_config.json", R"({"eos_token_id": 100000})");
-  EXPECT_NE(refusal().find("eos_token_id 100000"), std::string::npos);
+  folder.write("generation_config.json", R"({"eos_token_id": [100000, -1, 1]})");  // what is no token ends nothing
+  EXPECT_EQ(Tokenizer::from_directory(folder.path)->stop_ids(), (std::vector<int32_t>{2, 1}));
+  folder.write("config.json", R"({"eos_token_id": [1, 5]})");  // stands in for generation_config.json alone
+  EXPECT_EQ(Tokenizer::from_directory(folder.path)->stop_ids(), (std::vector<int32_t>{2, 1}));
+  std::filesystem::remove(folder.path / "generation_config.json");
+  EXPECT_EQ(Tokenizer::from_directory(folder.path)->stop_ids(), (std::vector<int32_t>{2, 1, 5}));
+  std::filesystem::remove(folder.path / "config.json");
   folder.write("generation_config.json", R"({"eos_token_id": ["x"]})");
   EXPECT_NE(refusal().find("generation_config.json: eos_token_id must be a token id"), std::string::npos);
   folder.write("generation_config.json", "{}");

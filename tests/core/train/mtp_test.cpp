@@ -246,7 +246,7 @@ TEST_F(MtpTest, IsRefusedWhereThereIsNothingToLearn) {
   };
   EXPECT_EQ(says(*tiny(1), "sft"), "");
   EXPECT_NE(says(*tiny(0), "sft")
-                .find("mtp_loss_weight is 0.3, but this model has no layer of multi-token prediction (its "
+                .find("mtp_loss_weight is 0.3, but its model has no layer of multi-token prediction (its "
                       "num_nextn_predict_layers is 0)"),
             std::string::npos);
   EXPECT_NE(says(*tiny_weights(host, "llama"), "sft").find("(llama) knows no multi-token prediction"),
