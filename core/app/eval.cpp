@@ -55,6 +55,20 @@ std::string lua_value(const std::string &text) {
   return lua_literal(value.is_discarded() ? json(text) : value);
 }
 
+// A message without places in the script, which the user has not written: its row 3 is the task's third.
+std::string in_places_of_the_task(const std::string &message, const std::vector<std::string> &places) {
+  static const std::regex row("eval\\.lua:[0-9]+ row ([0-9]+)"), line("^eval\\.lua:[0-9]+: ");
+  std::string out;
+  auto rest = message.cbegin();
+  for (std::smatch found; std::regex_search(rest, message.cend(), found, row); rest = found[0].second) {
+    const size_t number = std::stoul(found[1]);
+    out.append(rest, found[0].first);
+    out += number >= 1 && number <= places.size() ? places[number - 1] : found.str();
+  }
+  out.append(rest, message.cend());
+  return std::regex_replace(out, line, "");
+}
+
 struct Scratch {
   fs::path path;
   Scratch() {
@@ -71,13 +85,12 @@ struct Scratch {
 }  // namespace
 
 int eval_verb(const Arguments &a) {
-  const std::vector<json> rows = read_rows(a.task);
   std::string task;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const std::string where = a.task + ": row " + std::to_string(i + 1);
-    json row = rows[i];
-    if (rows[i].contains(a.prompt_column) || !rows[i].contains("messages")) row["prompt"] = column_text(rows[i], a.prompt_column, where);
-    row["answer"] = column_text(rows[i], a.answer_column, where);
+  std::vector<std::string> places;
+  for (auto &[line, row] : read_numbered_rows(a.task)) {
+    const std::string &where = places.emplace_back(row_place(a.task, line));
+    if (row.contains(a.prompt_column) || !row.contains("messages")) row["prompt"] = column_text(row, a.prompt_column, where);
+    row["answer"] = column_text(row, a.answer_column, where);
     task += "  " + lua_literal(row) + ",\n";
   }
   read_model_config(a.model);  // what is wrong with the model is said before anything is written
@@ -102,14 +115,15 @@ int eval_verb(const Arguments &a) {
   request.threads = a.threads;
   request.dtype = a.dtype == "bf16" ? HONE_BF16 : HONE_F32;
   request.command_line = a.command_line;
-  const fs::path run = [&] {
-    try {
-      return create_run(request);
-    } catch (const UsageError &error) {  // places in a script that the user has not written
-      throw UsageError(std::regex_replace(error.what(), std::regex("^eval\\.lua:[0-9]+: "), ""));
-    }
-  }();
-  if (const int code = continue_run(run, a.plugins, a.threads, a.out.empty()); code != 0) return code;
+  fs::path run;
+  try {
+    run = create_run(request);
+    if (const int code = continue_run(run, a.plugins, a.threads, a.out.empty()); code != 0) return code;
+  } catch (const UsageError &error) {
+    throw UsageError(in_places_of_the_task(error.what(), places));
+  } catch (const Failure &failure) {
+    throw Failure(in_places_of_the_task(failure.what(), places));
+  }
   for (const json &row : json::parse(read_file(run / "results.json"))) std::cout << row.dump() << "\n";
   log_also_to("");  // the run directory may be removed now
   return 0;

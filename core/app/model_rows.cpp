@@ -70,8 +70,6 @@ std::vector<int32_t> token_list(const json &row, uint32_t vocabulary, const std:
   return ids;
 }
 
-static std::string row_name(const Arguments &a, size_t i) { return (a.input == "-" ? "stdin" : a.input) + ": row " + std::to_string(i + 1); }
-
 SampleSettings sample_settings(const Arguments &a, const Tokenizer &tokenizer) {
   SampleSettings settings;
   settings.temperature = static_cast<float>(a.temperature);
@@ -86,23 +84,24 @@ SampleSettings sample_settings(const Arguments &a, const Tokenizer &tokenizer) {
 }
 
 int generate_verb(const Arguments &a) {
-  const std::vector<nlohmann::ordered_json> rows = read_ordered_rows(a.input);
+  const auto rows = read_ordered_rows(a.input);
   OpenModel open(a);
   const Tokenizer &tokenizer = *open.model.tokenizer;
   std::vector<SampleRequest> requests;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const json row = rows[i];
+  for (const auto &[line, ordered] : rows) {
+    const json row = ordered;
+    const std::string where = row_place(a.input, line);
     const uint32_t positions = open.model.architecture->info().max_positions;
     std::vector<int32_t> ids;
     if (is_conversation(row)) {
-      ids = tokenizer.encode(rendered(tokenizer, rows[i], true, row_name(a, i)));
+      ids = encode_of_row(tokenizer, rendered(tokenizer, ordered, true, where), where + ": messages");
       if (ids.empty() || ids.size() >= positions)
-        throw Failure(row_name(a, i) + ": messages: make " + std::to_string(ids.size()) + " tokens, and the model needs at least 1 and has " + std::to_string(positions) +
+        throw Failure(where + ": messages: make " + std::to_string(ids.size()) + " tokens, and the model needs at least 1 and has " + std::to_string(positions) +
                       " positions for them and a response");
     } else {
-      ids = prompt_ids(tokenizer, {row, "", row_name(a, i)}, positions);
+      ids = prompt_ids(tokenizer, {row, "", where}, positions);
     }
-    requests.push_back({std::move(ids), 1, static_cast<uint32_t>(i)});
+    requests.push_back({std::move(ids), 1, static_cast<uint32_t>(requests.size())});
   }
   const SampleSettings settings = sample_settings(a, tokenizer);
   Sampler sampler(kernels(), open.pool);
@@ -132,14 +131,14 @@ int generate_verb(const Arguments &a) {
 }
 
 int logprobs_verb(const Arguments &a) {
-  const std::vector<json> rows = read_rows(a.input);
+  const auto rows = read_numbered_rows(a.input);
   OpenModel open(a);
   const hone_model_info &info = open.model.architecture->info();
   std::vector<std::vector<int32_t>> sequences;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const std::string where = row_name(a, i);
-    if (rows[i].contains("tokens")) sequences.push_back(token_list(rows[i], info.vocab_size, where));
-    else sequences.push_back(open.model.tokenizer->encode(column_text(rows[i], "text", where), a.add_special_tokens));
+  for (const auto &[line, row] : rows) {
+    const std::string where = row_place(a.input, line);
+    if (row.contains("tokens")) sequences.push_back(token_list(row, info.vocab_size, where));
+    else sequences.push_back(encode_of_row(*open.model.tokenizer, column_text(row, "text", where), where + ": text", a.add_special_tokens));
     if (sequences.back().size() > info.max_positions)
       throw Failure(where + ": has " + std::to_string(sequences.back().size()) + " tokens, more than the model's " + std::to_string(info.max_positions) + " positions");
   }
@@ -160,11 +159,11 @@ int logprobs_verb(const Arguments &a) {
 }
 
 int tokenize_verb(const Arguments &a) {
-  const std::vector<json> rows = read_rows(a.input);
+  const auto rows = read_numbered_rows(a.input);
   const auto tokenizer = read_model_tokenizer(a.model);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const std::string text = column_text(rows[i], "text", row_name(a, i));
-    const std::vector<int32_t> ids = tokenizer->encode(text, a.add_special_tokens);
+  for (const auto &[line, row] : rows) {
+    const std::string where = row_place(a.input, line);
+    const std::vector<int32_t> ids = encode_of_row(*tokenizer, column_text(row, "text", where), where + ": text", a.add_special_tokens);
     nlohmann::ordered_json out;
     out["ids"] = ids;
     out["text"] = tokenizer->decode(ids);

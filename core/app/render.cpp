@@ -14,12 +14,12 @@ int render_verb(const Arguments &a) {
   const auto rows = read_ordered_rows(a.input);
   const auto tokenizer = read_model_tokenizer(a.model);
   use_chat_options(*tokenizer, a);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const std::string where = (a.input == "-" ? "stdin" : a.input) + ": row " + std::to_string(i + 1);
-    if (!rows[i].contains("messages"))
+  for (const auto &[line, row] : rows) {
+    const std::string where = row_place(a.input, line);
+    if (!row.contains("messages"))
       throw Failure(where + ": has no \"messages\", the list of {\"role\", \"content\"} to render");
     nlohmann::ordered_json out;
-    out["text"] = rendered(*tokenizer, rows[i], false, where);
+    out["text"] = rendered(*tokenizer, row, false, where);
     std::cout << out.dump() << "\n";
   }
   return 0;

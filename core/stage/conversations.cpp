@@ -62,9 +62,9 @@ size_t end_without_space(const std::string &text) {
 
 // The part of a turn up to the special token that ends it: what a template writes behind that is not the model's to
 // write.
-Answer up_to_its_end(const Tokenizer &tokenizer, std::string text) {
+Answer up_to_its_end(const Tokenizer &tokenizer, const DataRow &row, std::string text) {
   const size_t end = end_without_space(text);
-  const std::vector<int32_t> ids = tokenizer.encode(std::string_view(text).substr(0, end));
+  const std::vector<int32_t> ids = encode_of_row(tokenizer, std::string_view(text).substr(0, end), row.where + ": messages");
   const bool ended = !ids.empty() && tokenizer.is_special(ids.back()) &&
                      std::string_view(text).substr(0, end).ends_with(tokenizer.token_of(ids.back()));
   if (ended) text.resize(end);
@@ -99,7 +99,7 @@ Answer last_answer(const Tokenizer &tokenizer, const DataRow &row) {
   const ordered_json messages = checked(row);
   check_answer(row, messages);
   const std::string prompt = prompt_text(tokenizer, row), whole = render(tokenizer, row, messages, false);
-  if (whole.starts_with(prompt)) return up_to_its_end(tokenizer, whole.substr(prompt.size()));
+  if (whole.starts_with(prompt)) return up_to_its_end(tokenizer, row, whole.substr(prompt.size()));
   // Templates that leave out an earlier turn's reasoning, or begin an answer with <think>, write the turn differently
   // once it is there. Then the answer is its content, without what the beginning of an answer already has.
   const ordered_json &last = messages.back();

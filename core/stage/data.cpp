@@ -131,13 +131,9 @@ static void put_prefix(const Tokenizer &tokenizer, const std::string &text, std:
 
 std::vector<int32_t> prompt_ids(const Tokenizer &tokenizer, const DataRow &row, uint32_t max_positions) {
   const std::string text = prompt_text(tokenizer, row);
-  std::vector<int32_t> ids;
-  try {
-    ids = tokenizer.encode(text);
-  } catch (const Failure &failure) {
-    throw Failure(row.where + ": prompt: " + failure.what());
-  }
-  if (!is_conversation(row)) put_prefix(tokenizer, text, ids);
+  const bool written = is_conversation(row);
+  std::vector<int32_t> ids = encode_of_row(tokenizer, text, row.where + (written ? ": messages" : ": prompt"));
+  if (!written) put_prefix(tokenizer, text, ids);
   if (ids.empty()) throw Failure(row.where + ": the prompt is empty and the tokenizer puts no token before a text; give it a text");
   if (ids.size() >= max_positions)
     throw Failure(row.where + ": the prompt has " + std::to_string(ids.size()) + " tokens, and the model's " + std::to_string(max_positions) +
@@ -146,11 +142,7 @@ std::vector<int32_t> prompt_ids(const Tokenizer &tokenizer, const DataRow &row, 
 }
 
 static void append_text(const Tokenizer &tokenizer, const DataRow &row, const std::string &text, const std::string &what, std::vector<int32_t> &ids) {
-  try {
-    for (int32_t id : tokenizer.encode(text)) ids.push_back(id);
-  } catch (const Failure &failure) {
-    throw Failure(row.where + ": " + what + ": " + failure.what());
-  }
+  for (int32_t id : encode_of_row(tokenizer, text, row.where + ": " + what)) ids.push_back(id);
 }
 
 static void append_encoded(const Tokenizer &tokenizer, const DataRow &row, const std::string &column, std::vector<int32_t> &ids) {

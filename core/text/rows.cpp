@@ -17,9 +17,11 @@ std::string keys_of(const nlohmann::json &row) {
   return join(names, ", ");
 }
 
+std::string name_of(const std::string &path) { return path == "-" ? "stdin" : path; }
+
 template <class Json>
 std::vector<std::pair<size_t, Json>> rows_of(const std::string &path) {
-  const std::string name = path == "-" ? "stdin" : path;
+  const std::string name = name_of(path);
   const std::string bytes = path == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_file(path);
   std::vector<std::pair<size_t, Json>> rows;
   size_t line_number = 0;
@@ -29,12 +31,12 @@ std::vector<std::pair<size_t, Json>> rows_of(const std::string &path) {
     std::string_view line(bytes.data() + begin, end - begin);
     begin = end + 1;
     ++line_number;
-    const std::string where = name + ":" + std::to_string(line_number) + ": ";
+    const std::string place = row_place(path, line_number), where = place + ": ";
     if (line_number == 1 && line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     if (const size_t bad = invalid_utf8(line); bad != std::string_view::npos)
       throw Failure(where + "invalid UTF-8 at byte " + std::to_string(bad) + "; save the file as UTF-8");
-    refuse_deep_json(line, name + ":" + std::to_string(line_number));
+    refuse_deep_json(line, place);
     Json row;
     try {
       row = Json::parse(line);
@@ -54,11 +56,11 @@ std::vector<std::pair<size_t, Json>> rows_of(const std::string &path) {
 
 std::vector<std::pair<size_t, nlohmann::json>> read_numbered_rows(const std::string &path) { return rows_of<nlohmann::json>(path); }
 
-std::vector<nlohmann::ordered_json> read_ordered_rows(const std::string &path) {
-  std::vector<nlohmann::ordered_json> rows;
-  for (auto &[line, row] : rows_of<nlohmann::ordered_json>(path)) rows.push_back(std::move(row));
-  return rows;
+std::vector<std::pair<size_t, nlohmann::ordered_json>> read_ordered_rows(const std::string &path) {
+  return rows_of<nlohmann::ordered_json>(path);
 }
+
+std::string row_place(const std::string &path, size_t line) { return name_of(path) + ":" + std::to_string(line); }
 
 std::vector<nlohmann::json> read_rows(const std::string &path) {
   std::vector<nlohmann::json> rows;

@@ -17,8 +17,11 @@ std::vector<nlohmann::json> read_rows(const std::string &path);
 // the row that an editor can be sent to.
 std::vector<std::pair<size_t, nlohmann::json>> read_numbered_rows(const std::string &path);
 
-// The same rows with the order of their keys, which a chat template shows when it writes tools as JSON.
-std::vector<nlohmann::ordered_json> read_ordered_rows(const std::string &path);
+// Numbered too, with the order of their keys, which a chat template shows when it writes tools as JSON.
+std::vector<std::pair<size_t, nlohmann::ordered_json>> read_ordered_rows(const std::string &path);
+
+// "FILE:7", or "stdin:7" for the path "-": how messages name a row.
+std::string row_place(const std::string &path, size_t line);
 
 // The text of a column, or Failure 'FILE:7: row has no column "prompt" (it has: question, answer)'. Numbers become
 // text.

@@ -41,6 +41,14 @@ void Tokenizer::set_chat(ChatFormat format) {
   if (eos() >= 0) chat_.set_token("eos_token", token_of(eos()));
 }
 
+std::vector<int32_t> encode_of_row(const Tokenizer &tokenizer, std::string_view text, const std::string &where, bool add_special_tokens) {
+  try {
+    return tokenizer.encode(text, add_special_tokens);
+  } catch (const Failure &failure) {
+    throw Failure(where + ": " + failure.what());
+  }
+}
+
 std::unique_ptr<Tokenizer> Tokenizer::from_words(const std::vector<std::string> &words,
                                                  const std::vector<std::string> &special, const std::string &unknown) {
   TokenizerFiles files;

@@ -61,4 +61,7 @@ class Tokenizer {
   ChatFormat chat_;
 };
 
+// tokenizer.encode(), whose Failure begins with `where`: the row, and the column that the text is from.
+std::vector<int32_t> encode_of_row(const Tokenizer &, std::string_view text, const std::string &where, bool add_special_tokens = false);
+
 }  // namespace hone

@@ -67,11 +67,11 @@ TEST_F(Conversations, RenderWritesWhatTheTemplateSays) {
   EXPECT_EQ(rows.at(0).at("text"), "<bos> ADD 1 2 ? <answer> 3 </answer> <eos>");
   EXPECT_EQ(rows.at(1).at("text"), "<bos> ADD 1 2 ? <answer>");
 
-  how.input = R"({"messages": [{"role": "judge", "content": "x"}]})"
+  how.input = "\n" R"({"messages": [{"role": "judge", "content": "x"}]})"
               "\n";
   const Ended refused = hone({"render", "--model", path.string(), "--input", "-"}, how);
   EXPECT_EQ(refused.code, 1);
-  EXPECT_NE(refused.err.find("stdin: row 1: "), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("stdin:2: "), std::string::npos) << refused.err;
   EXPECT_NE(refused.err.find("chat_template.jinja:5: the template refuses: no role judge"), std::string::npos)
       << refused.err;
 
@@ -194,9 +194,23 @@ TEST_F(Conversations, EvalAsksConversations) {
   const Ended ended = hone({"eval", "--model", path.string(), "--task", (folder / "task.jsonl").string(), "--max-tokens", "4"});
   EXPECT_EQ(ended.code, 0) << ended.err;
   spit(folder / "task.jsonl", "{\"question\": \"ADD 1 1\", \"answer\": \"2\"}\n");
-  const Ended wrong = hone({"eval", "--model", path.string(), "--task", (folder / "task.jsonl").string()});
+  const std::string task = (folder / "task.jsonl").string();
+  const Ended wrong = hone({"eval", "--model", path.string(), "--task", task});
   EXPECT_EQ(wrong.code, 1);
-  EXPECT_NE(wrong.err.find("row 1"), std::string::npos) << wrong.err;
+  EXPECT_NE(wrong.err.find(task + ":1: row has no column"), std::string::npos) << wrong.err;
+  // Also what is found later than that, in the script that eval makes of the task: among the rows that plan looks at, and not.
+  for (int before : {0, 30}) {
+    std::string rows = "\n";
+    for (int i = 0; i < 2 * before; ++i)
+      rows += i == before ? "{\"messages\": [{\"role\": \"judge\", \"content\": \"1\"}], \"answer\": \"2\"}\n" : "{\"prompt\": \"ADD 1 1\", \"answer\": \"2\"}\n";
+    if (before == 0) rows += "{\"messages\": [{\"role\": \"judge\", \"content\": \"1\"}], \"answer\": \"2\"}\n";
+    spit(task, rows);
+    const Ended refused = hone({"eval", "--model", path.string(), "--task", task, "--max-tokens", "1"});
+    EXPECT_NE(refused.code, 0);
+    EXPECT_NE(refused.err.find(task + ":" + std::to_string(before + 2) + ": "), std::string::npos) << refused.err;
+    EXPECT_NE(refused.err.find("no role judge"), std::string::npos) << refused.err;
+    EXPECT_EQ(refused.err.find("eval.lua"), std::string::npos) << refused.err;
+  }
 }
 
 TEST_F(Conversations, PlanFindsMessagesThatCannotBeUsed) {

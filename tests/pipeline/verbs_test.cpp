@@ -70,6 +70,22 @@ TEST_F(Verbs, GreedyDecodingTakesTheLikeliestTokenAndBf16StaysNearF32) {
   EXPECT_TRUE(differs) << "bf16 gave the very bits of f32";
 }
 
+TEST_F(Verbs, NameTheLineAndColumnOfARowThatTheyRefuse) {
+  const std::string path = model().string(), rows = (folder / "rows.jsonl").string();
+  const auto expect = [&](const std::string &verb, const std::string &row, const std::string &said) {
+    spit(rows, "\n{\"prompt\": \"ADD 1 2 ?\", \"text\": \"ADD\"}\n\n" + row + "\n");
+    const Ended ended = hone({verb, "--model", path, "--input", rows});
+    EXPECT_EQ(ended.code, 1) << verb;
+    EXPECT_NE(ended.err.find(rows + ":4: " + said), std::string::npos) << verb << ": " << ended.err;
+  };
+  for (const char *verb : {"logprobs", "tokenize"}) {
+    expect(verb, "{\"text\": \"ADD nonsense\"}", "text: the word \"nonsense\"");
+    expect(verb, "{\"prompt\": \"ADD\"}", "row has no column \"text\"");
+  }
+  expect("generate", "{\"prompt\": \"ADD nonsense\"}", "prompt: the word \"nonsense\"");
+  expect("logprobs", "{\"tokens\": [1, 99999]}", "tokens: 99999 is not a token id");
+}
+
 TEST_F(Verbs, AStagesLogprobsAreThoseThatSamplingRecorded) {
   const std::string path = model().string();
   spit(folder / "prompts.jsonl", "{\"prompt\": \"ADD 1 2 ?\"}\n{\"prompt\": \"ADD 4 4 ?\"}\n");

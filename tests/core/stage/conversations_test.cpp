@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/base/failure.h"
+
 namespace hone {
 namespace {
 
@@ -23,6 +25,20 @@ const std::string kTurns =
 TEST(Conversation, LearnsTheReasoningThatTheTemplateLeavesOutButNotWhatItBeginsItself) {
   EXPECT_EQ(learnt(kTurns + "<think>{% endif %}", "<think>hm</think>7"), "hm</think>7");
   EXPECT_EQ(learnt(kTurns + "{% endif %}", "<think>hm</think>7"), "7") << "here the turn stands behind the prompt as it is written";
+}
+
+TEST(Conversation, NamesTheRowWhoseAnswerHasAWordThatTheTokenizerLacks) {
+  const std::unique_ptr<Tokenizer> tokenizer = Tokenizer::from_words({"a"}, {}, "");
+  tokenizer->set_chat(ChatFormat::from_text("{% for m in messages %}{{ m.content }} {% endfor %}", "template"));
+  DataRow row;
+  row.where = "rows.jsonl:7";
+  row.columns["messages"] = {{{"role", "user"}, {"content", "a"}}, {{"role", "assistant"}, {"content", "b"}}};
+  try {
+    last_answer(*tokenizer, row);
+    FAIL();
+  } catch (const Failure &failure) {
+    EXPECT_EQ(std::string(failure.what()).find("rows.jsonl:7: messages: the word \"b\""), 0u) << failure.what();
+  }
 }
 
 TEST(Conversation, LosesNothingOfAnAnswerThatBeginsAsThePromptEnds) {
