@@ -73,7 +73,8 @@ class Chat {
     if (!tokenizer.chat().exists())
       throw Failure(
           a.model.string() +
-          ": the model has no chat template; give one with --template FILE, or use `hone generate` with a \"prompt\"");
+          ": the model has no chat template; give one with --template FILE, put a chat_template.jinja beside its "
+          "tokenizer.json, or use `hone generate` with a \"prompt\"");
     reset();
   }
 

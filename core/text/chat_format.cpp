@@ -158,16 +158,16 @@ void ChatFormat::take_tokens(const ChatFormat &other) {
 
 const ChatFormat::Entry &ChatFormat::chosen(bool tools, const std::string &where) const {
   if (!exists())
-    throw Failure(
-        where +
-        ": the model has no chat template; give one with --template FILE, or give \"prompt\" instead of \"messages\"");
+    throw Failure(where +
+                  ": the model has no chat template; put a chat_template.jinja beside its tokenizer.json (generate, chat and "
+                  "render also take --template FILE), or give \"prompt\" instead of \"messages\"");
   auto found = tools ? templates_.find("tool_use") : templates_.end();
   if (found == templates_.end()) found = templates_.find("default");
   if (found == templates_.end()) {
     std::vector<std::string> names;
     for (const auto &[name, entry] : templates_) names.push_back("\"" + name + "\"");
     throw Failure(where + ": none of the model's chat templates (" + join(names, ", ") +
-                  ") is called \"default\"; give one with --template FILE");
+                  ") is called \"default\"; give one of them that name (generate, chat and render also take --template FILE)");
   }
   if (!found->second.wrong.empty()) throw Failure(found->second.wrong);
   return found->second;

@@ -106,7 +106,8 @@ TEST_F(Conversations, GenerateAnswersMessagesAsItAnswersTheirText) {
   fs::remove(path / "chat_template.jinja");
   const Ended refused = hone(arguments, messages);
   EXPECT_EQ(refused.code, 1);
-  EXPECT_NE(refused.err.find("no chat template; give one with --template FILE"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("stdin:1: the model has no chat template; put a chat_template.jinja beside its tokenizer.json"), std::string::npos)
+      << refused.err;
 }
 
 TEST_F(Conversations, StagesLearnFromMessagesAsFromTheirText) {
@@ -242,7 +243,7 @@ TEST_F(Conversations, PlanFindsMessagesThatCannotBeUsed) {
   refuses(plan("{ messages = { { role = \"user\", content = \"what\" } } }", "grpo"),
           "the word \"what\" is not in the tokenizer's vocabulary");
   fs::remove(path / "chat_template.jinja");
-  refuses(plan("{ messages = { " + user + " } }", "grpo"), "the model has no chat template");
+  refuses(plan("{ messages = { " + user + " } }", "grpo"), "the model has no chat template; put a chat_template.jinja beside its tokenizer.json");
 }
 
 // ---- hone chat ----

@@ -100,8 +100,8 @@ TEST(ChatFormat, RefusesWhatIsNoConversation) {
           R"([{"role": "assistant", "content": null, "tool_calls": []}, {"role": "assistant", "tool_calls": []}, {"role": "user", "content": [{"type": "text", "text": "x"}]}])"),
       "");
   EXPECT_EQ(refusal_of([] { render(ChatFormat()); }),
-            "rows.jsonl:7: the model has no chat template; give one with --template FILE, or give \"prompt\" instead "
-            "of \"messages\"");
+            "rows.jsonl:7: the model has no chat template; put a chat_template.jinja beside its tokenizer.json (generate, "
+            "chat and render also take --template FILE), or give \"prompt\" instead of \"messages\"");
 }
 
 TEST(ChatFormat, RefusesAConfigurationThatHasNoTemplateWhereOneShouldBe) {
