@@ -11,6 +11,7 @@
 #include "core/model/json_file.h"
 #include "core/model/layout.h"
 #include "core/model/model_description.h"
+#include "core/model/opened_model.h"
 #include "core/model/safetensors.h"
 #include "core/model/weight_pieces.h"
 #include "core/text/json_member.h"
@@ -25,9 +26,10 @@ constexpr const char *kConfig = "adapter_config.json", *kTensors = "adapter_mode
                      *kBase = "adapter_base.json";
 constexpr const char *kPrefix = "base_model.model.", *kValueHead = "score";
 
-std::vector<WeightPiece> adapter_pieces(const Weights &adapted) {
+// Of those that train: a base's are in its own files.
+std::vector<WeightPiece> adapter_pieces(const std::vector<ParameterInfo> &parameters) {
   std::vector<WeightPiece> pieces;
-  for (const ParameterInfo &parameter : adapted.parameters())
+  for (const ParameterInfo &parameter : parameters)
     for (uint32_t i = 0; parameter.trained && i < piece_count(parameter); ++i) {
       pieces.push_back(piece_of(parameter, i));
       pieces.back().name.insert(0, kPrefix);
@@ -110,17 +112,54 @@ std::vector<uint32_t> targets_in(const Safetensors &file, const Architecture &ar
   return targets;
 }
 
-void read_pieces(Weights &adapted, const Safetensors &file, const fs::path &path) {
-  std::set<std::string> wanted;
+// An adapter's files, all checked but the numbers themselves: before there is memory for any weights.
+struct OpenedAdapter {
+  LoraSettings settings;
+  Safetensors file;
+  std::vector<uint32_t> targets;
+  bool value_head;
+
+  OpenedAdapter(const fs::path &directory, const Architecture &base)
+      : settings(settings_of(read_json_object(directory / kConfig), directory / kConfig)),
+        file(directory / kTensors),
+        targets(targets_in(file, base, directory / kTensors)),
+        value_head(file.tensors().contains(std::string(kPrefix) + kValueHead + ".weight")) {
+    std::vector<ParameterInfo> parameters;
+    for (const uint32_t i : targets) {
+      parameters.push_back(lora_a(base.parameters()[i], settings.rank));
+      parameters.push_back(lora_b(base.parameters()[i], settings.rank));
+    }
+    if (value_head) {
+      parameters.emplace_back();
+      parameters.back().name = std::string(kValueHead) + ".weight";
+      parameters.back().dims = {1, base.info().hidden_size};
+    }
+    check(adapter_pieces(parameters));
+  }
+
+ private:
+  void check(const std::vector<WeightPiece> &pieces) const {
+    const std::string path = file.path().string();
+    std::set<std::string> wanted;
+    for (const WeightPiece &piece : pieces) {
+      wanted.insert(piece.name);
+      if (!file.tensors().contains(piece.name)) throw Failure(path + ": lacks the tensor \"" + piece.name + "\"");
+      if (const TensorView &view = file.require(piece.name); view.shape != piece.shape)
+        throw Failure(path + ": tensor \"" + piece.name + "\" has shape " + shape_text(view.shape) +
+                      ", but the base model and \"r\" make it " + shape_text(piece.shape));
+      file.read_floats(piece.name, 0, 0, nullptr);  // its type
+    }
+    for (const auto &[name, view] : file.tensors())
+      if (!wanted.contains(name))
+        throw Failure(path + ": has the tensor \"" + name + "\", for which the base model has no place");
+  }
+};
+
+void read_pieces(Weights &adapted, const Safetensors &file) {
+  const fs::path path = file.path();
   std::vector<float> values;
   hone_stream stream = Pool::serial_stream();
-  for (const WeightPiece &piece : adapter_pieces(adapted)) {
-    wanted.insert(piece.name);
-    if (!file.tensors().contains(piece.name))
-      throw Failure(path.string() + ": lacks the tensor \"" + piece.name + "\"");
-    if (const TensorView &view = file.require(piece.name); view.shape != piece.shape)
-      throw Failure(path.string() + ": tensor \"" + piece.name + "\" has shape " + shape_text(view.shape) +
-                    ", but the base model and \"r\" make it " + shape_text(piece.shape));
+  for (const WeightPiece &piece : adapter_pieces(adapted.parameters())) {
     values.resize(piece.size);
     file.read_floats(piece.name, values.data(), piece.size);
     const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
@@ -130,12 +169,11 @@ void read_pieces(Weights &adapted, const Safetensors &file, const fs::path &path
     kernels().copy_in(&stream, adapted.data() + piece.offset, values.data(), piece.size * sizeof(float));
   }
   kernels().synchronize(&stream);
-  for (const auto &[name, view] : file.tensors())
-    if (!wanted.contains(name))
-      throw Failure(path.string() + ": has the tensor \"" + name + "\", for which the base model has no place");
 }
 
 }  // namespace
+
+void check_adapter(const fs::path &directory, const Architecture &base) { OpenedAdapter(directory, base); }
 
 bool is_adapter_directory(const fs::path &directory) {
   return fs::exists(directory / kConfig) && !fs::exists(directory / "model.safetensors") &&
@@ -151,7 +189,7 @@ void save_adapter(const fs::path &directory, const Weights &adapted, const Token
   kernels().copy_out(&stream, values.data(), adapted.data(), values.size() * sizeof(float));
   kernels().synchronize(&stream);
   std::vector<TensorToWrite> tensors;
-  const std::vector<WeightPiece> pieces = adapter_pieces(adapted);
+  const std::vector<WeightPiece> pieces = adapter_pieces(adapted.parameters());
   for (const WeightPiece &piece : pieces)
     tensors.push_back({piece.name, "F32", piece.shape, values.data() + piece.offset, piece.size * sizeof(float)});
   write_safetensors(directory / kTensors, tensors, {{"format", "pt"}});
@@ -178,7 +216,6 @@ void save_adapter(const fs::path &directory, const Weights &adapted, const Token
 
 std::unique_ptr<Weights> load_adapter(const fs::path &directory, std::shared_ptr<const Weights> base,
                                       uint64_t base_checksum) {
-  LoraSettings settings = settings_of(read_json_object(directory / kConfig), directory / kConfig);
   if (fs::exists(directory / kBase)) {
     const json recorded = read_json_object(directory / kBase).value("checksum", json());
     if (!recorded.is_number_unsigned())
@@ -189,15 +226,12 @@ std::unique_ptr<Weights> load_adapter(const fs::path &directory, std::shared_ptr
                     std::to_string(base_checksum) + ", was " + recorded.dump() + "); bring back the model that " +
                     kBase + " names");
   }
-  const fs::path path = directory / kTensors;
-  const Safetensors file(path);
-  const std::vector<uint32_t> targets = targets_in(file, base->architecture(), path);
+  OpenedAdapter opened(directory, base->architecture());
   std::set<std::string> words;
-  for (const uint32_t i : targets) words.insert(last_word(module_name(base->architecture().parameters()[i])));
-  settings.target_modules = {words.begin(), words.end()};
-  auto adapted = Weights::adapted(std::move(base), settings, targets, 0,
-                                  file.tensors().contains(std::string(kPrefix) + kValueHead + ".weight"));
-  read_pieces(*adapted, file, path);
+  for (const uint32_t i : opened.targets) words.insert(last_word(module_name(base->architecture().parameters()[i])));
+  opened.settings.target_modules = {words.begin(), words.end()};
+  auto adapted = Weights::adapted(std::move(base), opened.settings, opened.targets, 0, opened.value_head);
+  read_pieces(*adapted, opened.file);
   adapted->changed();
   return adapted;
 }
@@ -249,10 +283,7 @@ LoadedModel load_adapted_model(const fs::path &directory, const Registry &regist
   const std::shared_ptr<const Weights> weights = std::move(model.weights);
   model.weights = load_adapter(directory, weights, weights->checksum());
   if (fs::exists(directory / "tokenizer.json")) model.tokenizer = Tokenizer::from_file(directory / "tokenizer.json");
-  if (model.tokenizer->size() > model.architecture->info().vocab_size)
-    throw Failure(directory.string() + ": its tokenizer has " + std::to_string(model.tokenizer->size()) +
-                  " tokens, but the vocab_size of its base model, " + base.string() + ", is " +
-                  std::to_string(model.architecture->info().vocab_size));
+  check_token_count(directory, *model.tokenizer, *model.architecture);
   return model;
 }
 

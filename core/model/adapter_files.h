@@ -24,6 +24,9 @@ void save_adapter(const std::filesystem::path &directory, const Weights &adapted
 std::unique_ptr<Weights> load_adapter(const std::filesystem::path &directory, std::shared_ptr<const Weights> base,
                                       uint64_t base_checksum);
 
+// Failure as of load_adapter, of all but the numbers and the base's checksum: no weights are needed, none are read.
+void check_adapter(const std::filesystem::path &directory, const Architecture &base);
+
 // Where the base of an adapter is: a path that exists and is no adapter, or a Failure.
 std::filesystem::path adapter_base_path(const std::filesystem::path &directory);
 

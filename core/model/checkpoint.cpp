@@ -45,9 +45,7 @@ LoadedModel load_model(const std::filesystem::path &path, const Registry &regist
   LoadedModel model;
   model.architecture = opened.architecture;
   model.tokenizer = read_model_tokenizer(path);
-  if (model.tokenizer->size() > model.architecture->info().vocab_size)
-    throw Failure(path.string() + ": its tokenizer has " + std::to_string(model.tokenizer->size()) + " tokens, but " +
-                  opened.shapes_from + "'s vocab_size is " + std::to_string(model.architecture->info().vocab_size));
+  check_token_count(path, *model.tokenizer, *model.architecture);
   const bool value_head = has_value_head(*opened.tensors);
   check_tensors(*model.architecture, value_head, *opened.tensors, path.string(), opened.shapes_from);
   model.weights = std::make_unique<Weights>(model.architecture, value_head, dtype);

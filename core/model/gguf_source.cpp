@@ -70,7 +70,10 @@ class GgufSource final : public TensorSource {
 
   void read_floats(const std::string &name, uint64_t begin, uint64_t count, float *to) const override {
     const Entry &entry = entries_.at(name);
-    if (entry.values)
+    if (count == 0) {  // the types alone
+      file_.read_floats(*entry.tensor, 0, 0, to);
+      if (entry.values) file_.read_floats(*entry.values, 0, 0, to);
+    } else if (entry.values)
       read_latent(entry, begin, count, to);
     else if (entry.head_size)
       read_rows(entry, begin, count, to);

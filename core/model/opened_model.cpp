@@ -32,6 +32,16 @@ OpenedModel open_model(const std::filesystem::path &path, const Registry &regist
   return opened;
 }
 
+void check_token_count(const std::filesystem::path &path, const Tokenizer &tokenizer, const Architecture &architecture) {
+  const uint32_t size = architecture.info().vocab_size;
+  if (tokenizer.size() <= size) return;
+  const std::string of = is_model_file(path)          ? "its metadata's vocab_size"
+                         : is_adapter_directory(path) ? "the vocab_size of its base model, " + adapter_base_path(path).string() + ","
+                                                      : "config.json's vocab_size";
+  throw Failure(path.string() + ": its tokenizer has " + std::to_string(tokenizer.size()) + " tokens, but " + of + " is " +
+                std::to_string(size));
+}
+
 static std::shared_ptr<const Architecture> architecture_of_whole(const std::filesystem::path &path, const Registry &registry,
                                                                  const Host &host) {
   const OpenedModel opened = open_model(path, registry, host, false);
@@ -44,6 +54,7 @@ std::shared_ptr<const Architecture> architecture_of(const std::filesystem::path 
   if (!is_adapter_directory(path)) return architecture_of_whole(path, registry, host);
   const auto base = architecture_of_whole(adapter_base_path(path), registry, host);
   refuse_another_base(path, registry, *base);
+  check_adapter(path, *base);
   return base;
 }
 

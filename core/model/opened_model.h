@@ -24,6 +24,9 @@ struct OpenedModel {
 // is left out.
 OpenedModel open_model(const std::filesystem::path &, const Registry &, const Host &, bool tell);
 
+// Failure when the tokenizer of the model at this path has more tokens than the model, or its base, has in vocab_size.
+void check_token_count(const std::filesystem::path &, const Tokenizer &, const Architecture &);
+
 // Of all that load_model takes, its tensors checked as there and no number read; an adapter has its base's.
 std::shared_ptr<const Architecture> architecture_of(const std::filesystem::path &, const Registry &, const Host &);
 

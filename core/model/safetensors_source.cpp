@@ -148,6 +148,7 @@ class SafetensorsSource final : public TensorSource {
                     " has shape " + shape_text(view.shape) + ", but blocks of " +
                     shape_text(std::vector<uint64_t>{block_.rows, block_.columns}) + " in " + shape_text(shape) +
                     " need " + shape_text(wanted) + " of F32 or BF16");
+    scale->second->read_floats(scale->first, 0, 0, nullptr);  // its type
     scales_.insert(scale->first);
   }
 

@@ -104,6 +104,7 @@ void check_tensors(const Architecture &architecture, bool value_head, const Tens
       throw Failure(source.where(name) + ": tensor \"" + name + "\" has shape " + shape_text(*shape) + ", but " +
                     shapes_from + " makes it " + shape_text(wanted_shape));
     } else {
+      source.read_floats(name, 0, 0, nullptr);  // its type
       wanted.insert(name);
     }
     if (missing.size() > kFew) refuse_missing(missing, where, shapes_from);

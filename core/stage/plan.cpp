@@ -74,15 +74,18 @@ class Planner {
       size = model(handle_index(pipeline_.stages[node.stage].settings.at("model"), "$model"));
     } else {
       const bool on_disk = node.source == ModelNode::directory;
-      const uint32_t words = on_disk ? 0 : tokenizer_of(pipeline_, index)->size();
       try {
+        if (!on_disk) tokenizer(index);  // a new model without words has no vocab_size either: say that first
         size.architecture = on_disk ? architecture_of(node.path, registry_, host_)
                                     : std::make_shared<const Architecture>(registry_.require("model", node.component),
                                                                            host_, node.config);
         size.info = size.architecture->info();
         size.parameters = size.architecture->trained_size();
-        if (words > size.info.vocab_size)
-          throw UsageError(node.place.text() + ": the vocabulary has " + std::to_string(words) + " words but vocab_size is " + std::to_string(size.info.vocab_size));
+        const std::shared_ptr<const Tokenizer> tokenizer = this->tokenizer(index);
+        if (on_disk) check_token_count(node.path, *tokenizer, *size.architecture);
+        if (tokenizer->size() > size.info.vocab_size)
+          throw UsageError(node.place.text() + ": the vocabulary has " + std::to_string(tokenizer->size()) + " words but vocab_size is " +
+                           std::to_string(size.info.vocab_size));
       } catch (const UsageError &) {
         throw;
       } catch (const Failure &failure) {
@@ -92,10 +95,17 @@ class Planner {
     return sizes_[index] = size;
   }
 
+  // A large one takes a while to read.
+  std::shared_ptr<const Tokenizer> tokenizer(int model) {
+    std::shared_ptr<const Tokenizer> &known = tokenizers_[model];
+    if (!known) known = tokenizer_of(pipeline_, model);
+    return known;
+  }
+
   // Of a model; or, with -1, the one that writes the stage's conversations, null when there is none.
-  std::shared_ptr<const Tokenizer> tokenizer_for(int stage, int model) const {
+  std::shared_ptr<const Tokenizer> tokenizer_for(int stage, int model) {
     try {
-      return model < 0 ? writing_tokenizer(pipeline_, pipeline_.stages[stage]) : tokenizer_of(pipeline_, model);
+      return model < 0 ? writing_tokenizer(pipeline_, pipeline_.stages[stage]) : tokenizer(model);
     } catch (const UsageError &) {
       throw;
     } catch (const Failure &failure) {
@@ -361,6 +371,7 @@ class Planner {
   Script &script_;
   PlanningServices services_;
   std::map<int, ModelSize> sizes_;
+  std::map<int, std::shared_ptr<const Tokenizer>> tokenizers_;  // by model
   RowCheck rows_;
   std::vector<StagePlan> plans_;
   std::vector<int> finished_;

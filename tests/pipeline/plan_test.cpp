@@ -155,6 +155,34 @@ TEST_F(Plan, RefusesAModelWhoseFilesAreNone) {
   expect_refused(whole, {"script.lua:2", "lacks the tensor \"model.embed_tokens.weight\""});
 }
 
+TEST_F(Plan, RefusesAModelOnDiskThatARunCouldNotLoad) {
+  const fs::path from = fs::path(HONE_SOURCE_DIR) / "tests/core/model/goldens/llama_tied", model = folder / "model";
+  fs::create_directories(model);
+  for (const char *name : {"config.json", "model.safetensors"}) fs::copy_file(from / name, model / name);
+  const std::string sft = script("local hone = require \"hone\"\nreturn hone.pipeline { hone.stage \"sft\" { model = hone.model \"model\", data = \"texts.jsonl\", steps = 1,\n"
+                                 "  optimizer = hone.optimizer \"sgd\" { learning_rate = 0.5 } } }\n"), whole = slurp(model / "model.safetensors");
+  spit(folder / "texts.jsonl", "{\"text\": \"w1 w2\"}\n");
+  expect_refused(sft, {"script.lua:2", "model: has no tokenizer.json"});
+  const auto words = [&](int n) {
+    json vocabulary;
+    for (int i = 0; i < n; ++i) vocabulary["w" + std::to_string(i)] = i;
+    spit(model / "tokenizer.json", json{{"version", "1.0"}, {"added_tokens", json::array()}, {"pre_tokenizer", {{"type", "WhitespaceSplit"}}},
+                                        {"model", {{"type", "WordLevel"}, {"vocab", vocabulary}, {"unk_token", "w0"}}}}.dump());
+  };
+  const int size = json::parse(slurp(model / "config.json")).at("vocab_size");
+  words(size);
+  accepted(sft);
+  words(size + 1);
+  expect_refused(sft, {"script.lua:2", "model: its tokenizer has " + std::to_string(size + 1) + " tokens", "vocab_size is " + std::to_string(size)});
+  words(size);
+  // As many bytes of a type that is no weight's: the header alone tells.
+  std::string integers = whole;
+  const size_t at = integers.find("\"F32\"");
+  ASSERT_NE(at, std::string::npos);
+  spit(model / "model.safetensors", integers.replace(at, 5, "\"I32\""));
+  expect_refused(sft, {"script.lua:2", "model.safetensors", "has dtype I32; hone reads"});
+}
+
 TEST_F(Plan, RefusesSettingsThatMeanNothingToTheStage) {
   const std::string sft = "  data = \"rows.jsonl\", batch_size = 2, ", grpo = "  prompts = \"prompts.jsonl\", steps = 1, rewards = { hone.reward \"format\" {} }, ";
   for (const char *extra : {"num_generations = 8", "teacher = m", "rewards = { hone.reward \"format\" {} }", "max_completion_length = 9", "verify = false",

@@ -13,6 +13,7 @@
 #include "core/model/gguf_rope.h"
 #include "core/model/gguf_source.h"
 #include "core/model/gguf_tokenizer.h"
+#include "core/model/opened_model.h"
 #include "core/model/safetensors.h"
 #include "core/model/weight_pieces.h"
 #include "tests/core/model/golden.h"
@@ -202,6 +203,31 @@ TEST(GgufRows, AContextOtherThanLlama3sIsFoundFromItsFactors) {
                           {"high_freq_factor", static_cast<double>(high)},
                           {"original_max_position_embeddings", static_cast<double>(context)}};
     EXPECT_EQ(round_trip(scaling, 500000, 128), scaling);
+  }
+}
+
+// The bytes of a file whose tensor has another type, of as many bytes.
+std::string with_type(std::string bytes, const std::string &tensor, uint32_t type) {
+  const size_t end = bytes.find(tensor) + tensor.size();
+  uint32_t dimensions;
+  std::memcpy(&dimensions, bytes.data() + end, 4);
+  std::memcpy(bytes.data() + end + 4 + 8 * dimensions, &type, 4);
+  return bytes;
+}
+
+TEST(GgufTypes, ThatCannotBeReadAreFoundBeforeAnyNumberIs) {
+  Registry registry;
+  registry.components_ = {component("llama"), component("deepseek_moe")};
+  const ScratchFolder scratch;
+  const std::string good = read_file(golden("deepseek2") / "model.gguf");
+  const auto planned = [&](const std::string &bytes) {
+    return refusal_of([&] { architecture_of(scratch.write("model.gguf", bytes), registry, host()); });
+  };
+  EXPECT_EQ(planned(good), "");
+  // Of one matrix; of one of the two that make kv_b_proj; of a stack of experts.
+  for (const char *tensor : {"token_embd.weight", "blk.1.attn_k_b.weight", "blk.1.attn_v_b.weight", "blk.1.ffn_up_exps.weight"}) {
+    ASSERT_NE(good.find(tensor), std::string::npos) << tensor;
+    EXPECT_SAYS(planned(with_type(good, tensor, 26)), "model.gguf", tensor, "has type I32; hone reads F32, F16");
   }
 }
 

@@ -154,6 +154,7 @@ TEST(Gguf, RefusesTensorsThatCannotBe) {
   float number;
   EXPECT_SAYS(refusal_of([&] { integers.read_floats(*integers.find("a"), 0, 1, &number); }), "integers.gguf",
               "\"a\" has type I64", "hone reads");
+  EXPECT_SAYS(refusal_of([&] { integers.read_floats(*integers.find("a"), 0, 0, nullptr); }), "has type I64");
 }
 
 // Every cut and many damages of a good file are refused or read within its bytes (sanitizers watch).

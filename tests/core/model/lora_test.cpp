@@ -404,9 +404,11 @@ TEST(AdapterFiles, RefuseWhatTheyCannotMean) {
       {{{"init_lora_weights", 1}}, {"init_lora_weights", "is 1"}},
       {{{"alora_invocation_tokens", {7, 8}}}, {"alora_invocation_tokens", "[7,8]", "null"}},
       {{{"fan_in_fan_out", true}}, {"fan_in_fan_out"}}};
+  const auto planned = [&] { architecture_of(saved.path / "adapter", registry(), host()); };
   for (const auto &[change, words] : wrong) {
     saved.edit("adapter_config.json", change);
     expect_refusal([&] { saved.load(); }, words);
+    expect_refusal(planned, words);
     std::ofstream(saved.path / "adapter" / "adapter_config.json") << good;
   }
   for (const json start : {json(), json(false), json("gaussian"), json("eva"), json("orthogonal")}) {
@@ -418,10 +420,13 @@ TEST(AdapterFiles, RefuseWhatTheyCannotMean) {
   expect_refusal([&] { saved.load(); }, {q + "B.weight", "not finite at number 5"});
   saved.rewrite([&](auto &all) { all.erase(q + "B.weight"); });
   expect_refusal([&] { saved.load(); }, {"lacks", q + "B.weight"});
+  expect_refusal(planned, {"lacks", q + "B.weight"});
   saved.rewrite([&](auto &all) { all.erase(q + "A.weight"), all[q + "B.weight"] = {{24, 3}, std::vector<float>(72)}; });
   expect_refusal([&] { saved.load(); }, {q + "B.weight", "no place"});
+  expect_refusal(planned, {q + "B.weight", "no place"});
   saved.rewrite([&](auto &all) { all.clear(), all["x"] = {{1}, {1.0f}}; });
   expect_refusal([&] { saved.load(); }, {"no matrix of an adapter"});
+  expect_refusal(planned, {"no matrix of an adapter"});
 }
 
 // Whatever byte is damaged: a sentence, or an adapter of another value; never another kind of exception or a crash.
