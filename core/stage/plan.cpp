@@ -301,18 +301,17 @@ class Planner {
     if (samples) plan.memory_bytes += std::min(batch * generations, 512.0) * most * key_values;
 
     // Work: 2 flops a parameter and token for a forward pass, 6 with the backward one (4 where the model's own matrices
-    // have no gradient); half the limit is a fair length.
+    // have no gradient), 2 more where it computes values again; half the limit is a fair length. Only what trains looks ahead.
     const auto active = static_cast<double>(size.info.active_parameters), prompt = samples ? seen.mean_tokens : 0;
     const auto trained = active + static_cast<double>(active_ahead(node, size));
     const double length = samples ? most / 2 : 0, tokens = samples ? prompt + length : seen.mean_tokens;  // of a row
-    const double row =
-        tokens * ((plan.adapter_parameters ? 4 : 6) * node.settings.at("num_iterations").get<double>() +
-                  (reference ? 2 : 0) + (node.settings.at("gradient_checkpointing").get<bool>() ? 2 : 0));
+    const double pass = (plan.adapter_parameters ? 4 : 6) + (node.settings.at("gradient_checkpointing").get<bool>() ? 2 : 0);
+    const double row = tokens * (pass * node.settings.at("num_iterations").get<double>() * trained + (reference ? 2 : 0) * active);
     const double sampling = 2 * (prompt + generations * length);  // of a prompt, which is computed once
     const auto steps = static_cast<double>(plan.steps);
     if (tokens == 0) return;  // rows that no one has seen yet
-    plan.flops = steps * batch * row * trained;
-    if (source == HONE_ON_POLICY) plan.flops = steps * batch * (sampling * active + generations * row * trained);
+    plan.flops = steps * batch * row;
+    if (source == HONE_ON_POLICY) plan.flops = steps * batch * (sampling * active + generations * row);
     if (source == HONE_TEACHER && seen.rows == 0) plan.flops = 0;
     if (source == HONE_TEACHER) plan.flops += static_cast<double>(seen.rows) * sampling * static_cast<double>(teacher.info.active_parameters);
   }

@@ -233,5 +233,33 @@ TEST_F(Plan, CountsTheWorkOfRows) {
   EXPECT_EQ(out.find("without 0"), std::string::npos) << out;
 }
 
+TEST_F(Plan, CountsMultiTokenPredictionWhereItIsTrained) {
+  const auto planned = [&](int depths, const std::string &more) {
+    return accepted(script("local hone = require \"hone\"\n"
+                           "local m = hone.model \"deepseek_moe\" { words = { \"<bos>\", \"<eos>\", \"1\", \"2\", \"3\", \"4\" }, hidden_size = 16,\n"
+                           "  intermediate_size = 16, moe_intermediate_size = 8, num_hidden_layers = 1, num_attention_heads = 2, first_k_dense_replace = 1,\n"
+                           "  n_routed_experts = 4, num_experts_per_tok = 2, n_shared_experts = 1, n_group = 1, topk_group = 1, kv_lora_rank = 4,\n"
+                           "  qk_rope_head_dim = 4, qk_nope_head_dim = 4, v_head_dim = 4, max_position_embeddings = 32, num_nextn_predict_layers = " + std::to_string(depths) + " }\n"
+                           "return hone.pipeline { hone.stage \"sft\" { model = m, optimizer = hone.optimizer \"sgd\" { learning_rate = 0.5 },\n"
+                           "  data = \"rows.jsonl\", batch_size = 2, steps = 7" + more + " } }\n"));
+  };
+  const auto number = [](const std::string &out, const std::string &line) {
+    double value = 0;
+    const size_t at = out.find(line);
+    EXPECT_TRUE(at != std::string::npos && std::sscanf(out.c_str() + at + line.size(), "%lf", &value) == 1) << out;
+    return value;
+  };
+  const auto work = [&](const std::string &out) { return 1e9 * number(out, "work      about "); };
+  const std::string none = planned(0, ""), idle = planned(1, ""), trained = planned(1, ", mtp_loss_weight = 0.3");
+  EXPECT_EQ(work(idle), work(none)) << "what is not trained is not run";
+  // Two norms and the projection, the block's norms and its attention, the router with its bias, two of four experts and the
+  // shared one, the last norm, and the head once more.
+  const double of_depth = (16 + 16 + 16 * 32) + (16 + 16) + (2 * 8 * 16 + 8 * 16 + 4 + 2 * 8 * 4 + 16 * 8) + (4 * 16 + 4) + 3 * (3 * 8 * 16) + 16 + 6 * 16;
+  EXPECT_NEAR(work(trained) - work(none), 7 * (5 + 7) * 6 * of_depth, 0.02 * work(none));
+  // A float for each parameter, experts not chosen included, the head not: itself, packed, 4 gradient slots, the gradient.
+  const double held = of_depth - 6 * 16 - 4 + 2 * (3 * 8 * 16);
+  for (const std::string &out : {idle, trained}) EXPECT_NEAR(1024 * (number(out, "memory    ") - number(none, "memory    ")), 4 * 7 * held, 0.03 * 4 * 7 * held);
+}
+
 }  // namespace
 }  // namespace hone_pipeline
