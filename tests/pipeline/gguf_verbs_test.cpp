@@ -70,5 +70,27 @@ TEST_F(GgufVerbs, StagesTrainAndEvaluateItAndAnAdapterMayStandOnIt) {
   }
 }
 
+// ctrl-C while the file is written: it ends between two tensors, not when all are there.
+TEST_F(GgufVerbs, AnInterruptedExportLeavesNothing) {
+  const fs::path from = directory(256, "hidden_size = 512, intermediate_size = 4096");  // some 57 MB, of which a signal meets some
+  const auto begun = [&] {
+    for (const auto &entry : fs::directory_iterator(folder))
+      if (entry.path().filename().string().starts_with("out")) return true;
+    return false;
+  };
+  for (const char *to : {"gguf", "hf"}) {
+    const std::string out = (folder / "out").string();
+    How how;
+    how.ready = begun;
+    how.signal = SIGINT;
+    const Ended ended = hone({"export", "--model", from.string(), "--to", to, out}, how);
+    EXPECT_EQ(ended.code, 128 + SIGINT) << to << ": " << ended.err;
+    EXPECT_NE(ended.err.find("interrupted"), std::string::npos) << ended.err;
+    EXPECT_FALSE(begun()) << to << ": something was left";
+    EXPECT_EQ(hone({"export", "--model", from.string(), "--to", to, out}).code, 0) << to;
+    fs::remove_all(out);
+  }
+}
+
 }  // namespace
 }  // namespace hone_pipeline

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -41,6 +42,7 @@ struct How {
   // by the clock, so that a busy machine does not change what a test means. watched empty: never.
   fs::path watched;
   int after_lines = 0;
+  std::function<bool()> ready;  // in place of `watched`: the signal is sent once this is true
   double delay = 0;
   int signal = SIGKILL;
   std::string input;
@@ -91,13 +93,16 @@ inline Ended hone(const std::vector<std::string> &arguments, const How &how = {}
     execv(argv[0], argv.data());
     _exit(127);
   }
-  bool signalled = how.watched.empty();
-  const int lines_before = signalled ? 0 : count_lines(how.watched);
+  bool signalled = how.watched.empty() && !how.ready;
+  const int lines_before = how.watched.empty() ? 0 : count_lines(how.watched);
+  const auto ready = [&] {
+    return how.ready ? how.ready() : fs::exists(how.watched) && count_lines(how.watched) - lines_before >= how.after_lines;
+  };
   int status = 0;
   for (;;) {
     if (waitpid(child, &status, WNOHANG) == child) break;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-    if (!signalled && fs::exists(how.watched) && count_lines(how.watched) - lines_before >= how.after_lines) {
+    if (!signalled && ready()) {
       std::this_thread::sleep_for(std::chrono::duration<double>(how.delay));
       kill(child, how.signal);
       signalled = true;
