@@ -72,6 +72,19 @@ class Recorder {
   const char *call_;
 };
 
+// The part of a shape that both sides know, over zeroes. first: what the first plugins that told its size knew of it; one built
+// before that begins with another number, which would be misread.
+template <class Shape>
+Shape known(const Shape &theirs, size_t first, const Recorder &check) {
+  if (theirs.struct_size < first)
+    check.refuse("the shape's struct_size is " + number(theirs.struct_size) + ", but it has " + number(first) +
+                 " bytes at least; set it to sizeof, or build the plugin again with the SDK of this hone");
+  Shape ours{};
+  std::memcpy(&ours, &theirs, std::min<size_t>(theirs.struct_size, sizeof ours));
+  return ours;
+}
+constexpr size_t kFirstAttentionShape = 16, kFirstRopeShape = 32, kFirstRouteShape = 36;
+
 // Runs one call; whatever it throws becomes the pass's error, and 0.
 template <class Call>
 hone_tensor guarded(void *ctx, const char *name, Call &&call) noexcept {
@@ -216,63 +229,66 @@ hone_tensor join(void *ctx, hone_tensor a, uint32_t a_heads, hone_tensor b, uint
   });
 }
 
-hone_tensor rope(void *ctx, hone_tensor x, const hone_rope_shape *shape) {
+hone_tensor rope(void *ctx, hone_tensor x, const hone_rope_shape *theirs) {
   return guarded(ctx, "rope", [&](State &state, Recorder &check) {
+    const hone_rope_shape shape = known(*theirs, kFirstRopeShape, check);
     const Node &input = check.value(x, "x");
-    if (!(shape->heads > 0 && input.columns % shape->heads == 0))
-      check.refuse(number(shape->heads) + " heads do not divide x's " + number(input.columns) + " columns");
-    const uint32_t width = input.columns / shape->heads;
-    if (!(shape->size > 0 && shape->size % 2 == 0 && shape->begin <= width && shape->size <= width - shape->begin))
-      check.refuse("the rotated columns " + number(shape->begin) + " .. " +
-                   number(uint64_t{shape->begin} + shape->size) + " must be an even number within a head of " +
+    if (!(shape.heads > 0 && input.columns % shape.heads == 0))
+      check.refuse(number(shape.heads) + " heads do not divide x's " + number(input.columns) + " columns");
+    const uint32_t width = input.columns / shape.heads;
+    if (!(shape.size > 0 && shape.size % 2 == 0 && shape.begin <= width && shape.size <= width - shape.begin))
+      check.refuse("the rotated columns " + number(shape.begin) + " .. " +
+                   number(uint64_t{shape.begin} + shape.size) + " must be an even number within a head of " +
                    number(width));
-    check.require(shape->inverse_frequency != nullptr, "inverse_frequency is missing");
+    check.require(shape.inverse_frequency != nullptr, "inverse_frequency is missing");
     Node node(Operator::rope);
     node.columns = input.columns;
     node.in[0] = x;
-    node.rope = {shape->heads, shape->begin, shape->size, shape->interleaved, state.ropes.find(*shape)};
+    node.rope = {shape.heads, shape.begin, shape.size, shape.interleaved, state.ropes.find(shape)};
     return check.finish(std::move(node));
   });
 }
 
-hone_tensor attention(void *ctx, hone_tensor q, hone_tensor k, hone_tensor v, const hone_attention_shape *shape) {
+hone_tensor attention(void *ctx, hone_tensor q, hone_tensor k, hone_tensor v, const hone_attention_shape *theirs) {
   return guarded(ctx, "attention", [&](State &state, Recorder &check) {
+    const hone_attention_shape shape = known(*theirs, kFirstAttentionShape, check);
     const hone_model_info &info = state.weights->architecture().info();
-    if (!(shape->heads > 0 && shape->kv_heads > 0 && shape->heads % shape->kv_heads == 0))
-      check.refuse(number(shape->kv_heads) + " kv heads do not divide " + number(shape->heads) + " heads");
-    check.equal(shape->kv_heads, info.kv_heads, "kv_heads, as info() says,");
-    check.equal(check.value(q, "q").columns, uint64_t{shape->heads} * info.key_size, "q's columns, heads * key_size,");
-    check.equal(check.value(k, "k").columns, uint64_t{shape->kv_heads} * info.key_size,
+    if (!(shape.heads > 0 && shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0))
+      check.refuse(number(shape.kv_heads) + " kv heads do not divide " + number(shape.heads) + " heads");
+    check.equal(shape.kv_heads, info.kv_heads, "kv_heads, as info() says,");
+    check.equal(check.value(q, "q").columns, uint64_t{shape.heads} * info.key_size, "q's columns, heads * key_size,");
+    check.equal(check.value(k, "k").columns, uint64_t{shape.kv_heads} * info.key_size,
                 "k's columns, kv_heads * key_size,");
-    check.equal(check.value(v, "v").columns, uint64_t{shape->kv_heads} * info.value_size,
+    check.equal(check.value(v, "v").columns, uint64_t{shape.kv_heads} * info.value_size,
                 "v's columns, kv_heads * value_size,");
     if (!(state.attention_calls < state.attention_layers))
       check.refuse("info() tells of " + number(state.attention_layers) + " attention layers; this is one more");
     Node node(Operator::attention);
-    node.columns = shape->heads * info.value_size;
+    node.columns = shape.heads * info.value_size;
     node.in[0] = q, node.in[1] = k, node.in[2] = v;
-    node.attention = {shape->heads, shape->kv_heads, state.attention_calls++, shape->scale, nullptr};
+    node.attention = {shape.heads, shape.kv_heads, state.attention_calls++, shape.scale, nullptr};
     return check.finish(std::move(node));
   });
 }
 
-hone_tensor route(void *ctx, hone_tensor logits, hone_tensor bias, const hone_route_shape *shape) {
+hone_tensor route(void *ctx, hone_tensor logits, hone_tensor bias, const hone_route_shape *theirs) {
   return guarded(ctx, "route", [&](State &state, Recorder &check) {
+    const hone_route_shape shape = known(*theirs, kFirstRouteShape, check);
     const hone_model_info &info = state.weights->architecture().info();
     const uint32_t experts = check.value(logits, "logits").columns;
     check.equal(experts, info.experts, "the logits' columns, info()'s experts,");
-    check.equal(shape->experts_per_token, info.experts_per_token, "experts_per_token, as info() says,");
-    if (!(shape->groups > 0 && experts % shape->groups == 0))
-      check.refuse(number(shape->groups) + " groups do not divide " + number(experts) + " experts");
-    if (!(shape->groups_kept > 0 && shape->groups_kept <= shape->groups))
-      check.refuse("groups_kept must be 1 .. " + number(shape->groups) + ", but it is " + number(shape->groups_kept));
-    if (!(shape->experts_per_token > 0 && shape->experts_per_token <= experts / shape->groups * shape->groups_kept))
-      check.refuse(number(shape->experts_per_token) + " experts cannot be chosen from " +
-                   number(experts / shape->groups * shape->groups_kept));
-    if (!(shape->gate == HONE_GATE_SIGMOID || shape->gate == HONE_GATE_SOFTMAX))
-      check.refuse("gate " + number(shape->gate) + " is unknown");
-    if (!(shape->group_score == HONE_GROUP_TWO_LARGEST || shape->group_score == HONE_GROUP_LARGEST))
-      check.refuse("group_score " + number(shape->group_score) + " is unknown");
+    check.equal(shape.experts_per_token, info.experts_per_token, "experts_per_token, as info() says,");
+    if (!(shape.groups > 0 && experts % shape.groups == 0))
+      check.refuse(number(shape.groups) + " groups do not divide " + number(experts) + " experts");
+    if (!(shape.groups_kept > 0 && shape.groups_kept <= shape.groups))
+      check.refuse("groups_kept must be 1 .. " + number(shape.groups) + ", but it is " + number(shape.groups_kept));
+    if (!(shape.experts_per_token > 0 && shape.experts_per_token <= experts / shape.groups * shape.groups_kept))
+      check.refuse(number(shape.experts_per_token) + " experts cannot be chosen from " +
+                   number(experts / shape.groups * shape.groups_kept));
+    if (!(shape.gate == HONE_GATE_SIGMOID || shape.gate == HONE_GATE_SOFTMAX))
+      check.refuse("gate " + number(shape.gate) + " is unknown");
+    if (!(shape.group_score == HONE_GROUP_TWO_LARGEST || shape.group_score == HONE_GROUP_LARGEST))
+      check.refuse("group_score " + number(shape.group_score) + " is unknown");
     if (!(state.route_calls < state.routed_layers))
       check.refuse("info() tells of " + number(state.routed_layers) + " routed layers; this is one more");
     if (bias) check.shape(check.parameter(bias, "bias"), {experts});
@@ -280,9 +296,9 @@ hone_tensor route(void *ctx, hone_tensor logits, hone_tensor bias, const hone_ro
     node.in[0] = logits, node.in[1] = bias;
     node.route = {};
     node.route.args = {
-        state.T,          experts,       shape->experts_per_token, shape->groups, shape->groups_kept, shape->gate,
-        shape->normalise, shape->scaling, shape->group_score};
-    node.route.alpha = shape->sequence_loss;
+        state.T,          experts,       shape.experts_per_token, shape.groups, shape.groups_kept, shape.gate,
+        shape.normalise, shape.scaling, shape.group_score};
+    node.route.alpha = shape.sequence_loss;
     node.route.layer = state.route_calls++;
     return check.finish(std::move(node));
   });

@@ -166,11 +166,12 @@ class DeepseekMoe final : public DeepseekSettings {
     const Tensor v = tape.slice(expanded, heads, qk_nope_head_dim, v_head_dim);
 
     const float scale = static_cast<float>(rope_.score_factor / std::sqrt(static_cast<double>(key_size())));
-    return layer.o(tape, tape.attention(q, k, v, {heads, heads, scale}));
+    return layer.o(tape, tape.attention(q, k, v, {sizeof(hone_attention_shape), heads, heads, scale}));
   }
 
   Tensor experts(const hone::Tape &tape, const Layer &layer, Tensor x) const {
     hone_route_shape shape{};
+    shape.struct_size = sizeof shape;
     shape.experts_per_token = num_experts_per_tok;
     shape.groups = n_group;
     shape.groups_kept = topk_group;

@@ -104,12 +104,13 @@ class Llama final : public LlamaSettings {
       k = tape.rope(k, rope_.shape(num_key_value_heads, 0, false));
     }
     const double scale = attention_multiplier > 0 ? attention_multiplier : 1 / std::sqrt(static_cast<double>(head_dim));
-    return layer.o(tape,
-                   tape.attention(q, k, v, {num_attention_heads, num_key_value_heads, static_cast<float>(scale)}));
+    const hone_attention_shape shape{sizeof shape, num_attention_heads, num_key_value_heads, static_cast<float>(scale)};
+    return layer.o(tape, tape.attention(q, k, v, shape));
   }
 
   Tensor experts(const hone::Tape &tape, const Layer &layer, Tensor x) const {
     hone_route_shape shape{};
+    shape.struct_size = sizeof shape;
     shape.experts_per_token = num_experts_per_tok;
     shape.groups = shape.groups_kept = 1;
     shape.gate = HONE_GATE_SOFTMAX;

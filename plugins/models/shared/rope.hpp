@@ -18,8 +18,8 @@ struct Rope {
   float magnitude = 1;     // of cosines and sines
   float score_factor = 1;  // of the attention's scale; DeepSeek's models only
   hone_rope_shape shape(uint32_t heads, uint32_t begin, bool interleaved) const {
-    return {heads,       begin,     static_cast<uint32_t>(inverse_frequency.size() * 2),
-            interleaved, magnitude, inverse_frequency.data()};
+    return {sizeof(hone_rope_shape), heads,     begin, static_cast<uint32_t>(inverse_frequency.size() * 2),
+            interleaved,             magnitude, inverse_frequency.data()};
   }
 };
 

@@ -33,6 +33,9 @@ TEST(ModelFaults, AreSentencesThatNameTheModelAndBothSides) {
   EXPECT_NE(refusal("adds a parameter").find("is a parameter"), std::string::npos);
   EXPECT_NE(refusal("slices beyond the head").find("columns 3 .. 5 are not within a head of 4"), std::string::npos);
   EXPECT_NE(refusal("attends too much").find("model odd: attention: "), std::string::npos);
+  EXPECT_EQ(refusal("tells no size").find("model odd: attention: the shape's struct_size is 0, but it has 16 bytes at least"), 0u);
+  EXPECT_EQ(refusal("knows an older shape").find("model odd: route: the shape's struct_size is 8, but it has 36 bytes at least"), 0u);
+  EXPECT_EQ(refusal("knows a newer shape"), "");
   EXPECT_NE(refusal("attends too little").find("1 attention and 0 routed layers, but forward() ran 0 and 0"),
             std::string::npos);
   EXPECT_NE(refusal("ends with nothing").find("hidden states of 8 columns"), std::string::npos);

@@ -16,11 +16,13 @@ extern "C" {
 typedef uint32_t hone_tensor;  // 0: none
 
 typedef struct hone_attention_shape {
+  uint32_t struct_size;
   uint32_t heads, kv_heads;  // kv_heads divides heads
   float scale;               // scores = scale * q.k
 } hone_attention_shape;
 
 typedef struct hone_rope_shape {
+  uint32_t struct_size;
   uint32_t heads;             // of x: columns / heads is the width of a head
   uint32_t begin, size;       // rotated columns of each head: [begin, begin + size)
   uint32_t interleaved;       // pairs (2i, 2i+1) as in DeepSeek; else (i, i + size/2) as in Llama
@@ -32,6 +34,7 @@ enum { HONE_GATE_SIGMOID = 0, HONE_GATE_SOFTMAX = 1 };
 enum { HONE_GROUP_TWO_LARGEST = 0, HONE_GROUP_LARGEST = 1 };  // what a group of experts is judged by: DeepSeek-V3's, V2's
 
 typedef struct hone_route_shape {
+  uint32_t struct_size;
   uint32_t experts_per_token;
   uint32_t groups, groups_kept;  // group-limited choice; 1 and 1: none
   uint32_t gate;                 // HONE_GATE_SIGMOID or HONE_GATE_SOFTMAX

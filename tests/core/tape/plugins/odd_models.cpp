@@ -51,16 +51,28 @@ class Odd final : public hone::Model {
     if (fault == "normalises unevenly") return tape.rms_norm(x, norm_, 3, 1e-6f);
     if (fault == "adds a parameter") return tape.add(x, tape.parameter(norm_));
     if (fault == "slices beyond the head") return tape.slice(x, 2, 3, 2);
-    if (fault == "attends too much") return tape.attention(x, x, x, {8, 8, 1});
+    if (fault == "attends too much") return tape.attention(x, x, x, {sizeof(hone_attention_shape), 8, 8, 1});
+    if (fault == "tells no size") return tape.attention(x, x, x, {0, 8, 8, 1});
+    if (fault == "knows an older shape") return tape.route(x, {}, {8, 1, 1, 1, 0, 0, 1, 0, 0});
     if (fault == "ends with nothing") return Tensor{};
     if (fault == "ends too narrow") return tape.slice(x, 1, 0, 4);
     if (fault == "throws") throw hone::Error("the moon is full");
     if (fault == "goes on after an error") return tape.scale(tape.add(tape.linear(x, wide_), x), 2);
+    if (fault == "knows a newer shape") return rotated_by_a_longer_shape(tape, x);
     hone_custom op{sizeof(hone_custom), 8, nullptr, square, square_backward};
     return tape.rms_norm(tape.custom(std::array{x}, op), norm_, 8, 1e-6f);
   }
 
  private:
+  // A later SDK's shape: fields that this host does not know follow the known ones.
+  static Tensor rotated_by_a_longer_shape(const hone::Tape &tape, Tensor x) {
+    static constexpr float frequency[] = {1, 0.5f};
+    struct Longer {
+      hone_rope_shape known;
+      uint64_t later[4];
+    } longer{{sizeof(Longer), 2, 0, 4, 0, 1, frequency}, {~0ull, ~0ull, ~0ull, ~0ull}};
+    return tape.rope(x, longer.known);
+  }
   hone::Parameter table_, wide_, norm_, head_;
 };
 
