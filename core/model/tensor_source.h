@@ -19,8 +19,8 @@ class TensorSource {
   // among them.
   virtual std::vector<std::string> names() const = 0;
   virtual const std::vector<uint64_t> *shape(const std::string &name) const = 0;  // null: there is no such tensor
-  // Numbers begin .. begin + count of a tensor that is there, in row-major order. Failure when its type cannot be read, also of
-  // no number at all.
+  // Numbers begin .. begin + count of a tensor that is there, in row-major order. Failure when its type cannot be
+  // read, also when count is 0: so the type alone is checked, and `to` may be null.
   virtual void read_floats(const std::string &name, uint64_t begin, uint64_t count, float *to) const = 0;
   virtual std::string where(const std::string &name) const = 0;  // the file it is in, for messages
 };

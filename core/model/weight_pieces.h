@@ -27,9 +27,9 @@ std::vector<WeightPiece> weight_pieces(const Weights &, bool for_reading = false
 
 bool has_value_head(const TensorSource &);
 
-// Failure when a tensor is missing, one too many, of another shape or of a type that cannot be read: before there is memory for any weights, and in
-// time that the source's size bounds, not what the architecture counts. For messages: `where` is the model's path,
-// `shapes_from` what told the shapes ("config.json").
+// Failure when a tensor is missing, one too many, of another shape or of a type that cannot be read: before there is
+// memory for any weights, and in time that the source's size bounds, not what the architecture counts. For messages:
+// `where` is the model's path, `shapes_from` what told the shapes ("config.json").
 void check_tensors(const Architecture &, bool value_head, const TensorSource &, const std::string &where,
                    const std::string &shapes_from);
 
