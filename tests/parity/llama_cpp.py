@@ -19,13 +19,19 @@ GOLDENS = pathlib.Path(__file__).resolve().parent.parent / "core/model/goldens"
 TOLERANCE = 2e-4
 
 
-def llama_cpp(path, prefixes, vocabulary):
+def parameters(path, context):
+    """Of a server on one thread that takes a text at a time."""
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
-    params.n_ctx = params.n_batch = 256
+    params.n_ctx = params.n_batch = context
     params.n_parallel = 1
     params.warmup = False
     params.cpuparams.n_threads = 1
+    return params
+
+
+def llama_cpp(path, prefixes, vocabulary):
+    params = parameters(path, 256)
     params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     server = xllamacpp.Server(params)

@@ -24,6 +24,7 @@ import transformers
 import xllamacpp
 
 import compare_tokenizers as styles
+from llama_cpp import parameters
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The tokens that begin and end a text, by style.
@@ -70,13 +71,7 @@ def hone_ids(hone, model, rows, special):
 
 class LlamaCpp:
     def __init__(self, file):
-        params = xllamacpp.CommonParams()
-        params.model.path = str(file)
-        params.n_ctx = params.n_batch = 64
-        params.n_parallel = 1
-        params.warmup = False
-        params.cpuparams.n_threads = 1
-        self.server = xllamacpp.Server(params)
+        self.server = xllamacpp.Server(parameters(file, 64))
 
     def ids(self, text, special):
         body = json.dumps({"content": text, "add_special": special, "parse_special": True}).encode()
