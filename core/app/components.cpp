@@ -3,6 +3,7 @@
 
 #include "core/app/verbs.h"
 #include "core/reward/score_verb.h"
+#include "core/text/rows.h"
 #include "core/train/objective_columns.h"
 
 namespace hone {
@@ -11,7 +12,7 @@ int score_rows_verb(const Arguments &a) {
   const Registry registry = Registry::scan(plugin_folders(a.plugins));
   ScoreVerb verb;
   verb.reward = a.component;
-  verb.input = a.input;
+  for (auto &[line, row] : read_numbered_rows(a.input)) verb.rows.emplace_back(row_place(a.input, line), std::move(row));
   verb.set = a.set;
   verb.scorer.workers = a.threads;
   verb.scorer.plugin_folders = registry.folders_;

@@ -11,7 +11,8 @@ struct Failure : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The command or its input was wrong before any work began (usage, script, settings); the program exits with 2.
+// What was asked for is wrong, before any work began: the command line, a file that it names and that is not there, a
+// script, a setting. The program exits with 2. What is wrong inside a data or model file is a Failure.
 struct UsageError : Failure {
   using Failure::Failure;
 };

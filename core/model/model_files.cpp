@@ -31,7 +31,7 @@ json read_model_config(const fs::path &path) {
   if (is_described_by_base(path, "config.json")) return read_model_config(adapter_base_path(path));
   const fs::path file = path / "config.json";
   if (!fs::exists(path))
-    throw Failure(path.string() + ": no such model directory or GGUF file; a model directory has a config.json. Nothing is downloaded: fetch the model first");
+    throw UsageError(path.string() + ": no such model directory or GGUF file; a model directory has a config.json. Nothing is downloaded: fetch the model first");
   if (!fs::exists(file)) {
     std::string remedy;
     for (const fs::directory_entry &entry : fs::directory_iterator(path))

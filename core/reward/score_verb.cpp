@@ -1,15 +1,13 @@
-// score_verb.cpp -- reads rows, scores them with workers, prints JSON lines.
+// score_verb.cpp -- takes rows, scores them with workers, prints JSON lines.
 #include "core/reward/score_verb.h"
 
 #include <charconv>
 #include <cmath>
 #include <iostream>
-#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/base/failure.h"
-#include "core/base/file.h"
 #include "core/base/text.h"
 
 namespace hone {
@@ -43,75 +41,38 @@ json settings_from(const ComponentInfo &component, const std::vector<std::pair<s
   return out;
 }
 
-ScoreRow row_from(const std::string &line, const std::string &where) {
-  if (const size_t bad = invalid_utf8(line); bad != std::string::npos)
-    throw UsageError(where + ": invalid UTF-8 at byte " + std::to_string(bad + 1));
-  json object;
-  try {
-    refuse_deep_json(line, where);
-    object = json::parse(line);
-  } catch (const Failure &deep) {
-    throw UsageError(deep.what());
-  } catch (const json::exception &error) {
-    throw UsageError(where + ": not JSON: " + json_reason(error.what()));
-  }
-  if (!object.is_object()) throw UsageError(where + ": a row must be a JSON object, and this is a " + object.type_name());
+ScoreRow row_from(const json &object, const std::string &where) {
   const auto text = [&](const char *name, bool required) -> std::string {
     const auto found = object.find(name);
     if (found == object.end() || found->is_null()) {
       if (!required) return "";
       std::vector<std::string> names;
       for (const auto &[key, value] : object.items()) names.push_back(key);
-      throw UsageError(where + ": no \"" + name + "\"; the row has " + (names.empty() ? "no columns" : join(names, ", ")));
+      throw Failure(where + ": no \"" + name + "\"; the row has " + (names.empty() ? "no columns" : join(names, ", ")));
     }
     if (found->is_string()) return found->get<std::string>();
     if (found->is_number() && std::string(name) == "answer") return found->dump();
-    throw UsageError(where + ": \"" + name + "\" must be text, and is a " + found->type_name());
+    throw Failure(where + ": \"" + name + "\" must be text, and is a " + found->type_name());
   };
   ScoreRow row;
   row.prompt = text("prompt", false);
   row.text = text("response", true);
   row.answer = text("answer", false);
   if (const auto ids = object.find("ids"); ids != object.end()) {
-    if (!ids->is_array()) throw UsageError(where + ": \"ids\" must be a list of token ids");
+    if (!ids->is_array()) throw Failure(where + ": \"ids\" must be a list of token ids");
     for (const json &id : *ids) {
-      if (!id.is_number_integer()) throw UsageError(where + ": \"ids\" must be a list of token ids, and holds " + id.dump());
+      if (!id.is_number_integer()) throw Failure(where + ": \"ids\" must be a list of token ids, and holds " + id.dump());
       const bool is_id = id.is_number_unsigned() && id.get<uint64_t>() <= uint64_t(std::numeric_limits<int32_t>::max());
-      if (!is_id) throw UsageError(where + ": \"ids\" holds " + id.dump() + ", which is no token id; they go from 0 to 2147483647");
+      if (!is_id) throw Failure(where + ": \"ids\" holds " + id.dump() + ", which is no token id; they go from 0 to 2147483647");
       row.ids.push_back(id.get<int32_t>());
     }
   }
   if (const auto truncated = object.find("truncated"); truncated != object.end()) {
-    if (!truncated->is_boolean()) throw UsageError(where + ": \"truncated\" must be true or false, and is " + truncated->dump());
+    if (!truncated->is_boolean()) throw Failure(where + ": \"truncated\" must be true or false, and is " + truncated->dump());
     row.truncated = truncated->get<bool>();
   }
   row.columns = object.dump();
   return row;
-}
-
-std::vector<ScoreRow> rows_from(const std::filesystem::path &path) {
-  const bool standard = path == "-";
-  const std::string name = standard ? "stdin" : path.string();
-  std::string bytes;
-  if (standard) {
-    bytes.assign(std::istreambuf_iterator<char>(std::cin), {});
-  } else {
-    if (!std::filesystem::exists(path)) throw UsageError("there is no file " + name);
-    bytes = read_file(path);
-  }
-  std::vector<ScoreRow> rows;
-  size_t number = 0;
-  for (size_t begin = 0; begin < bytes.size();) {
-    const size_t end = std::min(bytes.find('\n', begin), bytes.size());
-    std::string line = bytes.substr(begin, end - begin);
-    begin = end + 1;
-    ++number;
-    if (line.ends_with('\r')) line.pop_back();
-    if (line.find_first_not_of(" \t") == std::string::npos) continue;
-    rows.push_back(row_from(line, name + ":" + std::to_string(number)));
-  }
-  if (rows.empty()) throw UsageError(name + " holds no rows");
-  return rows;
 }
 
 std::string float_text(float value) {
@@ -130,7 +91,8 @@ int score_verb(const Registry &registry, const ScoreVerb &verb, std::ostream &ou
   }
   part.label = verb.reward;
   part.settings = check_settings(part.component.settings, settings_from(part.component, verb.set), "hone score " + verb.reward);
-  const std::vector<ScoreRow> rows = rows_from(verb.input);
+  std::vector<ScoreRow> rows;
+  for (const auto &[where, row] : verb.rows) rows.push_back(row_from(row, where));
   Scorer scorer({part}, verb.scorer);
   const PartScores scores = scorer.score(rows).at(0);
   for (size_t i = 0; i < rows.size(); ++i) {

@@ -230,7 +230,7 @@ Results read_results(const fs::path &run) {
 }
 
 RunData read_run(const fs::path &run, bool with_completions) {
-  if (!fs::is_directory(run)) throw Failure(run.string() + ": no such run directory");
+  if (!fs::is_directory(run)) throw UsageError(run.string() + ": no such run directory");
   if (!fs::exists(run / "pipeline.json") && !fs::exists(run / "metrics.jsonl"))
     throw Failure(run.string() + ": not a run directory (it has neither pipeline.json nor metrics.jsonl)");
   RunData data;

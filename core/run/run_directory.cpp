@@ -108,7 +108,7 @@ RunDirectory RunDirectory::create(const fs::path &out, const std::string &name, 
 RunDirectory RunDirectory::open(const fs::path &given) {
   signal(SIGXFSZ, SIG_IGN);
   const fs::path path = !given.empty() && !given.has_filename() ? given.parent_path() : given;
-  if (!fs::exists(path)) throw Failure("there is no run " + path.string());
+  if (!fs::exists(path)) throw UsageError("there is no run " + path.string());
   if (!fs::exists(path / kMark)) throw Failure(path.string() + " is not a run: it has no " + kMark);
   try {
     const int format = json::parse(read_file(path / kMark)).at("format");

@@ -19,9 +19,20 @@ std::string keys_of(const nlohmann::json &row) {
 
 std::string name_of(const std::string &path) { return path == "-" ? "stdin" : path; }
 
+// What helps when a file is JSON, but not lines of it: an array, or objects written over several lines.
+std::string advice(std::string_view bytes, const std::string &name) {
+  const size_t first = bytes.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  if (first == std::string_view::npos || (bytes[first] != '[' && bytes[first] != '{')) return "";
+  if (!nlohmann::json::accept(bytes.substr(first))) return "";
+  const bool array = bytes[first] == '[';
+  return std::string("; the file is one JSON ") + (array ? "array" : "object over several lines") +
+         ", and rows are JSON lines: `jq -c " + (array ? "'.[]'" : ".") + " " + name + "` makes them";
+}
+
 template <class Json>
 std::vector<std::pair<size_t, Json>> rows_of(const std::string &path) {
   const std::string name = name_of(path);
+  if (path != "-" && !std::filesystem::exists(path)) throw UsageError("there is no file " + name);
   const std::string bytes = path == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_file(path);
   std::vector<std::pair<size_t, Json>> rows;
   size_t line_number = 0;
@@ -41,11 +52,11 @@ std::vector<std::pair<size_t, Json>> rows_of(const std::string &path) {
     try {
       row = Json::parse(line);
     } catch (const nlohmann::json::exception &e) {
-      throw Failure(where + "not JSON: " + json_reason(e.what()));
+      throw Failure(where + "not JSON: " + json_reason(e.what()) + (rows.empty() ? advice(bytes, name) : ""));
     }
     if (!row.is_object())
       throw Failure(where + "a row must be a JSON object such as {\"prompt\": \"...\"}, but this is " +
-                    std::string(row.type_name()));
+                    std::string(row.type_name()) + (rows.empty() ? advice(bytes, name) : ""));
     rows.emplace_back(line_number, std::move(row));
   }
   if (rows.empty()) throw Failure(name + ": no rows; it needs one JSON object per line");

@@ -10,7 +10,7 @@
 namespace hone {
 
 // Every line an object; blank lines are skipped. Failure as "FILE:3: not JSON: ..." , "FILE: no rows",
-// "FILE:7: invalid UTF-8 at byte 12". path "-" reads stdin.
+// "FILE:7: invalid UTF-8 at byte 12"; UsageError where there is no file. path "-" reads stdin.
 std::vector<nlohmann::json> read_rows(const std::string &path);
 
 // The same rows, each with the number of its line in the file, from 1 and with blank lines counted, for messages about

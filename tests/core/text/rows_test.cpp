@@ -59,7 +59,16 @@ TEST(Rows, NamesTheLineOfWhatItRefuses) {
   EXPECT_EQ(refusal("{}\n{\"a\": \"\xFF\"}\n").find(":2: invalid UTF-8 at byte 7"), 0u);
   EXPECT_EQ(refusal("{\"a\": 1").find(":1: not JSON"), 0u);
   EXPECT_EQ(refusal(std::string(100000, '[')).find(":1: nested more than 64 levels deep"), 0u);
-  EXPECT_THROW(read_rows("/nowhere/rows.jsonl"), Failure);
+  EXPECT_THROW(read_rows("/nowhere/rows.jsonl"), UsageError);
+}
+
+TEST(Rows, TellsHowToMakeRowsOfAFileThatIsOneJsonArrayOrObject) {
+  const auto advises = [](const std::string &bytes, const std::string &jq) { return refusal(bytes).find("`jq -c " + jq + " ") != std::string::npos; };
+  EXPECT_TRUE(advises("[{\"a\": 1}, {\"a\": 2}]\n", "'.[]'"));
+  EXPECT_TRUE(advises("[\n  {\"a\": 1},\n  {\"a\": 2}\n]\n", "'.[]'"));
+  EXPECT_TRUE(advises("{\n  \"a\": 1\n}\n", "."));
+  EXPECT_FALSE(advises("[\n  {\"a\": 1},\n", "'.[]'")) << "of what is no JSON at all there are no rows to make";
+  EXPECT_FALSE(advises("{}\n[1]\n", "'.[]'"));
 }
 
 TEST(Rows, TurnsColumnsIntoText) {
