@@ -5,7 +5,7 @@
 set -euo pipefail
 build=(ca-certificates git cmake ninja-build g++ ccache pkg-config libboost-dev libboost-filesystem-dev libboost-system-dev
   liblua5.4-dev libtomlplusplus-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev libdnnl-dev libicu-dev libpcre2-dev
-  libzstd-dev libxxhash-dev libdlpack-dev)
+  libzstd-dev libxxhash-dev libdlpack-dev libedit-dev)
 test=(libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-14-dev libc++-dev libc++abi-dev)
 fetch=(ca-certificates curl unzip)
 case ${1:-all} in

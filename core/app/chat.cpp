@@ -1,14 +1,12 @@
 // chat.cpp -- `hone chat`: a conversation with a model, line by line. Answers come token by token on stdout; all else
 // is on stderr.
-#include <errno.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <optional>
 
+#include "core/app/line_reader.h"
 #include "core/app/model_rows.h"
 #include "core/app/verbs.h"
 #include "core/base/failure.h"
@@ -32,43 +30,12 @@ void listen_to_ctrl_c() {
 }
 
 constexpr const char *help =
-    "Write a line and the model answers it. ctrl-C stops an answer.\n"
+    "Write a line and the model answers it; the up key recalls earlier ones. ctrl-C stops an answer.\n"
     "/reset  forget the conversation    /help  this    /exit  end (also ctrl-D)\n";
-
-// Lines of stdin. std::getline would take a signal for the end.
-class Lines {
- public:
-  enum class Next { line, end, interrupted };
-  Next next(std::string &line) {
-    for (;;) {
-      if (const size_t end = held_.find('\n'); end != std::string::npos) {
-        line = held_.substr(0, end);
-        held_.erase(0, end + 1);
-        if (line.ends_with('\r')) line.pop_back();
-        return Next::line;
-      }
-      char bytes[4096];
-      const ssize_t got = read(0, bytes, sizeof bytes);
-      if (got > 0) {
-        held_.append(bytes, static_cast<size_t>(got));
-      } else if (got < 0 && errno == EINTR) {
-        if (stop_asked.exchange(false)) return Next::interrupted;
-      } else if (!held_.empty()) {  // the last line without a newline
-        line = std::exchange(held_, {});
-        return Next::line;
-      } else {
-        return Next::end;
-      }
-    }
-  }
-
- private:
-  std::string held_;
-};
 
 class Chat {
  public:
-  explicit Chat(const Arguments &a) : a_(a), open_(a), sampler_(kernels(), open_.pool), terminal_(isatty(0) != 0) {
+  explicit Chat(const Arguments &a) : a_(a), open_(a), sampler_(kernels(), open_.pool), lines_(stop_asked) {
     const Tokenizer &tokenizer = *open_.model.tokenizer;
     if (!tokenizer.chat().exists())
       throw Failure(
@@ -79,19 +46,17 @@ class Chat {
   }
 
   int run() {
-    if (terminal_) std::cerr << help;
-    Lines lines;
+    if (lines_.is_terminal()) std::cerr << help;
     std::string line;
     for (;;) {
-      if (terminal_) std::cerr << "> " << std::flush;
-      switch (lines.next(line)) {
-        case Lines::Next::end:
-          if (terminal_) std::cerr << "\n";
+      switch (lines_.next(line)) {
+        case LineReader::Next::end:
+          if (lines_.is_terminal()) std::cerr << "\n";
           return failed_ ? 1 : 0;
-        case Lines::Next::interrupted:
+        case LineReader::Next::interrupted:
           std::cerr << "\n(/exit or ctrl-D ends)\n";
           continue;
-        case Lines::Next::line:
+        case LineReader::Next::line:
           break;
       }
       if (line.find_first_not_of(" \t") == std::string::npos) continue;
@@ -101,7 +66,7 @@ class Chat {
         answer(line);
       } catch (const Failure &failure) {  // of this line only
         std::cerr << "hone: " << failure.what() << "\n";
-        failed_ = !terminal_;
+        failed_ = !lines_.is_terminal();
       }
       if (!std::cout) return 1;  // run_verb() says why
     }
@@ -161,7 +126,8 @@ class Chat {
   const Arguments &a_;
   OpenModel open_;
   Sampler sampler_;
-  bool terminal_, failed_ = false;
+  LineReader lines_;
+  bool failed_ = false;
   uint32_t turn_ = 0;
   ordered_json messages_;
 };

@@ -1,5 +1,8 @@
 // conversations_test.cpp -- rows with "messages", written by the template of the model's directory: the verbs and the
 // stages do with them exactly what they do with the same text as "prompt" and "response".
+#include <pty.h>
+#include <sys/ioctl.h>
+
 #include "tests/pipeline/program.h"
 
 namespace hone_pipeline {
@@ -248,15 +251,22 @@ TEST_F(Conversations, PlanFindsMessagesThatCannotBeUsed) {
 
 // ---- hone chat ----
 
-// The running program with pipes to and from it.
+// The running program with pipes to and from it; its stdin and stderr may be a terminal in place of them.
 class Talk {
  public:
-  explicit Talk(const std::vector<std::string> &arguments) {
+  explicit Talk(const std::vector<std::string> &arguments, bool terminal = false) : terminal_(terminal) {
     signal(SIGPIPE, SIG_IGN);  // a program that has ended is a failed write
     int in[2], out[2];
-    if (pipe(in) != 0 || pipe(out) != 0) throw std::runtime_error("pipe");
+    if (terminal ? openpty(&in[1], &in[0], nullptr, nullptr, nullptr) != 0 : pipe(in) != 0) throw std::runtime_error("stdin");
+    if (pipe(out) != 0) throw std::runtime_error("pipe");
     child_ = fork();
     if (child_ == 0) {
+      if (terminal) {
+        setsid();
+        ioctl(in[0], TIOCSCTTY, 0);
+        setenv("TERM", "xterm", 1);
+        dup2(in[0], 2);
+      }
       dup2(in[0], 0);
       dup2(out[1], 1);
       for (const int fd : {in[0], in[1], out[0], out[1]}) close(fd);
@@ -297,8 +307,7 @@ class Talk {
   }
   void interrupt() const { kill(child_, SIGINT); }
   int end() {
-    close(in_);
-    in_ = -1;
+    if (!terminal_) close(std::exchange(in_, -1));  // a terminal that goes away would kill it
     int status = 0;
     waitpid(child_, &status, 0);
     child_ = -1;
@@ -306,6 +315,7 @@ class Talk {
   }
 
  private:
+  bool terminal_;
   pid_t child_ = -1;
   int in_ = -1, out_ = -1;
 };
@@ -349,6 +359,29 @@ TEST_F(Conversations, ChatAnswersEachLineWithTheHistoryBeforeIt) {
   EXPECT_EQ(none.code, 1);
   EXPECT_NE(none.err.find("the model has no chat template; give one with --template FILE"), std::string::npos)
       << none.err;
+}
+
+TEST_F(Conversations, OnATerminalALineIsEditedAndAnEarlierOneRecalled) {
+  const fs::path path = model();
+  Talk talk({"chat", "--model", path.string(), "--temperature", "0", "--max-tokens", "6", "--quiet"}, true);
+  talk.say("ADD 1 1\n");
+  const std::string first = talk.hear(0, true);
+  EXPECT_NE(first, "");
+  talk.say("/reset\n");
+  talk.say("\x1b[A\x1b[A\n");  // up, twice: the line before /reset
+  EXPECT_EQ(talk.hear(0, true), first) << "the line was not recalled";
+  talk.say("/reset\nADD 1 2\x7f" "1\n");  // the last letter taken back
+  EXPECT_EQ(talk.hear(0, true), first) << "the line was not edited";
+  talk.say("/reset\nADD 1\x01\x0b" "ADD 1 1\n");  // to the line's beginning, and all after it taken away
+  EXPECT_EQ(talk.hear(0, true), first) << "the line was not edited";
+  talk.say("ADD 3");
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  talk.say("\x03");  // ctrl-C forgets what was typed
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  talk.say("/reset\nADD 1 1\n");
+  EXPECT_EQ(talk.hear(0, true), first) << "ctrl-C did not forget what was typed";
+  talk.say("\x04");  // ctrl-D
+  EXPECT_EQ(talk.end(), 0);
 }
 
 TEST_F(Conversations, CtrlCStopsTheAnswerAndNotTheProgram) {
