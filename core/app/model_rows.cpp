@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iostream>
 #include <map>
+#include <mutex>
 #include <optional>
 
 #include "core/app/verbs.h"
@@ -103,14 +104,22 @@ int generate_verb(const Arguments &a) {
     }
     requests.push_back({std::move(ids), 1, static_cast<uint32_t>(requests.size())});
   }
-  const SampleSettings settings = sample_settings(a, tokenizer);
+  SampleSettings settings = sample_settings(a, tokenizer);
   Sampler sampler(kernels(), open.pool);
   std::atomic<int> &flag = interrupt_flag();
   // Each row is written as soon as it and all before it have ended: what is done stays when the rest is interrupted.
   std::map<size_t, std::string> waiting;
-  size_t done = 0, written = 0;
+  std::atomic<size_t> done{0};
+  size_t written = 0;
   std::optional<Progress> progress;
+  std::mutex progress_lock;
+  std::atomic<uint64_t> tokens{0};
   if (!isatty(STDOUT_FILENO)) progress.emplace("generate", rows.size());  // on a terminal the rows show how far it is
+  settings.on_token = [&](size_t, int32_t) { return ++tokens, true; };
+  const auto tell = [&] {
+    const std::lock_guard hold(progress_lock);
+    if (progress) progress->update(done, std::to_string(tokens.load()) + " tokens");
+  };
   sampler.generate(
       *open.model.weights, &tokenizer, requests, settings,
       [&](size_t i, const SampledRow &row) {
@@ -118,13 +127,14 @@ int generate_verb(const Arguments &a) {
         out["text"] = response_text(tokenizer, row.ids);
         out["tokens"] = row.ids;
         out["logprobs"] = row.logp;
+        out["truncated"] = row.truncated;
         waiting[i] = out.dump() + "\n";
         for (; !waiting.empty() && waiting.begin()->first == written; ++written, waiting.erase(waiting.begin()))
           std::cout << waiting.begin()->second << std::flush;
         ++done;
-        if (progress) progress->update(done);
+        tell();
       },
-      [&] { return flag.load() != 0; });
+      [&] { return tell(), flag.load() != 0; });
   if (flag == 0) return 0;
   log_warning("generate: interrupted; " + std::to_string(written) + " of " + std::to_string(rows.size()) + " rows were written");
   return 128 + flag;
