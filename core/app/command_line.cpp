@@ -34,9 +34,14 @@ CLI::Validator one_of(const std::vector<std::string> &names) {
   return CLI::Validator(
       [names](std::string &text) -> std::string {
         if (std::find(names.begin(), names.end(), text) != names.end()) return {};
-        return "must be " + join(names, " or ") + ", got \"" + text + "\"";
+        std::string all = join({names.begin(), names.end() - 1}, ", ") + " or " + names.back();
+        return "must be " + all + ", got \"" + text + "\"";
       },
       join(names, "|"));
+}
+
+CLI::Validator something() {
+  return CLI::Validator([](std::string &text) { return text.empty() ? std::string("is empty") : std::string(); }, "");
 }
 
 // What is wrong with the line, in one sentence; CLI11's own where it is one.
@@ -70,7 +75,8 @@ std::string sentence(const CLI::App &app, const CLI::ParseError &error, const st
   if (dynamic_cast<const CLI::RequiredError *>(&error)) return verb + ": " + error.what();
   if (dynamic_cast<const CLI::ArgumentMismatch *>(&error)) {
     const std::string text = error.what();
-    return verb + ": " + text.substr(0, text.find(':')) + " needs a value";
+    const bool again = text.find("received") != std::string::npos;  // "--model: At most 1 required but received 2"
+    return verb + ": " + text.substr(0, text.find(':')) + (again ? " is given more than once" : " needs a value");
   }
   return error.what();
 }
@@ -100,7 +106,7 @@ struct Line {
     replay->add_option("--row", a.row, "row within the step, from 0")->required()->check(whole(0, UINT32_MAX));
 
     CLI::App *eval = sampling(model(verb("eval", "score a model on a task: questions with answers")));
-    eval->add_option("--task", a.task, "JSON lines with a prompt and an answer in each row")->required();
+    eval->add_option("--task", a.task, "JSON lines with a prompt and an answer in each row")->required()->check(something());
     eval->add_option("--reward", a.reward, "the reward that judges a response")->capture_default_str();
     eval->add_option("--samples", a.samples, "responses to a question")->check(whole(1, 65536))->capture_default_str();
     eval->add_option("--batch-size", a.batch_size, "questions at a time")->check(whole(1, 1u << 20))->capture_default_str();
@@ -119,7 +125,7 @@ struct Line {
         ->add_flag("--add-special-tokens", a.add_special_tokens, "add the tokens that the tokenizer puts around a text");
 
     CLI::App *out = verb("export", "write a model for other programs: hone export --model M --to hf|gguf OUT");
-    out->add_option("--model", a.model, "model directory, or GGUF file")->required();
+    out->add_option("--model", a.model, "model directory, or GGUF file")->required()->check(something());
     out->add_option("--to", a.to, "hf: a directory for transformers; gguf: a file for llama.cpp")->required()->check(one_of({"hf", "gguf"}));
     out->add_option("--dtype", a.dtype, "of the numbers in the file")->check(one_of({"f32", "bf16", "f16"}))->capture_default_str();
     out->add_option("OUT", a.out, "what to write; must not be there yet")->required();
@@ -157,18 +163,18 @@ struct Line {
     return sub;
   }
   CLI::App *scripts(CLI::App *sub) {
-    sub->add_option("SCRIPT", a.script, "the pipeline, in Lua")->required();
+    sub->add_option("SCRIPT", a.script, "the pipeline, in Lua")->required()->check(something());
     sub->add_option("--config", a.config, "TOML of option values (default: SCRIPT.toml beside the script, if there is one)");
     sub->add_flag("--trust", a.trust, "let the script use io, os and load");
     setting(sub, "an option of the script: key=value");
     return dtype(sub);
   }
   CLI::App *run_directory(CLI::App *sub) {
-    sub->add_option("RUN", a.run, "the run directory")->required();
+    sub->add_option("RUN", a.run, "the run directory")->required()->check(something());
     return sub;
   }
   CLI::App *model(CLI::App *sub) {
-    sub->add_option("--model", a.model, "model directory (config.json, model.safetensors, tokenizer.json), or GGUF file")->required();
+    sub->add_option("--model", a.model, "model directory (config.json, model.safetensors, tokenizer.json), or GGUF file")->required()->check(something());
     return dtype(sub);
   }
   CLI::App *chat_template(CLI::App *sub) {
@@ -177,7 +183,7 @@ struct Line {
     return sub;
   }
   CLI::App *input(CLI::App *sub) {
-    sub->add_option("--input", a.input, "the rows; - is stdin")->required();
+    sub->add_option("--input", a.input, "the rows; - is stdin")->required()->check(something());
     return sub;
   }
   CLI::App *sampling(CLI::App *sub) {

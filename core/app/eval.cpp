@@ -104,7 +104,7 @@ int eval_verb(const Arguments &a) {
       "  prompts = hone.rows { count = #task, make = function(i) return task[i] end },\n" +
       "  rewards = { hone.reward " + lua_literal(a.reward) + " { label = \"accuracy\"" + settings + " } },\n" +
       "  num_generations = " + std::to_string(a.samples) + ", batch_size = " + std::to_string(a.batch_size) +
-      ", max_completion_length = " + std::to_string(a.max_tokens) + ",\n  temperature = " + number_text(a.temperature) +
+      ", max_completion_length = " + std::to_string(a.max_tokens) + ", record = #task,\n  temperature = " + number_text(a.temperature) +
       ", top_p = " + number_text(a.top_p) + ", min_p = " + number_text(a.min_p) + ", top_k = " + std::to_string(a.top_k) + ", stop = " + lua_literal(a.stop) + " } }\n";
   const Scratch scratch;
   write_file_atomically(scratch.path / "eval.lua", script);
@@ -126,6 +126,8 @@ int eval_verb(const Arguments &a) {
   }
   for (const json &row : json::parse(read_file(run / "results.json"))) std::cout << row.dump() << "\n";
   log_also_to("");  // the run directory may be removed now
+  log_info(a.out.empty() ? "--out RUN keeps the first response to each question, and `hone report RUN` shows them"
+                         : "`hone report " + a.out.string() + "` shows the first response to each question");
   return 0;
 }
 

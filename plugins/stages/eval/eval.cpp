@@ -308,7 +308,7 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
       put("length", share(t.tokens));
       put("truncated", share(t.truncated));
       if (t.unscored > 0) put("unscored", share(t.unscored));
-      put("questions", static_cast<double>(t.correct.size()));
+      row.ints(column(domain, "questions"), {static_cast<int64_t>(t.correct.size())});
     }
     host_.result(host_.model_name(which), row.view());
   }
