@@ -11,6 +11,7 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/model/json_file.h"
+#include "core/text/json_member.h"
 
 namespace hone {
 namespace {
@@ -46,6 +47,7 @@ bool is_bookkeeping(const std::string &key) {
                                              "problem_type",
                                              "qk_head_dim",  // likewise
                                              "return_dict",
+                                             "router_aux_loss_coef",  // of a loss that hone does not add: docs/models.md
                                              "rope_interleaved",
                                              "tokenizer_class",
                                              "torch_dtype",
@@ -151,8 +153,9 @@ void read_rope(json &config, const std::string &where) {
 json read_config(const std::filesystem::path &path) {
   json config = read_json_object(path);
   const auto type = config.find("model_type");
-  if (type == config.end() || !type->is_string())
+  if (type == config.end() || type->is_null())
     throw Failure(path.string() + ": has no \"model_type\"; it is not a config.json of a model");
+  if (!type->is_string()) throw Failure(path.string() + ": model_type is " + json_shown(*type) + ", but must be a name such as \"llama\"");
   return config;
 }
 

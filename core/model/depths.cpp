@@ -20,7 +20,7 @@ std::shared_ptr<const Architecture> architecture_of_tensors(
   if (any) return whole;
   const std::string setting = whole->methods().depths_setting;
   if (tell)
-    log_warning(where + ": config.json's " + setting + " is " + settings[setting].dump() +
+    log_line(Level::debug, where + ": config.json's " + setting + " is " + settings[setting].dump() +
                 ", but the files have no layer of multi-token prediction; the model is loaded without");
   settings[setting] = 0;
   return std::make_shared<const Architecture>(component, host, settings);

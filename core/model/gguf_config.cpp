@@ -230,7 +230,7 @@ std::string config_to_gguf(const json &config, GgufWriter &writer, std::vector<f
       architecture = family.architecture;
   if (architecture.empty())
     throw Failure("models of model_type \"" + type +
-                  "\" have no architecture in GGUF that hone can write; export with --to hf");
+                  "\" have no architecture in GGUF that hone can write");
   const auto given = [&](const char *key) { return config.contains(key) && !config.at(key).is_null(); };
   const auto whole = [&](const char *key, uint32_t fallback) {
     return given(key) ? config.at(key).get<uint32_t>() : fallback;

@@ -28,7 +28,11 @@ class GgufExport {
 
   void run(const GgufVocabulary &vocabulary, const EachTensor &each) {
     std::vector<float> factors;
-    architecture_ = config_to_gguf(config_, writer_, factors);
+    try {
+      architecture_ = config_to_gguf(config_, writer_, factors);
+    } catch (const Failure &failure) {
+      throw Failure("cannot write " + path_.string() + ": " + failure.what() + "; export the model with --to hf, which keeps everything");
+    }
     writer_.set_text("general.type", "model");
     writer_.set_text("general.name", path_.stem().string());
     writer_.set_integer("general.file_type", dtype_ == "F32"   ? 0

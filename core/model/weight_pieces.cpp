@@ -30,7 +30,7 @@ std::string few(std::vector<std::string> names) {
                                  const std::string &shapes_from) {
   const bool more = names.size() > kFew;
   if (more) names.resize(kFew);
-  throw Failure(where + ": lacks the tensor " + few(names) + (more ? " and more" : "") + " that " + shapes_from +
+  throw Failure(where + ": lacks the tensor" + (names.size() > 1 ? "s " : " ") + few(names) + (more ? " and more" : "") + " that " + shapes_from +
                 " calls for");
 }
 

@@ -173,7 +173,9 @@ json check_settings(const std::vector<Setting> &settings, const json &given, con
       throw UsageError(start + "no setting \"" + name + "\"" +
                        (!nearest.empty()  ? "; did you mean \"" + nearest + "\"?"
                         : names.empty() ? "; it has none"
-                                        : "; it has " + join(names, ", ")));
+                        : names.size() > 12
+                            ? "; `hone describe` lists its " + std::to_string(names.size()) + " settings"
+                            : "; it has " + join(names, ", ")));
     }
   json out = json::object();
   for (const Setting &s : settings) {

@@ -82,8 +82,9 @@ class Planner {
         size.info = size.architecture->info();
         size.parameters = size.architecture->trained_size();
         const std::shared_ptr<const Tokenizer> tokenizer = this->tokenizer(index);
-        if (on_disk) check_token_count(node.path, *tokenizer, *size.architecture);
-        if (tokenizer->size() > size.info.vocab_size)
+        if (on_disk)
+          check_token_count(node.path, *tokenizer, *size.architecture);
+        else if (tokenizer->size() > size.info.vocab_size)
           throw UsageError(node.place.text() + ": the vocabulary has " + std::to_string(tokenizer->size()) + " words but vocab_size is " +
                            std::to_string(size.info.vocab_size));
       } catch (const UsageError &) {

@@ -102,8 +102,8 @@ TEST_F(BadInput, CommandLinesThatAreWrong) {
   EXPECT_NE(hone({"run", "--help"}).out.find("Usage: hone run"), std::string::npos);
   EXPECT_EQ(hone({"--help"}).code, 0);
   EXPECT_EQ(hone({"run", "--help"}).code, 0);
-  EXPECT_EQ(hone({"resume", (folder / "nothing").string()}).code, 1);
-  EXPECT_EQ(hone({"report", (folder / "nothing").string()}).code, 1);
+  EXPECT_EQ(hone({"resume", (folder / "nothing").string()}).code, 2);
+  EXPECT_EQ(hone({"report", (folder / "nothing").string()}).code, 2);
   expect_refused({"describe", "reward/maths"}, {"maths", "math"});
   expect_refused({"check", (folder / "nothing.so").string()}, {"nothing.so"});
 }

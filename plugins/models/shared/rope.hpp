@@ -32,11 +32,14 @@ struct RopeSettings {
 
 namespace detail {
 
-// rope_scaling, with what is wrong in it told by name.
+// What config.json calls the table: which of the two, the host has made one of.
+inline const std::string kTable = "rope_scaling (or rope_parameters)";
+
+// That table, with what is wrong in it told by name.
 class RopeScaling {
  public:
   explicit RopeScaling(std::string_view text) : table_(Json::parse(text)) {
-    if (!table_.is_table()) throw Error("rope_scaling is " + table_.text() + ", but must be a table");
+    if (!table_.is_table()) throw Error(kTable + " is " + table_.text() + ", but must be a table");
     static constexpr std::string_view known[] = {"rope_type",        "type",
                                                  "factor",           "original_max_position_embeddings",
                                                  "low_freq_factor",  "high_freq_factor",
@@ -46,41 +49,41 @@ class RopeScaling {
                                                  "short_factor",     "long_factor"};
     for (const auto &[key, value] : table_.as_table())
       if (!value.is_null() && std::find(std::begin(known), std::end(known), key) == std::end(known))
-        throw Error("rope_scaling has \"" + key + "\": " + value.text() + ", which is not supported");
+        throw Error(kTable + " has \"" + key + "\": " + value.text() + ", which is not supported");
     const Json &named = table_["rope_type"].is_null() ? table_["type"] : table_["rope_type"];
     if (!named.is_null() && !named.is_string())
-      throw Error("rope_scaling's \"rope_type\" is " + named.text() + ", but must be a name");
+      throw Error(kTable + ": \"rope_type\" is " + named.text() + ", but must be a name");
     type_ = named.is_null() ? "default" : named.as_string();
-    if (named.is_null() && has("factor")) throw Error("rope_scaling has a factor but no \"rope_type\"");
+    if (named.is_null() && has("factor")) throw Error(kTable + " has a factor but no \"rope_type\"");
   }
   const std::string &type() const { return type_; }
   bool has(std::string_view key) const { return !table_[key].is_null(); }
 
   double above_zero(const char *key) const {
     const double value = number(key);
-    if (!(value > 0)) throw Error(std::string("rope_scaling's \"") + key + "\" must be above 0, not " + shown(key));
+    if (!(value > 0)) throw Error(kTable + ": \"" + key + "\" must be above 0, not " + shown(key));
     return value;
   }
   double above_zero(const char *key, double fallback) const { return has(key) ? above_zero(key) : fallback; }
   double or_zero(const char *key) const {  // 0: not given
     if (!has(key)) return 0;
     const double value = number(key);
-    if (value < 0) throw Error(std::string("rope_scaling's \"") + key + "\" must be at least 0, not " + shown(key));
+    if (value < 0) throw Error(kTable + ": \"" + key + "\" must be at least 0, not " + shown(key));
     return value;
   }
   bool flag(const char *key, bool fallback) const {
     if (!has(key)) return fallback;
     if (table_[key].type() != Json::boolean)
-      throw Error(std::string("rope_scaling's \"") + key + "\" must be true or false, not " + shown(key));
+      throw Error(kTable + ": \"" + key + "\" must be true or false, not " + shown(key));
     return table_[key].as_bool();
   }
 
  private:
   std::string shown(const char *key) const { return table_[key].text(); }
   double number(const char *key) const {
-    if (!has(key)) throw Error("rope_scaling of type \"" + type_ + "\" needs the number \"" + key + "\"");
+    if (!has(key)) throw Error(kTable + " of type \"" + type_ + "\" needs the number \"" + key + "\"");
     if (!table_[key].is_number() || !std::isfinite(table_[key].as_number()))
-      throw Error(std::string("rope_scaling's \"") + key + "\" must be a number, not " + shown(key));
+      throw Error(kTable + ": \"" + key + "\" must be a number, not " + shown(key));
     return table_[key].as_number();
   }
   Json table_;
@@ -92,7 +95,7 @@ inline void llama3(Rope &rope, const RopeScaling &scaling, const RopeSettings &s
   const double factor = scaling.above_zero("factor"), low = scaling.above_zero("low_freq_factor"),
                high = scaling.above_zero("high_freq_factor"),
                context = scaling.above_zero("original_max_position_embeddings", settings.max_positions);
-  if (high <= low) throw Error("rope_scaling's \"high_freq_factor\" must be above its \"low_freq_factor\"");
+  if (high <= low) throw Error(kTable + ": \"high_freq_factor\" must be above its \"low_freq_factor\"");
   for (size_t i = 0; i < rope.inverse_frequency.size(); ++i) {
     const double frequency = std::pow(settings.theta, -2.0 * static_cast<double>(i) / settings.size);
     const double turns = context * frequency / (2 * M_PI);
@@ -112,8 +115,8 @@ inline void yarn(Rope &rope, const RopeScaling &scaling, const RopeSettings &set
   // Where only the first context is told, the factor is what the positions grew by.
   const double factor = scaling.has("original_max_position_embeddings") ? scaling.above_zero("factor", most / context) : scaling.above_zero("factor");
   const double fast = scaling.above_zero("beta_fast", 32), slow = scaling.above_zero("beta_slow", 1);
-  if (fast < slow) throw Error("rope_scaling's \"beta_fast\" must be at least its \"beta_slow\"");
-  if (theta <= 1) throw Error("rope_scaling of type \"yarn\" needs a rope_theta above 1");
+  if (fast < slow) throw Error(kTable + ": \"beta_fast\" must be at least its \"beta_slow\"");
+  if (theta <= 1) throw Error(kTable + " of type \"yarn\" needs a rope_theta above 1");
   // The wave, counted in pairs, that turns so often within the context.
   const auto wave = [&](double turns) { return size * std::log(context / (turns * 2 * M_PI)) / (2 * std::log(theta)); };
   double low = wave(fast), high = wave(slow);
@@ -155,12 +158,12 @@ inline Rope make_rope(const RopeSettings &settings) {
   } else if (type == "yarn") {
     detail::yarn(rope, scaling, settings);
   } else {
-    throw Error("rope_scaling type \"" + type +
+    throw Error(detail::kTable + " type \"" + type +
                 "\" is not supported; it may be default, linear, dynamic, llama3 or yarn");
   }
   for (const float frequency : rope.inverse_frequency)
     if (!std::isfinite(frequency) || frequency < 0)
-      throw Error("rope_theta and rope_scaling give a frequency of " + std::to_string(frequency) +
+      throw Error("rope_theta and " + detail::kTable + " give a frequency of " + std::to_string(frequency) +
                   "; check their numbers");
   return rope;
 }

@@ -45,7 +45,7 @@ TEST(GgufCounts, ThatTheTensorsDoNotHaveAreRefusedAtOnce) {
   const long memory = most_memory();
   EXPECT_SAYS(refused(65536, 400), path.c_str(), "model.layers.22.mlp.experts.{}", "65536 experts", "4194304 tensors");
   EXPECT_SAYS(refused(65536, 3), path.c_str(), "model.layers.1.mlp.gate.weight", "[8, 24]", "[65536, 24]");
-  EXPECT_SAYS(refused(8, 4000), path.c_str(), "lacks the tensor \"model.layers.2.", "and more that its metadata");
+  EXPECT_SAYS(refused(8, 4000), path.c_str(), "lacks the tensors \"model.layers.2.", "and more that its metadata");
   EXPECT_SAYS(refused(65536, 22), path.c_str(), "model.layers.1.mlp.gate.weight");
   EXPECT_LT(most_memory() - memory, kMostGrowth);
 }

@@ -224,7 +224,7 @@ TEST(ModelDirectory, SaysWhatIsMissingExtraOrMisshapen) {
             std::string::npos);
   EXPECT_NE(after([](const auto &path) {
               edit_config(path, {{"rope_scaling", {{"rope_type", "spiral"}}}});
-            }).find("config.json: model llama: rope_scaling type \"spiral\" is not supported"),
+            }).find("config.json: model llama: rope_scaling (or rope_parameters) type \"spiral\" is not supported"),
             std::string::npos);
   EXPECT_NE(after([](const auto &path) {
               edit_config(path, {{"dtype", "int3"}});
