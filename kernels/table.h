@@ -106,10 +106,11 @@ typedef struct hone_kernels {
   // rope: cos_sin [max_position][size] holds cos then sin, size/2 each. In place. direction +1 forward, -1 backward
   void (*rope)(hone_stream *, uint32_t T, uint32_t H, uint32_t head_size, uint32_t begin, uint32_t size, int interleaved,
                const uint32_t *position, const float *cos_sin, int direction, float *x);
-  // attention, packed: row r owns tokens row_start[r] .. row_start[r+1]. q [T,H,Dk] k [T,G,Dk] v [T,G,Dv] y [T,H,Dv] lse [T,H]
-  void (*attention)(hone_stream *, uint32_t R, const uint32_t *row_start, uint32_t H, uint32_t G, uint32_t Dk, uint32_t Dv, float scale,
+  // attention, packed: row r owns tokens row_start[r] .. row_start[r+1], and comes after those of row prefix[r] unless that is
+  // r itself (prefix may be null; attention/op.h). q [T,H,Dk] k [T,G,Dk] v [T,G,Dv] y [T,H,Dv] lse [T,H]
+  void (*attention)(hone_stream *, uint32_t R, const uint32_t *row_start, const uint32_t *prefix, uint32_t H, uint32_t G, uint32_t Dk, uint32_t Dv, float scale,
                     const float *q, const float *k, const float *v, float *y, float *lse);
-  void (*attention_backward)(hone_stream *, uint32_t R, const uint32_t *row_start, uint32_t H, uint32_t G, uint32_t Dk, uint32_t Dv,
+  void (*attention_backward)(hone_stream *, uint32_t R, const uint32_t *row_start, const uint32_t *prefix, uint32_t H, uint32_t G, uint32_t Dk, uint32_t Dv,
                              float scale, const float *q, const float *k, const float *v, const float *y, const float *lse,
                              const float *dy, float *dq, float *dk, float *dv);  // += all
   // attention, cached: writes k, v of the new tokens into their pages, then attends. Bit for bit what `attention` gives.

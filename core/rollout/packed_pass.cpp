@@ -25,18 +25,28 @@ void PackedRows::clear() {
   predict.clear();
   value_at.clear();
   row_start.assign(1, 0);
+  prefix.clear();
+  shares_ = false;
 }
 
-void PackedRows::add(std::span<const int32_t> sequence, std::span<const uint32_t> tokens, bool value_after) {
+void PackedRows::add(std::span<const int32_t> sequence, std::span<const uint32_t> tokens, bool value_after, uint32_t shared) {
   const uint32_t start = row_start.back();
   for (uint32_t token : tokens) {
     target.push_back(sequence[token]);
-    predict.push_back(start + token - 1);
-    value_at.push_back(start + token - (value_after ? 0 : 1));
+    predict.push_back(start + token - shared - 1);
+    value_at.push_back(start + token - shared - (value_after ? 0 : 1));
   }
-  const uint32_t length = tokens.empty() ? 1 : tokens.back() + (value_after ? 1 : 0);
-  ids.insert(ids.end(), sequence.begin(), sequence.begin() + length);
-  row_start.push_back(start + length);
+  const uint32_t length = tokens.empty() ? shared + 1 : tokens.back() + (value_after ? 1 : 0);
+  prefix.push_back(shared ? prefix.back() : rows());
+  shares_ = shares_ || shared > 0;
+  ids.insert(ids.end(), sequence.begin() + shared, sequence.begin() + length);
+  row_start.push_back(start + length - shared);
+}
+
+void PackedRows::add_prefix(std::span<const int32_t> sequence) {
+  prefix.push_back(rows());
+  ids.insert(ids.end(), sequence.begin(), sequence.end());
+  row_start.push_back(row_start.back() + static_cast<uint32_t>(sequence.size()));
 }
 
 PackedPass::PackedPass(const hone_kernels &kernels, const hone_stream &stream)
@@ -60,7 +70,7 @@ void PackedPass::forward(const Weights &weights, const PackedRows &rows, float t
                          bool checkpointing, const Weights *reference, const PackedPass *reference_pass,
                          uint32_t depths) {
   const uint32_t width = weights.architecture().info().hidden_size;
-  const float *hidden = tape_.forward(weights, {rows.ids, rows.row_start}, record, checkpointing, depths);
+  const float *hidden = tape_.forward(weights, rows.packed(), record, checkpointing, depths);
   gather(hidden, rows.predict, width, predicted_hidden_);
   if (out.logp)
     head_.forward(weights, rows.predicted(), predicted_hidden_.data(), rows.target.data(), temperature,

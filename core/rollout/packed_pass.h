@@ -19,16 +19,24 @@ void check_sequence(const Weights &, std::span<const int32_t> ids, const std::st
 struct PackedRows {
   std::vector<int32_t> ids, target;
   std::vector<uint32_t> row_start{0};
+  std::vector<uint32_t> prefix;    // of each row, as PackedTokens has it
   std::vector<uint32_t> predict;   // per predicted token: the packed place of the hidden state that predicts it
   std::vector<uint32_t> value_at;  // per predicted token: that of the hidden state whose value it gets
 
   void clear();
   // Tokens `tokens` (places in ids, rising, each >= 1) are predicted. value_after: a token's value is that of the state
-  // after it, else of the state in which it was chosen. Only what the last of them needs is run.
-  void add(std::span<const int32_t> ids, std::span<const uint32_t> tokens, bool value_after);
+  // after it, else of the state in which it was chosen. Only what the last of them needs is run. The first `shared` ids
+  // are those of the prefix added last, and are not run again; the first of `tokens` comes after them and one more.
+  void add(std::span<const int32_t> ids, std::span<const uint32_t> tokens, bool value_after, uint32_t shared = 0);
+  // What the rows added next share.
+  void add_prefix(std::span<const int32_t> ids);
   uint32_t rows() const { return static_cast<uint32_t>(row_start.size() - 1); }
   uint32_t tokens() const { return static_cast<uint32_t>(ids.size()); }
   uint32_t predicted() const { return static_cast<uint32_t>(target.size()); }
+  PackedTokens packed() const { return {ids, row_start, shares_ ? std::span<const uint32_t>(prefix) : std::span<const uint32_t>()}; }
+
+ private:
+  bool shares_ = false;
 };
 
 // Serves one thread at a time. Pointers to numbers per predicted token are the host's, [predicted()] each.

@@ -106,7 +106,7 @@ void Tape::State::differentiate(Node &n) {
     }
     case Operator::attention: {
       const hone_model_info &info = weights->architecture().info();
-      kernels.attention_backward(s, R, row_start, n.attention.heads, n.attention.kv_heads, info.key_size,
+      kernels.attention_backward(s, R, row_start, prefix, n.attention.heads, n.attention.kv_heads, info.key_size,
                                  info.value_size, n.attention.scale, node(n.in[0]).data, node(n.in[1]).data,
                                  node(n.in[2]).data, n.data, n.attention.lse, dy, gradient_of(n.in[0]),
                                  gradient_of(n.in[1]), gradient_of(n.in[2]));

@@ -116,6 +116,7 @@ struct Tape::State {
   int32_t least_id = 0, largest_id = 0;
   int32_t *ids = nullptr;
   uint32_t *position = nullptr, *row_start = nullptr;
+  uint32_t *prefix = nullptr;  // null: no row shares anything
   hone_cached_rows cached_rows{};
   KvCache *cache = nullptr;  // null: packed
   bool record = false, keep_boundaries_only = false, replaying = false;

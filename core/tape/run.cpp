@@ -67,7 +67,7 @@ void Tape::State::run(Node &n) {
       } else {
         const hone_model_info &info = weights->architecture().info();
         n.attention.lse = scratch.floats(uint64_t{T} * n.attention.heads);
-        kernels.attention(s, R, row_start, n.attention.heads, n.attention.kv_heads, info.key_size, info.value_size,
+        kernels.attention(s, R, row_start, prefix, n.attention.heads, n.attention.kv_heads, info.key_size, info.value_size,
                           n.attention.scale, x, k, v, y, n.attention.lse);
       }
       break;

@@ -57,11 +57,19 @@ void Tape::State::begin(const Weights &pass_weights, const PackedTokens &tokens,
     least_id = std::min(least_id, id);
     largest_id = std::max(largest_id, id);
   }
+  if (!tokens.prefix.empty() && (tokens.prefix.size() != R || architecture.all_routed_layers() > 0))
+    refuse(tokens.prefix.size() != R ? "prefix must have a number for each row"
+                                     : "rows of a model that routes tokens to experts cannot share a prefix");
   host_positions.resize(T);
   for (uint32_t r = 0; r < R; ++r) {
     const uint32_t begin = tokens.row_start[r], end = tokens.row_start[r + 1];
     if (end < begin || end > T) refuse("row_start is not in order at row " + std::to_string(r));
-    const uint32_t first = first_position.empty() ? 0 : first_position[r];
+    uint32_t first = first_position.empty() ? 0 : first_position[r];
+    if (const uint32_t before = tokens.prefix.empty() ? r : tokens.prefix[r]; before != r) {
+      if (before >= r || tokens.prefix[before] != before || (r > before + 1 && tokens.prefix[r - 1] != before))
+        refuse("prefix is not in order at row " + std::to_string(r) + ": a row that is shared has no prefix, and those that share it follow at once");
+      first = tokens.row_start[before + 1] - tokens.row_start[before];
+    }
     const uint64_t last = uint64_t{first} + (end - begin);
     if (last > info.max_positions)
       refuse("row " + std::to_string(r) + " has " + std::to_string(last) +
@@ -72,6 +80,7 @@ void Tape::State::begin(const Weights &pass_weights, const PackedTokens &tokens,
   }
   ids = on_device(*this, tokens.ids);
   row_start = on_device(*this, tokens.row_start);
+  prefix = tokens.prefix.empty() ? nullptr : on_device(*this, tokens.prefix);
   position = on_device(*this, std::span<const uint32_t>(host_positions));
 
   const size_t n_counts = size_t{architecture.all_routed_layers()} * info.experts;
@@ -110,6 +119,7 @@ const float *Tape::State::compose(const Weights &pass_weights, uint32_t depths) 
     record = false;
     throw Failure(who + ": " + why);
   };
+  if (depths > 0 && !host_tokens.prefix.empty()) refuse("further tokens are predicted in rows that share no prefix");
   if (depths > info.depths)
     refuse("it predicts " + std::to_string(info.depths) + " further tokens, not " + std::to_string(depths));
   const auto run = [&](const std::string &call, const auto &compose_it) {
@@ -177,6 +187,7 @@ const float *Tape::forward_cached(const Weights &weights, const PackedTokens &to
   const hone_kv_page_shape &shape = cache.shape();
   if (shape.kv_heads != info.kv_heads || shape.key_size != info.key_size || shape.value_size != info.value_size)
     refuse("the cache was made for another model");
+  if (!tokens.prefix.empty()) refuse("rows of a cached pass share pages, and no prefix");
   state.begin(weights, tokens, first_position);
   for (size_t r = 0; r < rows; ++r) {
     const uint64_t end = uint64_t{first_position[r]} + (tokens.row_start[r + 1] - tokens.row_start[r]);

@@ -34,10 +34,14 @@ class KvCache {
   std::unique_ptr<State> state_;
 };
 
-// Sequences packed one after another, without padding: row r owns tokens row_start[r] .. row_start[r+1].
+// Sequences packed one after another, without padding: row r owns tokens row_start[r] .. row_start[r+1]. prefix[r] != r: the
+// tokens of row prefix[r], which has no prefix itself, come before its own, computed once for all rows that share them;
+// these follow it at once. No bit of a hidden state depends on whether a prefix is shared or repeated. Not for models
+// that route tokens to experts, whose balance counts rows, nor with further depths of prediction.
 struct PackedTokens {
   std::span<const int32_t> ids;         // [T]
   std::span<const uint32_t> row_start;  // [R + 1]
+  std::span<const uint32_t> prefix = {};  // [R]; empty: no row shares anything
 };
 
 class Tape {

@@ -2,7 +2,7 @@
 //
 // The step's rows are cut into units (a whole group, or rows in order up to unit_tokens). Unit u adds its gradient to
 // slot u % slots, units of a slot in order; slots meet in a fixed tree. So threads and micro-batches do not change a
-// bit. Units are no larger than spreads a small step evenly over the slots (but 256 tokens at least, and never less
+// bit. What the rows of a group begin with, their prompt, is run once (packed_pass.h). Units are no larger than spreads a small step evenly over the slots (but 256 tokens at least, and never less
 // than a group).
 #pragma once
 
@@ -41,6 +41,7 @@ struct TrainerSettings {
   uint32_t slots = 4;              // a power of two
   uint32_t micro_batch_units = 0;  // units in flight; 0: as many as threads. Never changes a bit
   bool checkpointing = false;
+  bool share_prefixes = true;  // what the rows of a group begin with is run once; gradients differ by the order of sums only
   double max_grad_norm = 1;           // 0: no clipping
   std::string schedule = "constant";  // constant, linear, cosine
   uint32_t warmup_steps = 0, total_steps = 0;

@@ -21,16 +21,43 @@ struct KeysAndValues {
   size_t stride;
 };
 
-// Keys [n] (ld apart) as blocks [n/16][D][16]; lanes without a key are 0.
-void transpose(uint32_t n, uint32_t D, const float *keys, size_t ld, float *to) {
-  for (uint32_t b = 0; b * 16 < n; ++b, to += (size_t)D * 16)
-    for (uint32_t j = 0; j < 16; ++j) {
-      const float *key = keys + (b * 16ull + j) * ld;
-      if (b * 16 + j < n)
-        for (uint32_t d = 0; d < D; ++d) to[d * 16 + j] = key[d];
-      else
-        for (uint32_t d = 0; d < D; ++d) to[d * 16 + j] = 0;
-    }
+// Keys [n] (ld apart) as keys first .. first + n of blocks [][D][16]; the last block's lanes without a key are 0.
+void transpose(uint32_t first, uint32_t n, uint32_t D, const float *keys, size_t ld, float *to) {
+  for (uint32_t j = first; j < first + n; ++j, keys += ld) {
+    float *lane = to + (size_t)(j / 16) * D * 16 + j % 16;
+    for (uint32_t d = 0; d < D; ++d) lane[d * 16] = keys[d];
+  }
+  for (uint32_t j = first + n; j % 16; ++j) {
+    float *lane = to + (size_t)(j / 16) * D * 16 + j % 16;
+    for (uint32_t d = 0; d < D; ++d) lane[d * 16] = 0;
+  }
+}
+
+// A row of a packed call: its own tokens, and those of the row before it.
+struct Row {
+  uint32_t before, own;       // tokens
+  size_t before_at, own_at;   // the first of each
+};
+Row row_of(const uint32_t *row_start, const uint32_t *prefix, uint32_t r) {
+  const uint32_t p = prefix ? prefix[r] : r;
+  return {p == r ? 0 : row_start[p + 1] - row_start[p], row_start[r + 1] - row_start[r], row_start[p], row_start[r]};
+}
+
+// Of both parts, x [T, G, D] at kv head g.
+void transpose_row(const Row &row, uint32_t D, const float *x, size_t ld, float *to) {
+  transpose(0, row.before, D, x + row.before_at * ld, ld, to);
+  transpose(row.before, row.own, D, x + row.own_at * ld, ld, to);
+}
+
+// Queries and keys of a mean row, for the estimate of a call's work.
+double queries_of(uint32_t R, const uint32_t *row_start) { return (double)(row_start[R] - row_start[0]) / R; }
+double keys_of(uint32_t R, const uint32_t *row_start, const uint32_t *prefix) {
+  double keys = 0;
+  for (uint32_t r = 0; r < R; ++r) {
+    const Row row = row_of(row_start, prefix, r);
+    keys += row.before + row.own / 2;
+  }
+  return keys / R;
 }
 
 constexpr uint32_t kSpareBlocks = 7;  // that score() may write beyond the last
@@ -199,27 +226,38 @@ double cost(double queries, double keys, uint32_t heads, uint32_t Dk, uint32_t D
   return queries * keys * heads * (2.0 * (Dk + Dv) / 40 + 0.2) + 50;
 }
 
-void attention(hone_stream *stream, uint32_t R, const uint32_t *row_start, uint32_t H, uint32_t G, uint32_t Dk, uint32_t Dv,
-               float scale, const float *q, const float *k, const float *v, float *y, float *lse) {
+void attention(hone_stream *stream, uint32_t R, const uint32_t *row_start, const uint32_t *prefix, uint32_t H, uint32_t G,
+               uint32_t Dk, uint32_t Dv, float scale, const float *q, const float *k, const float *v, float *y, float *lse) {
   if (R == 0) return;
   const uint32_t heads = H / G;
-  const double length = (double)(row_start[R] - row_start[0]) / R;
-  parallel(stream, (uint64_t)R * G, cost(length, length / 2, heads, Dk, Dv), [&](uint64_t begin, uint64_t end) {
+  const double each = cost(queries_of(R, row_start), keys_of(R, row_start, prefix), heads, Dk, Dv);
+  parallel(stream, (uint64_t)R * G, each, [&](uint64_t begin, uint64_t end) {
     for (uint64_t task = begin; task < end; ++task) {
-      const uint32_t r = (uint32_t)(task / G), g = (uint32_t)(task % G), T = row_start[r + 1] - row_start[r], n = panels(T);
-      const size_t start = row_start[r];
-      if (T == 0) continue;
+      const uint32_t r = (uint32_t)(task / G), g = (uint32_t)(task % G);
+      const Row row = row_of(row_start, prefix, r);
+      if (row.own == 0) continue;
+      const uint32_t seen = row.before + row.own, n = panels(seen), T = row.own;
+      const size_t ldk = (size_t)G * Dk, ldv = (size_t)G * Dv, start = row.own_at;
       float *keys = scratch_floats(kScratchA, (size_t)n * 16 * Dk);
       const float **blocks = static_cast<const float **>(scratch(kScratchB, n * sizeof(float *)));
-      transpose(T, Dk, k + (start * G + g) * Dk, (size_t)G * Dk, keys);
+      transpose_row(row, Dk, k + (size_t)g * Dk, ldk, keys);
       for (uint32_t b = 0; b < n; ++b) blocks[b] = keys + (size_t)b * 16 * Dk;
-      const float *values = v + (start * G + g) * Dv;
-      const KeysAndValues kv = {blocks, &values, UINT32_MAX, (size_t)G * Dv};
+      const float *values = v + start * ldv + (size_t)g * Dv;
+      size_t stride = ldv;
+      if (row.before) {  // both parts in one piece
+        float *together = scratch_floats(kScratchD, (size_t)seen * Dv);
+        for (uint32_t j = 0; j < seen; ++j) {
+          const size_t at = j < row.before ? row.before_at + j : row.own_at + (j - row.before);
+          __builtin_memcpy(together + (size_t)j * Dv, v + at * ldv + (size_t)g * Dv, Dv * sizeof(float));
+        }
+        values = together, stride = Dv;
+      }
+      const KeysAndValues kv = {blocks, &values, UINT32_MAX, stride};
       const uint32_t rows = even_tile(T);
       for (uint32_t h = g * heads; h < (g + 1) * heads; ++h)
         for (uint32_t t = 0; t < T; t += rows) {
           const size_t at = (start + t) * H + h;
-          attend(least(rows, T - t), t, Dk, Dv, scale, q + at * Dk, (size_t)H * Dk, kv, y + at * Dv, (size_t)H * Dv,
+          attend(least(rows, T - t), row.before + t, Dk, Dv, scale, q + at * Dk, (size_t)H * Dk, kv, y + at * Dv, (size_t)H * Dv,
                  lse ? lse + at : nullptr, H);
         }
     }
@@ -299,51 +337,73 @@ void copy_page(hone_stream *, const hone_kv_page_shape *shape, void *pages, uint
   if (to != from) __builtin_memcpy(static_cast<char *>(pages) + to * bytes, static_cast<char *>(pages) + from * bytes, bytes);
 }
 
-void attention_backward(hone_stream *stream, uint32_t R, const uint32_t *row_start, uint32_t H, uint32_t G, uint32_t Dk,
-                        uint32_t Dv, float scale, const float *q, const float *k, const float *v, const float *y,
-                        const float *lse, const float *dy, float *dq, float *dk, float *dv) {
-  if (R == 0) return;
-  const uint32_t heads = H / G;
-  const double length = (double)(row_start[R] - row_start[0]) / R;
-  parallel(stream, (uint64_t)R * G, 3 * cost(length, length / 2, heads, Dk, Dv), [&](uint64_t begin, uint64_t end) {
-    for (uint64_t task = begin; task < end; ++task) {
-      const uint32_t r = (uint32_t)(task / G), g = (uint32_t)(task % G), T = row_start[r + 1] - row_start[r], n = panels(T);
-      const size_t start = row_start[r], ldq = (size_t)H * Dk, ldy = (size_t)H * Dv, ldk = (size_t)G * Dk, ldv = (size_t)G * Dv;
-      if (T == 0) continue;
-      const float *keys = k + (start * G + g) * Dk, *values = v + (start * G + g) * Dv;
-      float *keys_across = scratch_floats(kScratchA, (size_t)n * 16 * Dk);
-      float *values_across = scratch_floats(kScratchB, (size_t)n * 16 * Dv);
-      float *p = scratch_floats(kScratchC, (size_t)kQueryTile * n * 16), *ds = scratch_floats(kScratchD, (size_t)kQueryTile * n * 16);
-      transpose(T, Dk, keys, ldk, keys_across);
-      transpose(T, Dv, values, ldv, values_across);
-      const F16 factor = broadcast(scale);
-      for (uint32_t h = g * heads; h < (g + 1) * heads; ++h)
-        for (uint32_t t0 = 0; t0 < T; t0 += kQueryTile) {
-          const uint32_t rows = least(kQueryTile, T - t0), seen = t0 + rows;  // keys 0 .. seen-1 matter
-          const size_t at = (start + t0) * H + h, ld = (size_t)panels(seen) * 16;
-          const float *query = q + at * Dk, *grad = dy + at * Dv, *out = y + at * Dv;
-          gemm(rows, (uint32_t)ld, Dk, query, ldq, 1, keys_across, 16, (size_t)Dk * 16, p, ld, false);
-          gemm(rows, (uint32_t)ld, Dv, grad, ldy, 1, values_across, 16, (size_t)Dv * 16, ds, ld, false);
-          for (uint32_t i = 0; i < rows; ++i) {
-            F16 dot = zero();
-            each_block(0, Dv, [&](uint64_t d, uint32_t lanes) {
-              dot = fma(load_block(grad + i * ldy + d, lanes), load_block(out + i * ldy + d, lanes), dot);
-            });
-            const F16 delta = broadcast(sum(dot)), shift = broadcast(lse[at + (size_t)i * H]);
-            float *pi = p + i * ld, *dsi = ds + i * ld;
-            const uint32_t last = (t0 + i) / 16;
-            for (uint32_t b = 0; b * 16 < ld; ++b) {
-              const uint32_t lanes = b < last ? 16 : b > last ? 0 : (t0 + i) % 16 + 1;
-              const F16 prob = first(lanes, exp(load(pi + b * 16) * factor - shift), zero());
-              const F16 slope = first(lanes, prob * (load(dsi + b * 16) - delta) * factor, zero());
-              store(pi + b * 16, prob);
-              store(dsi + b * 16, slope);
-            }
+// One row's gradients of kv head g: += into dq of its own tokens, and into dk and dv of those it sees.
+struct BackwardCall {
+  uint32_t H, G, Dk, Dv;
+  float scale;
+  const float *q, *k, *v, *y, *lse, *dy;
+  float *dq, *dk, *dv;
+
+  void row(const Row &row, uint32_t g) const {
+    const uint32_t heads = H / G, T = row.own, P = row.before, n = panels(P + T);
+    const size_t start = row.own_at, ldq = (size_t)H * Dk, ldy = (size_t)H * Dv, ldk = (size_t)G * Dk, ldv = (size_t)G * Dv;
+    if (T == 0) return;
+    const size_t own_k = start * ldk + (size_t)g * Dk, own_v = start * ldv + (size_t)g * Dv;
+    const size_t before_k = row.before_at * ldk + (size_t)g * Dk, before_v = row.before_at * ldv + (size_t)g * Dv;
+    float *keys_across = scratch_floats(kScratchA, (size_t)n * 16 * Dk);
+    float *values_across = scratch_floats(kScratchB, (size_t)n * 16 * Dv);
+    float *p = scratch_floats(kScratchC, (size_t)kQueryTile * n * 16), *ds = scratch_floats(kScratchD, (size_t)kQueryTile * n * 16);
+    transpose_row(row, Dk, k + (size_t)g * Dk, ldk, keys_across);
+    transpose_row(row, Dv, v + (size_t)g * Dv, ldv, values_across);
+    const F16 factor = broadcast(scale);
+    for (uint32_t h = g * heads; h < (g + 1) * heads; ++h)
+      for (uint32_t t0 = 0; t0 < T; t0 += kQueryTile) {
+        const uint32_t rows = least(kQueryTile, T - t0), own = t0 + rows;  // its own keys 0 .. own-1 matter, and all before
+        const size_t at = (start + t0) * H + h, ld = (size_t)panels(P + own) * 16;
+        const float *query = q + at * Dk, *grad = dy + at * Dv, *out = y + at * Dv;
+        gemm(rows, (uint32_t)ld, Dk, query, ldq, 1, keys_across, 16, (size_t)Dk * 16, p, ld, false);
+        gemm(rows, (uint32_t)ld, Dv, grad, ldy, 1, values_across, 16, (size_t)Dv * 16, ds, ld, false);
+        for (uint32_t i = 0; i < rows; ++i) {
+          F16 dot = zero();
+          each_block(0, Dv, [&](uint64_t d, uint32_t lanes) {
+            dot = fma(load_block(grad + i * ldy + d, lanes), load_block(out + i * ldy + d, lanes), dot);
+          });
+          const F16 delta = broadcast(sum(dot)), shift = broadcast(lse[at + (size_t)i * H]);
+          float *pi = p + i * ld, *dsi = ds + i * ld;
+          const uint32_t position = P + t0 + i, last = position / 16;
+          for (uint32_t b = 0; b * 16 < ld; ++b) {
+            const uint32_t lanes = b < last ? 16 : b > last ? 0 : position % 16 + 1;
+            const F16 prob = first(lanes, exp(load(pi + b * 16) * factor - shift), zero());
+            const F16 slope = first(lanes, prob * (load(dsi + b * 16) - delta) * factor, zero());
+            store(pi + b * 16, prob);
+            store(dsi + b * 16, slope);
           }
-          gemm(rows, Dk, seen, ds, ld, 1, keys, ldk, 16, dq + at * Dk, ldq, true);
-          gemm(seen, Dk, rows, ds, 1, ld, query, ldq, 16, dk + (start * G + g) * Dk, ldk, true);
-          gemm(seen, Dv, rows, p, 1, ld, grad, ldy, 16, dv + (start * G + g) * Dv, ldv, true);
         }
+        if (P) {
+          gemm(rows, Dk, P, ds, ld, 1, k + before_k, ldk, 16, dq + at * Dk, ldq, true);
+          gemm(P, Dk, rows, ds, 1, ld, query, ldq, 16, dk + before_k, ldk, true);
+          gemm(P, Dv, rows, p, 1, ld, grad, ldy, 16, dv + before_v, ldv, true);
+        }
+        gemm(rows, Dk, own, ds + P, ld, 1, k + own_k, ldk, 16, dq + at * Dk, ldq, true);
+        gemm(own, Dk, rows, ds + P, 1, ld, query, ldq, 16, dk + own_k, ldk, true);
+        gemm(own, Dv, rows, p + P, 1, ld, grad, ldy, 16, dv + own_v, ldv, true);
+      }
+  }
+};
+
+// A task is a kv head of a row that has nothing before it, with those that share it.
+void attention_backward(hone_stream *stream, uint32_t R, const uint32_t *row_start, const uint32_t *prefix, uint32_t H,
+                        uint32_t G, uint32_t Dk, uint32_t Dv, float scale, const float *q, const float *k, const float *v,
+                        const float *y, const float *lse, const float *dy, float *dq, float *dk, float *dv) {
+  if (R == 0) return;
+  const BackwardCall call = {H, G, Dk, Dv, scale, q, k, v, y, lse, dy, dq, dk, dv};
+  const double each = 3 * cost(queries_of(R, row_start), keys_of(R, row_start, prefix), H / G, Dk, Dv);
+  parallel(stream, (uint64_t)R * G, each, [&](uint64_t begin, uint64_t end) {
+    for (uint64_t task = begin; task < end; ++task) {
+      const uint32_t first_row = (uint32_t)(task / G), g = (uint32_t)(task % G);
+      if (prefix && prefix[first_row] != first_row) continue;
+      call.row(row_of(row_start, prefix, first_row), g);
+      for (uint32_t r = first_row + 1; prefix && r < R && prefix[r] == first_row; ++r) call.row(row_of(row_start, prefix, r), g);
     }
   });
 }

@@ -80,13 +80,13 @@ void attention(benchmark::State &state, bool backward) {
   const Floats q = random_floats(size_t(T) * H * D);
   Floats y(q.size()), lse(size_t(T) * H), dq(q.size()), dk(q.size()), dv(q.size());
   const hone_kernels *set = hone_kernels_v1();
-  set->attention(nullptr, R, start.data(), H, H, D, D, 0.25f, q.data(), q.data(), q.data(), y.data(), lse.data());
+  set->attention(nullptr, R, start.data(), nullptr, H, H, D, D, 0.25f, q.data(), q.data(), q.data(), y.data(), lse.data());
   for (auto _ : state) {
     if (backward)
-      set->attention_backward(nullptr, R, start.data(), H, H, D, D, 0.25f, q.data(), q.data(), q.data(), y.data(), lse.data(),
+      set->attention_backward(nullptr, R, start.data(), nullptr, H, H, D, D, 0.25f, q.data(), q.data(), q.data(), y.data(), lse.data(),
                               q.data(), dq.data(), dk.data(), dv.data());
     else
-      set->attention(nullptr, R, start.data(), H, H, D, D, 0.25f, q.data(), q.data(), q.data(), y.data(), lse.data());
+      set->attention(nullptr, R, start.data(), nullptr, H, H, D, D, 0.25f, q.data(), q.data(), q.data(), y.data(), lse.data());
   }
   flops(state, (backward ? 10.0 : 4.0) * R * H * D * length * (length + 1) / 2);  // the causal half only
 }

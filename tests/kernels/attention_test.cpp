@@ -1,6 +1,8 @@
 // attention, packed and cached, against the double reference; gradients against finite differences.
 #include "kernels/attention/op.h"
 
+#include <array>
+
 #include "tests/kernels/support.h"
 
 namespace hone::test {
@@ -9,9 +11,14 @@ namespace {
 struct Shape {
   std::vector<uint32_t> lengths;
   uint32_t H, G, Dk, Dv;
+  std::vector<uint32_t> prefix = {};  // empty: none
 };
 const std::vector<Shape> kShapes = {{{1}, 1, 1, 1, 1},          {{1, 2, 3}, 2, 2, 4, 4},   {{16, 17, 15}, 4, 2, 16, 16},
                                     {{0, 5, 0, 40}, 4, 1, 24, 16}, {{100, 33}, 3, 3, 20, 7}, {{257, 64, 1}, 4, 2, 32, 48}};
+// Rows after rows that they share.
+const std::vector<Shape> kShared = {{{1, 1, 2}, 2, 1, 4, 3, {0, 0, 0}},
+                                    {{16, 3, 20, 0, 2, 7, 1}, 4, 2, 8, 16, {0, 0, 0, 0, 4, 4, 6}},
+                                    {{33, 40, 17, 5, 100, 64, 9}, 3, 3, 20, 7, {0, 0, 0, 3, 4, 4, 4}}};
 
 struct Problem {
   Shape s;
@@ -26,24 +33,31 @@ struct Problem {
     v = random_floats(size_t(T) * s.G * s.Dv, seed + 2);
     dy = random_floats(size_t(T) * s.H * s.Dv, seed + 3);
   }
+  const uint32_t *prefix() const { return s.prefix.empty() ? nullptr : s.prefix.data(); }
   uint32_t R() const { return uint32_t(s.lengths.size()); }
   size_t outputs() const { return size_t(T) * s.H * s.Dv; }
   Floats packed(const hone_kernels &set, hone_stream *stream, Floats *lse = nullptr) const {
     Floats y(outputs(), NAN), own(size_t(T) * s.H, NAN);
-    set.attention(stream, R(), start.data(), s.H, s.G, s.Dk, s.Dv, scale, q.data(), k.data(), v.data(), y.data(), own.data());
+    set.attention(stream, R(), start.data(), prefix(), s.H, s.G, s.Dk, s.Dv, scale, q.data(), k.data(), v.data(), y.data(), own.data());
     if (lse) *lse = own;
     return y;
   }
   Doubles reference(const Doubles &q2, const Doubles &k2, const Doubles &v2, Doubles *lse = nullptr) const {
     Doubles y(outputs()), own(size_t(T) * s.H);
-    reference::attention(R(), start.data(), s.H, s.G, s.Dk, s.Dv, scale, q2.data(), k2.data(), v2.data(), y.data(), own.data());
+    reference::attention(R(), start.data(), prefix(), s.H, s.G, s.Dk, s.Dv, scale, q2.data(), k2.data(), v2.data(), y.data(), own.data());
     if (lse) *lse = own;
     return y;
   }
 };
 
+std::vector<Shape> all_shapes() {
+  std::vector<Shape> all = kShapes;
+  all.insert(all.end(), kShared.begin(), kShared.end());
+  return all;
+}
+
 TEST(Attention, AgreesWithTheReferenceInDouble) {
-  for (const Shape &s : kShapes) {
+  for (const Shape &s : all_shapes()) {
     const Problem p(s);
     const Floats both = everywhere([&](const hone_kernels &set, hone_stream *stream) {
       Floats lse;
@@ -67,13 +81,13 @@ TEST(Attention, LargeScoresNeitherOverflowNorVanish) {
 }
 
 TEST(Attention, GradientsAgreeWithFiniteDifferences) {
-  for (const Shape &s : {kShapes[0], kShapes[1], Shape{{18, 0, 33}, 4, 2, 5, 3}, Shape{{50}, 2, 1, 3, 4}}) {
+  for (const Shape &s : {kShapes[0], kShapes[1], Shape{{18, 0, 33}, 4, 2, 5, 3}, Shape{{50}, 2, 1, 3, 4}, kShared[0], kShared[1], Shape{{20, 30, 5}, 2, 1, 3, 4, {0, 0, 0}}}) {
     const Problem p(s, 20);
     const Floats dq0 = random_floats(p.q.size(), 30), dk0 = random_floats(p.k.size(), 31), dv0 = random_floats(p.v.size(), 32);
     const Floats got = everywhere([&](const hone_kernels &set, hone_stream *stream) {
       Floats lse, dq = dq0, dk = dk0, dv = dv0;
       const Floats y = p.packed(set, stream, &lse);
-      set.attention_backward(stream, p.R(), p.start.data(), s.H, s.G, s.Dk, s.Dv, p.scale, p.q.data(), p.k.data(), p.v.data(),
+      set.attention_backward(stream, p.R(), p.start.data(), p.prefix(), s.H, s.G, s.Dk, s.Dv, p.scale, p.q.data(), p.k.data(), p.v.data(),
                              y.data(), lse.data(), p.dy.data(), dq.data(), dk.data(), dv.data());
       return joined({dq, dk, dv});
     });
@@ -93,7 +107,7 @@ TEST(Attention, LongRowsHaveTheSameGradientBitsEverywhere) {
   everywhere([&](const hone_kernels &set, hone_stream *stream) {
     Floats lse, dq(p.q.size()), dk(p.k.size()), dv(p.v.size());
     const Floats y = p.packed(set, stream, &lse);
-    set.attention_backward(stream, p.R(), p.start.data(), s.H, s.G, s.Dk, s.Dv, p.scale, p.q.data(), p.k.data(), p.v.data(),
+    set.attention_backward(stream, p.R(), p.start.data(), p.prefix(), s.H, s.G, s.Dk, s.Dv, p.scale, p.q.data(), p.k.data(), p.v.data(),
                            y.data(), lse.data(), p.dy.data(), dq.data(), dk.data(), dv.data());
     return joined({dq, dk, dv});
   });
@@ -110,6 +124,71 @@ TEST(Attention, ARowDoesNotDependOnItsCompany) {
       alone.k = part(p.k, at * p.s.G * p.s.Dk, n * p.s.G * p.s.Dk);
       alone.v = part(p.v, at * p.s.G * p.s.Dv, n * p.s.G * p.s.Dv);
       EXPECT_TRUE(same_bits(alone.packed(*set, nullptr), part(all, at * p.s.H * p.s.Dv, n * p.s.H * p.s.Dv))) << set->isa;
+    }
+  }
+}
+
+// A problem's tokens as rows that each have a copy of what they share; token[i] is the problem's that stands at i.
+struct Unshared {
+  Problem problem;
+  std::vector<size_t> token;
+};
+Floats picked(const Floats &x, const std::vector<size_t> &token, size_t width) {
+  Floats out;
+  for (const size_t t : token) out.insert(out.end(), x.begin() + t * width, x.begin() + (t + 1) * width);
+  return out;
+}
+Unshared unshared(const Problem &p) {
+  Shape s = p.s;
+  std::vector<size_t> token;
+  for (uint32_t r = 0; r < p.R(); ++r) {
+    const uint32_t before = p.s.prefix[r];
+    if (before != r) s.lengths[r] += p.s.lengths[before];
+    for (uint32_t t = p.start[before]; before != r && t < p.start[before + 1]; ++t) token.push_back(t);
+    for (uint32_t t = p.start[r]; t < p.start[r + 1]; ++t) token.push_back(t);
+  }
+  s.prefix.clear();
+  Problem apart(s);
+  apart.q = picked(p.q, token, s.H * s.Dk), apart.k = picked(p.k, token, s.G * s.Dk), apart.v = picked(p.v, token, s.G * s.Dv);
+  apart.dy = picked(p.dy, token, s.H * s.Dv);
+  return {apart, token};
+}
+
+TEST(Attention, ASharedPrefixGivesTheBitsThatACopyInEachRowGives) {
+  for (const Shape &s : kShared) {
+    const Problem p(s, 90);
+    const Unshared other = unshared(p);
+    Floats lse, lse_apart;
+    const Floats y = p.packed(*sets()[0], nullptr, &lse), y_apart = other.problem.packed(*sets()[0], nullptr, &lse_apart);
+    EXPECT_TRUE(same_bits(picked(y, other.token, s.H * s.Dv), y_apart));
+    EXPECT_TRUE(same_bits(picked(lse, other.token, s.H), lse_apart));
+  }
+}
+
+TEST(Attention, TheGradientOfASharedPrefixIsTheSumOfThoseOfItsCopies) {
+  for (const Shape &s : kShared) {
+    Problem p(s, 95);
+    Unshared other = unshared(p);
+    // Copies of a prefix have a gradient of their own at its first occurrence only, as the shared one has it once.
+    std::vector<bool> seen(p.T);
+    for (size_t i = 0; i < other.token.size(); ++i) {
+      if (seen[other.token[i]]) std::fill_n(other.problem.dy.begin() + i * s.H * s.Dv, s.H * s.Dv, 0.0f);
+      seen[other.token[i]] = true;
+    }
+    const auto gradients = [&](const Problem &of) {
+      Floats lse, dq(of.q.size()), dk(of.k.size()), dv(of.v.size());
+      const Floats y = of.packed(*sets()[0], nullptr, &lse);
+      sets()[0]->attention_backward(nullptr, of.R(), of.start.data(), of.prefix(), s.H, s.G, s.Dk, s.Dv, of.scale, of.q.data(), of.k.data(),
+                                    of.v.data(), y.data(), lse.data(), of.dy.data(), dq.data(), dk.data(), dv.data());
+      return std::array<Floats, 3>{dq, dk, dv};
+    };
+    const std::array<Floats, 3> shared = gradients(p), apart = gradients(other.problem);
+    const size_t widths[] = {s.H * s.Dk, s.G * s.Dk, s.G * s.Dv};
+    for (int which = 0; which < 3; ++which) {
+      Doubles sum(shared[which].size());
+      for (size_t i = 0; i < other.token.size(); ++i)
+        for (size_t c = 0; c < widths[which]; ++c) sum[other.token[i] * widths[which] + c] += apart[which][i * widths[which] + c];
+      expect_close(shared[which], sum, 2e-6, which == 0 ? "dq" : which == 1 ? "dk" : "dv");
     }
   }
 }

@@ -62,6 +62,30 @@ void expect_same_bits(const std::vector<float> &a, const std::vector<float> &b, 
     ASSERT_EQ(std::memcmp(&a[i], &b[i], sizeof(float)), 0) << what << ": " << a[i] << " and " << b[i] << " at " << i;
 }
 
+// Rows that share what comes before them, and the same rows each with a copy of it.
+TEST(Passes, GiveARowTheSameBitsWhetherItSharesItsPrefixOrHasACopy) {
+  nlohmann::json dense = deepseek_config();
+  for (const char *key : {"n_routed_experts", "n_shared_experts"}) dense[key] = nullptr;
+  for (const Named &model : {models()[0], models()[1], Named{"deepseek_moe", dense}}) {
+    const auto weights = random_weights(architecture(model.plugin, model.config), 1);
+    const size_t C = weights->architecture().info().hidden_size;
+    const Rows shared = random_rows({19, 30, 1, 16, 5, 7, 40}, 37, 4);
+    const std::vector<uint32_t> prefix = {0, 0, 0, 0, 4, 5, 5};
+    Tape tape(kernels(), Pool::serial_stream());
+    const float *hidden = tape.forward(*weights, {shared.ids, shared.row_start, prefix}, false);
+    for (uint32_t r = 0; r < shared.rows(); ++r) {
+      Rows copied;
+      std::vector<int32_t> whole = prefix[r] == r ? std::vector<int32_t>() : shared.row(prefix[r]);
+      const size_t before = whole.size();
+      for (const int32_t id : shared.row(r)) whole.push_back(id);
+      copied.add(whole);
+      const std::vector<float> apart = forward(*weights, copied);
+      expect_same_bits({hidden + shared.row_start[r] * C, hidden + shared.row_start[r + 1] * C}, {apart.begin() + before * C, apart.end()},
+                       std::string(model.plugin) + ", row " + std::to_string(r));
+    }
+  }
+}
+
 TEST(Passes, GiveARowTheSameBitsWhateverItsCompany) {
   for (const Named &model : models()) {
     const auto weights = random_weights(architecture(model.plugin, model.config), 1);

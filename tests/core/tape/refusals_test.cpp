@@ -64,6 +64,20 @@ TEST(ModelFaults, ATargetOfLoraThatIsNotMultipliedWithIsRefused) {
   }
 }
 
+TEST(Tape, RefusesPrefixesThatAreNone) {
+  const auto llama = random_weights(architecture("llama", llama_config()), 1), routed = random_weights(architecture("deepseek_moe", deepseek_config()), 1);
+  const Rows rows = random_rows({4, 3, 2}, 37, 1);
+  const auto said = [&](const Weights &weights, const std::vector<uint32_t> &prefix) {
+    return refusal_of([&] { Tape(kernels(), Pool::serial_stream()).forward(weights, {rows.ids, rows.row_start, prefix}, false); });
+  };
+  EXPECT_EQ(said(*llama, {0, 0, 0}), "");
+  EXPECT_EQ(said(*llama, {0, 1, 1}), "");
+  EXPECT_NE(said(*llama, {0, 0}).find("prefix must have a number for each row"), std::string::npos);
+  for (const std::vector<uint32_t> &wrong : {std::vector<uint32_t>{1, 1, 2}, {0, 0, 1}, {0, 1, 0}, {0, 1, 7}})
+    EXPECT_NE(said(*llama, wrong).find("prefix is not in order at row "), std::string::npos);
+  EXPECT_NE(said(*routed, {0, 0, 0}).find("cannot share a prefix"), std::string::npos);
+}
+
 TEST(Tape, ServesAgainAfterAFault) {
   const auto good = odd(""), bad = odd("multiplies what does not fit");
   Tape tape(kernels(), Pool::serial_stream());

@@ -137,6 +137,57 @@ TEST_P(TrainerTest, AUnitWhoseRowsTeachNothingIsNotDifferentiated) {
   EXPECT_FALSE(same_bits(copy_of(*weights), before));
 }
 
+std::atomic<uint32_t> tokens_run;
+
+// (The balance of a mixture of experts counts rows: there, nothing is shared.)
+TEST_P(TrainerTest, AGroupsPromptIsRunOnceAndTeachesWhatACopyInEachRowTeaches) {
+  hone_kernels counting = table;
+  static decltype(counting.embedding) real;
+  real = table.embedding;
+  counting.embedding = [](hone_stream *stream, uint32_t T, auto... rest) {
+    tokens_run += T;
+    real(stream, T, rest...);
+  };
+  struct Outcome {
+    StepReport report;
+    std::vector<float> gradient;
+    uint32_t tokens;
+  };
+  const auto outcome = [&](bool share, bool checkpointing) {
+    auto weights = tiny_weights(host, family), reference = tiny_weights(host, family, 2);
+    std::vector<TrainRow> rows = rollouts(*weights, 9, 4, 0.8f);
+    TrainerSettings settings;
+    settings.temperature = 0.8f;
+    settings.max_grad_norm = 0;
+    settings.share_prefixes = share;
+    settings.checkpointing = checkpointing;
+    tokens_run = 0;
+    Rig rig(*this, one, *weights, "grpo", {{"beta", 0.1}}, "sgd", {{"learning_rate", 1.0}}, settings, &counting);
+    const std::vector<float> before = copy_of(*weights);
+    Outcome out{rig.trainer.step(rows, 1, reference.get()), copy_of(*weights), tokens_run};
+    for (size_t i = 0; i < before.size(); ++i) out.gradient[i] = before[i] - out.gradient[i];
+    return out;
+  };
+  const Outcome apart = outcome(false, false), shared = outcome(true, false), recomputed = outcome(true, true);
+  EXPECT_EQ(shared.report.logp_difference_max, 0);
+  EXPECT_GT(shared.report.compared, 0u);
+  EXPECT_TRUE(same_bits(shared.gradient, recomputed.gradient)) << "checkpointing changes no bit";
+  if (family != "llama") {
+    EXPECT_EQ(shared.tokens, apart.tokens);
+    EXPECT_TRUE(same_bits(shared.gradient, apart.gradient));
+    return;
+  }
+  EXPECT_LT(shared.tokens, apart.tokens * 0.9);
+  EXPECT_EQ(shared.report.metrics, apart.report.metrics) << "no log-probability depends on what is shared";
+  double difference = 0, size = 0;
+  for (size_t i = 0; i < apart.gradient.size(); ++i) {
+    difference += std::pow(double(shared.gradient[i]) - apart.gradient[i], 2);
+    size += std::pow(double(apart.gradient[i]), 2);
+  }
+  EXPECT_GT(size, 0);
+  EXPECT_LT(std::sqrt(difference / size), 1e-5);
+}
+
 TEST_P(TrainerTest, NeitherThreadsNorMicroBatchesNorTheWayUnitsRunChangeABit) {
   for (const std::string objective : {"sft", "grpo"}) {
     std::vector<float> expected;
