@@ -136,7 +136,7 @@ TEST_F(BadInput, PlacesThatCannotBeWrittenTo) {
 
 TEST_F(BadInput, ModelsThatAreNotThere) {
   spit(folder / "rows.jsonl", "{\"text\": \"1 2\"}\n");
-  expect_refused({"logprobs", "--model", (folder / "model").string(), "--input", (folder / "rows.jsonl").string()}, {"model", "config.json"}, 1);
+  expect_refused({"logprobs", "--model", (folder / "model").string(), "--input", (folder / "rows.jsonl").string()}, {"model", "config.json"});
   spit(folder / "model" / "config.json", "{\"model_type\": \"mamba\"}");
   expect_refused({"logprobs", "--model", (folder / "model").string(), "--input", (folder / "rows.jsonl").string()}, {"mamba"}, 1);
 }

@@ -152,7 +152,7 @@ TEST_F(Plan, RefusesAModelWhoseFilesAreNone) {
                                "\"num_attention_heads\": 1, \"num_key_value_heads\": 1}");
   expect_refused(whole, {"script.lua:2", "model.safetensors"});
   spit(folder / "model" / "model.safetensors", std::string("\x02\0\0\0\0\0\0\0{}", 10));
-  expect_refused(whole, {"script.lua:2", "lacks the tensor \"model.embed_tokens.weight\""});
+  expect_refused(whole, {"script.lua:2", "lacks the tensors \"model.embed_tokens.weight\""});
 }
 
 TEST_F(Plan, RefusesAModelOnDiskThatARunCouldNotLoad) {

@@ -236,7 +236,7 @@ TEST(ModelDirectory, SaysWhatIsMissingExtraOrMisshapen) {
             std::string::npos);
   EXPECT_NE(after([](const auto &path) {
               edit_config(path, {{"num_hidden_layers", 3}});
-            }).find("lacks the tensor \"model.layers.2.input_layernorm.weight\""),
+            }).find("lacks the tensors \"model.layers.2.input_layernorm.weight\""),
             std::string::npos);
   EXPECT_NE(after([](const auto &path) {
               edit_config(path, {{"num_hidden_layers", 1}});

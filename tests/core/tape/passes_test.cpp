@@ -65,7 +65,7 @@ void expect_same_bits(const std::vector<float> &a, const std::vector<float> &b, 
 // Rows that share what comes before them, and the same rows each with a copy of it.
 TEST(Passes, GiveARowTheSameBitsWhetherItSharesItsPrefixOrHasACopy) {
   nlohmann::json dense = deepseek_config();
-  for (const char *key : {"n_routed_experts", "n_shared_experts"}) dense[key] = nullptr;
+  dense["first_k_dense_replace"] = dense["num_hidden_layers"];
   for (const Named &model : {models()[0], models()[1], Named{"deepseek_moe", dense}}) {
     const auto weights = random_weights(architecture(model.plugin, model.config), 1);
     const size_t C = weights->architecture().info().hidden_size;
