@@ -28,6 +28,7 @@ struct LineReader::Editor {
     el_set(line, EL_EDITOR, "emacs");
     el_set(line, EL_HIST, ::history, history);
     el_set(line, EL_BIND, "^R", "em-inc-search-prev", nullptr);
+    el_set(line, EL_BIND, "^@", "ed-end-of-file", nullptr);  // what a ctrl-D before the prompt comes as
   }
   ~Editor() {
     if (line) el_end(line);

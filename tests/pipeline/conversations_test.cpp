@@ -307,9 +307,17 @@ class Talk {
   }
   void interrupt() const { kill(child_, SIGINT); }
   int end() {
-    if (!terminal_) close(std::exchange(in_, -1));  // a terminal that goes away would kill it
     int status = 0;
-    waitpid(child_, &status, 0);
+    if (terminal_) {
+      // ctrl-D, which counts only while a line is waited for; closing a terminal would kill the program.
+      for (int tries = 0; tries < 600 && waitpid(child_, &status, WNOHANG) == 0; ++tries) {
+        [[maybe_unused]] const ssize_t wrote = write(in_, "\x04", 1);
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      }
+    } else {
+      close(std::exchange(in_, -1));
+      waitpid(child_, &status, 0);
+    }
     child_ = -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
@@ -380,7 +388,6 @@ TEST_F(Conversations, OnATerminalALineIsEditedAndAnEarlierOneRecalled) {
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
   talk.say("/reset\nADD 1 1\n");
   EXPECT_EQ(talk.hear(0, true), first) << "ctrl-C did not forget what was typed";
-  talk.say("\x04");  // ctrl-D
   EXPECT_EQ(talk.end(), 0);
 }
 
