@@ -414,6 +414,96 @@ __global__ void __launch_bounds__(most_threads(NT)) ring(const bf16 *W, const bf
   add_segments<NT>(acc, shared, y, R, N);
 }
 
+// All of K as ONE chain, at decode speed: one warp streams 16 rows of W (and x) through D stages of 128 k with the bulk copy
+// engine; each of CW warps runs the chain of its 8*NT rows, fragments read one pair of steps ahead. With `early` a launch
+// may begin before the one ahead of it ends (programmatic dependent launch): weights depend on nothing, x waits.
+constexpr int stage_k = 128, stage_row = stage_k * 2 + 16;  // bytes; the padding keeps ldmatrix free of bank conflicts
+
+template <int NT, int CW, int D>
+__global__ void __launch_bounds__(32 * (CW + 1)) chain(const bf16 *W, const bf16 *x, float *y, int R, int N, int K) {
+  extern __shared__ __align__(128) char stages[];
+  constexpr int stage_bytes = (16 + 8 * NT * CW) * stage_row;
+  __shared__ alignas(8) uint64_t barriers[2][D];  // full, empty
+  int lane = threadIdx.x, warp = threadIdx.y, n = blockIdx.x * 16, steps = K / stage_k;
+  uint32_t base = uint32_t(__cvta_generic_to_shared(stages));
+  auto barrier = [&](int which, int step) { return uint32_t(__cvta_generic_to_shared(&barriers[which][step % D])); };
+  auto wait = [](uint32_t address, int parity) {
+    asm volatile("{\n.reg .pred p;\nagain: mbarrier.try_wait.parity.shared::cta.b64 p, [%0], %1;\n@!p bra again;\n}" ::"r"(address), "r"(parity) : "memory");
+  };
+  if (warp == 0 && lane < D) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(barrier(0, lane)) : "memory");
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier(1, lane)), "n"(CW) : "memory");
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  }
+  __syncthreads();
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+  if (warp == CW) {
+    int rows = min(R, 8 * NT * CW);
+    auto copy_row = [&](int step, int row, const bf16 *from) {
+      asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                       base + (step % D) * stage_bytes + row * stage_row),
+                   "l"(from + step * stage_k), "n"(stage_k * 2), "r"(barrier(0, step))
+                   : "memory");
+    };
+    auto copy_weights = [&](int step) {
+      if (lane == 0)
+        asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier(0, step)), "r"((16 + rows) * stage_k * 2) : "memory");
+      __syncwarp();
+      if (lane < 16) copy_row(step, lane, W + size_t(n + lane) * K);
+    };
+    auto copy_x = [&](int step) {
+      for (int row = lane; row < rows; row += 32) copy_row(step, 16 + row, x + size_t(row) * K);
+    };
+    for (int step = 0; step < min(D, steps); step++) copy_weights(step);
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+    for (int step = 0; step < min(D, steps); step++) copy_x(step);
+    for (int step = D; step < steps; step++) {
+      wait(barrier(1, step), (step / D - 1) & 1);
+      copy_weights(step);
+      copy_x(step);
+    }
+    return;
+  }
+  float acc[NT][4] = {};
+  uint32_t a[2][2][4], b[2][NT][4];  // [ahead][step of the pair], [ahead][tile]
+  auto matrices = [](uint32_t (&to)[4], uint32_t address) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(address) : "memory");
+  };
+  uint32_t a_offset = (lane & 15) * stage_row + (lane >> 4) * 16, b_offset = (16 + 8 * NT * warp + (lane & 7)) * stage_row + (lane >> 3) * 16;
+  auto read = [&](int buffer, uint32_t slot, int pair) {
+    matrices(a[buffer][0], slot + a_offset + pair * 64);
+    matrices(a[buffer][1], slot + a_offset + pair * 64 + 32);
+#pragma unroll
+    for (int j = 0; j < NT; j++) matrices(b[buffer][j], slot + b_offset + j * 8 * stage_row + pair * 64);
+  };
+  wait(barrier(0, 0), 0);
+  read(0, base, 0);
+  for (int step = 0; step < steps; step++) {
+    uint32_t slot = base + (step % D) * stage_bytes;
+#pragma unroll
+    for (int pair = 0; pair < 4; pair++) {
+      if (pair < 3) {
+        read((pair + 1) & 1, slot, pair + 1);
+      } else {
+        __syncwarp();
+        if (lane == 0) asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier(1, step)) : "memory");
+        if (step + 1 < steps) {
+          wait(barrier(0, step + 1), ((step + 1) / D) & 1);
+          read(0, base + ((step + 1) % D) * stage_bytes, 0);
+        }
+      }
+#pragma unroll
+      for (int half = 0; half < 2; half++)
+#pragma unroll
+        for (int j = 0; j < NT; j++) mma16(acc[j], a[pair & 1][half], b[pair & 1][j][2 * half], b[pair & 1][j][2 * half + 1]);
+    }
+  }
+  int g = lane >> 2, t = lane & 3;
+  for (int j = 0; j < NT; j++)
+    for (int i = 0; i < 4; i++)
+      if (int row = 8 * (NT * warp + j) + 2 * t + (i & 1); row < R) y[size_t(row) * N + n + g + 8 * (i >> 1)] = acc[j][i];
+}
+
 // wgmma m64n8k16 over k = 0, 16, ...: for its bits, not its speed. Shared memory without swizzle: 8x8 matrices of 128 bytes.
 __global__ void __launch_bounds__(128) warpgroup(const bf16 *W, const bf16 *x, float *y, int R, int N, int K) {
   __shared__ alignas(128) uint4 a[8][64], b[8][8];  // [k / 8][row]
@@ -465,6 +555,24 @@ bool run_own(const OwnKernel &own, const bf16 *W, const bf16 *x, int R, int N, i
   own.kernel[which]<<<N / 16, dim3(32, S), bytes, stream>>>(W, x, (float *)out, R, N, K, K / S);
   CHECK(cudaGetLastError());
   return true;
+}
+
+template <int D>
+bool run_chain(bool early, const bf16 *W, const bf16 *x, int R, int N, int K) {
+  auto launch = [&](auto kernel, int rows, int warps) {
+    int bytes = D * (16 + rows) * stage_row;
+    if (bytes > 224 << 10) return false;
+    CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+    cudaLaunchAttribute attribute{};
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = early;
+    cudaLaunchConfig_t config{};
+    config.gridDim = N / 16, config.blockDim = dim3(32, warps + 1), config.dynamicSmemBytes = bytes, config.stream = stream;
+    config.attrs = &attribute, config.numAttrs = 1;
+    CHECK(cudaLaunchKernelEx(&config, kernel, W, x, (float *)out, R, N, K));
+    return true;
+  };
+  return R <= 8 ? launch(chain<1, 1, D>, 8, 1) : R <= 16 ? launch(chain<2, 1, D>, 16, 1) : launch(chain<2, 4, D>, 64, 4);
 }
 
 // ---- small facts -----------------------------------------------------------------------------------------------------
@@ -628,13 +736,14 @@ float model_step(float acc, const float *w, const float *x, int L, int keep, boo
   return y;
 }
 
-void matrix_unit_model() {
+// `spread`: the exponents of the factors lie this far apart. Several models for the first, the one that fits for the rest.
+void matrix_unit_model(int spread, int shift) {
   constexpr int N = 256, R = 8, K = 256;
   std::vector<bf16> w(N * K), x(R * K);
   std::mt19937 bits(9);
   std::normal_distribution<float> normal;
-  for (auto &v : w) v = std::ldexp(normal(bits), int(bits() % 9) - 4);  // spread, so that alignment shows
-  for (auto &v : x) v = std::ldexp(normal(bits), int(bits() % 9) - 4);
+  for (auto *v : {&w, &x})
+    for (auto &e : *v) e = std::ldexp(normal(bits), int(bits() % (2 * spread + 1)) - spread + shift);
   bf16 *wd = packed, *xd = packed + N * K;
   CHECK(cudaMemcpy(wd, w.data(), w.size() * 2, cudaMemcpyHostToDevice));
   CHECK(cudaMemcpy(xd, x.data(), x.size() * 2, cudaMemcpyHostToDevice));
@@ -650,6 +759,7 @@ void matrix_unit_model() {
   for (int L : {4, 8, 16})
     for (int keep = 22; keep <= 27; keep++)
       for (bool cut : {false, true}) {
+        if (spread != 4 && !(L >= 8 && keep == 25 && cut)) continue;
         int equal[3] = {};
         for (int r = 0; r < R; r++)
           for (int n = 0; n < N; n++) {
@@ -661,15 +771,16 @@ void matrix_unit_model() {
             }
             for (int which = 0; which < 3; which++) equal[which] += acc == y[which][r * N + n];
           }
-        emit(equal[0] + equal[1] + equal[2] > 3 * R * N / 4, R"({"what":"model","group":%d,"bits_kept":%d,"cut":%s,"of":%d,"equal_mma_k16":%d,"equal_wgmma":%d,"equal_mma_k8":%d})",
-             L, keep, cut ? "true" : "false", R * N, equal[0], equal[1], equal[2]);
+        emit(L >= 8 && keep == 25 && cut,
+             R"({"what":"model","spread":%d,"shift":%d,"group":%d,"bits_kept":%d,"cut":%s,"of":%d,"equal_mma_k16":%d,"equal_wgmma":%d,"equal_mma_k8":%d})", spread, shift, L, keep,
+             cut ? "true" : "false", R * N, equal[0], equal[1], equal[2]);
       }
 }
 
 // ---- the forward and input-gradient products: company, classes, speed -------------------------------------------------
 
 struct Shape { int N, K; };
-const Shape shapes[] = {{1536, 1536}, {2048, 1536}, {8960, 1536}, {1536, 8960}, {896, 896}, {4864, 896}, {896, 4864}, {151936, 1536}};
+const Shape shapes[] = {{1536, 1536}, {2048, 1536}, {8960, 1536}, {17920, 1536}, {1536, 8960}, {896, 896}, {4864, 896}, {896, 4864}, {151936, 1536}};
 int most_rows(Shape s) { return s.N > 100000 ? 1024 : 4096; }
 std::vector<int> row_counts(Shape s) {
   std::vector<int> counts = {4096, 1024, 256, 128, 64, 16, 8, 7, 2, 1};
@@ -748,13 +859,14 @@ struct Sweep {  // y or dx of one shape, for every number of rows
       emit(false, R"({"what":"default",%s,"rows":%d,"algorithm":"%s","kernel":"%s","class":%d,"us":%.2f,"GBps":%.0f,"TFLOPs":%.1f})", label().c_str(), R,
            describe(choice[0]).c_str(), kernel_name.c_str(), c, us, 2.0 * shape.N * shape.K / us / 1e3, 2.0 * R * shape.N * shape.K / us / 1e6);
     }
-    emit(true, R"({"what":"sweep",%s,"configurations":%zu,"classes":%zu,"seconds_left":%.0f})", label().c_str(), pool.size(), classes.tables.size(), deadline - now());
+    emit(true, R"({"what":"sweep",%s,"configurations":%zu,"classes":%zu,"row_0":"%016llx"})", label().c_str(), pool.size(), classes.tables.size(),
+         classes.tables.empty() ? 0ull : (unsigned long long)classes.tables[0][0]);
   }
 };
 
 // Every tile, stage count and cluster that a sample of all algorithms offers: bits only.
 void enumerate(Sweep &sweep, int most) {
-  int ids[64], found = 0;
+  int ids[64], found = 0;  // algorithms, by number
   CHECK(cublasLtMatmulAlgoGetIds(handle, CUBLAS_COMPUTE_32F, CUDA_R_32F, CUDA_R_16BF, CUDA_R_16BF, sweep.type, sweep.type, 64, ids, &found));
   std::vector<Algorithm> all;
   for (int i = 0; i < found; i++) {
@@ -780,7 +892,7 @@ void enumerate(Sweep &sweep, int most) {
             set(CUBLASLT_ALGO_CONFIG_SPLITK_NUM, one);
             if (sweep.products[64]->supports(b)) supported.push_back(b);
           }
-    emit(true, R"({"what":"algorithm",%s,"id":%d,"tiles":%zu,"stages":%zu,"supported":%zu})", sweep.label().c_str(), ids[i], tile_bytes / 4, stage_bytes / 4, supported.size());
+    emit(false, R"({"what":"algorithm",%s,"id":%d,"tiles":%zu,"stages":%zu,"supported":%zu})", sweep.label().c_str(), ids[i], tile_bytes / 4, stage_bytes / 4, supported.size());
     std::shuffle(supported.begin(), supported.end(), std::mt19937(1));
     if (int(supported.size()) > most) supported.resize(most);
     all.insert(all.end(), supported.begin(), supported.end());
@@ -796,7 +908,32 @@ void enumerate(Sweep &sweep, int most) {
 void segments_and_own(Sweep &sweep) {
   int N = sweep.shape.N, K = sweep.shape.K;
   std::vector<OwnKernel> own = {direct_kernel<strict>(), direct_kernel<group>(),   direct_kernel<wide>(), direct_kernel<fragments>(),
-                                direct_kernel<strict8>(), ring_kernel<4>(), ring_kernel<8>(), ring_kernel<16>()};
+                                direct_kernel<strict8>(), ring_kernel<4>(), ring_kernel<8>()};
+  auto measure = [&](Classes &classes, const char *name, int S, auto run) {  // run(W, rows); false where it cannot
+    std::string by_rows, times;
+    for (int R : {64, 16, 8, 7, 2, 1}) {
+      sweep.poison(R);
+      if (!run(copy(sweep.shape, 0), R)) continue;
+      int c = classes.of(hashes_of(CUDA_R_32F, R, N));
+      by_rows += (by_rows.empty() ? "\"" : ",\"") + std::to_string(R) + "\":" + std::to_string(c);
+      if (R == 7 || R == 2) continue;
+      char s[40];
+      snprintf(s, sizeof s, "%s\"%d\":%.2f", times.empty() ? "" : ",", R, microseconds(copies(sweep.shape), [&](int i) { run(copy(sweep.shape, i), R); }));
+      times += s;
+    }
+    emit(false, R"({"what":"own","kernel":"%s","N":%d,"K":%d,"S":%d,"classes":{%s},"us":{%s}})", name, N, K, S, by_rows.c_str(), times.c_str());
+  };
+  for (bool early : {false, true}) {
+    std::string end = early ? " early" : "";
+    auto chains = [&](auto D) {
+      measure(sweep.classes, ("chain" + std::to_string(int(D)) + end).c_str(), 1,
+              [&](const bf16 *W, int R) { return run_chain<D>(early, W, inputs, R, N, K); });
+    };
+    chains(std::integral_constant<int, 3>{});
+    chains(std::integral_constant<int, 5>{});
+    chains(std::integral_constant<int, 8>{});
+    chains(std::integral_constant<int, 14>{});
+  }
   for (int S : {1, 2, 4, 7, 8, 14, 16, 19, 24}) {
     if (K % (64 * S) != 0 || now() > deadline) continue;
     Classes apart, &classes = S == 1 ? sweep.classes : apart;
@@ -815,21 +952,9 @@ void segments_and_own(Sweep &sweep) {
         emit(false, R"({"what":"segments","N":%d,"K":%d,"S":%d,"rows":%d,"class":%d,"us":%.2f,"kernel":"%s"})", N, K, S, R, c, us, us ? kernel_name.c_str() : "");
       }
     for (auto &k : own) {
-      bool pack = k.name == "packed16";
+      bool pack = k.name == "packed16";  // the class from packed weights; timed over others, which costs the same
       if (pack) pack_fragments<<<dim3(K / 16, N / 16), 32, 0, stream>>>(weights, (uint4 *)packed, K);
-      std::string by_rows, times;
-      for (int R : {64, 16, 8, 7, 2, 1}) {
-        sweep.poison(R);
-        if (!run_own(k, pack ? packed : weights, inputs, R, N, K, S)) continue;
-        int c = classes.of(hashes_of(CUDA_R_32F, R, N));
-        by_rows += (by_rows.empty() ? "\"" : ",\"") + std::to_string(R) + "\":" + std::to_string(c);
-        if (R == 7 || R == 2) continue;
-        char s[40];  // packed: timed over weights not really packed, which costs the same
-        snprintf(s, sizeof s, "%s\"%d\":%.2f", times.empty() ? "" : ",", R,
-                 microseconds(copies(sweep.shape), [&](int i) { run_own(k, copy(sweep.shape, i), inputs, R, N, K, S); }));
-        times += s;
-      }
-      emit(false, R"({"what":"own","kernel":"%s","N":%d,"K":%d,"S":%d,"classes":{%s},"us":{%s}})", k.name.c_str(), N, K, S, by_rows.c_str(), times.c_str());
+      measure(classes, k.name.c_str(), S, [&](const bf16 *W, int R) { return run_own(k, pack && W == weights ? packed : W, inputs, R, N, K, S); });
     }
     if (S == 1) {
       std::string by_rows;
@@ -882,7 +1007,7 @@ void weight_gradient(Shape s) {
            first, again ? "true" : "false", us, 2.0 * rows * N * K / us / 1e6, describe(a).c_str(), kernel_name.c_str());
     }
   }
-  if (rows < 2048) return;
+  if (rows < 2048 || size_t(2048) * (N + K) > weights_size) return;
   // A unit of 2000 rows against the same padded with zero rows to 2048.
   auto p = Product::dW(2000, N, K), q = Product::dW(2048, N, K);
   auto a = p->best(1, false), b = q->best(1, false);
@@ -919,12 +1044,15 @@ int main(int argc, char **argv) {
   emit(true, R"({"what":"device","name":"%s","multiprocessors":%d,"l2_MB":%d,"cublasLt":%zu,"cudart":%zu})", device.name, device.multiProcessorCount,
        device.l2CacheSize >> 20, cublasLtGetVersion(), cublasLtGetCudartVersion());
   small_facts();
-  matrix_unit_model();
+  matrix_unit_model(4, 0);
+  matrix_unit_model(20, 0);
+  matrix_unit_model(8, -62);  // products near and below the smallest normal f32
   for (Shape s : shapes) {
     Sweep f32(s, false, CUDA_R_32F);
     f32.run(12);
     segments_and_own(f32);
     if (s.N == 1536 && s.K == 1536) enumerate(f32, 60);
+    if (s.N == 896 && s.K == 4864) enumerate(f32, 30);
   }
   for (Shape s : shapes)
     if (now() < deadline) weight_gradient(s);
