@@ -91,7 +91,7 @@ int eval_verb(const Arguments &a) {
     const std::string &where = places.emplace_back(row_place(a.task, line));
     if (row.contains(a.prompt_column) || !row.contains("messages")) row["prompt"] = column_text(row, a.prompt_column, where);
     row["answer"] = column_text(row, a.answer_column, where);
-    task += "  " + lua_literal(row) + ",\n";
+    task += "  hone.json(" + lua_literal(json(row.dump())) + "),\n";  // a Lua table would lose nulls and empty objects
   }
   read_model_config(a.model);  // what is wrong with the model is said before anything is written
   std::string settings;

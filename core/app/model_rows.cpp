@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <map>
 #include <mutex>
@@ -12,6 +13,7 @@
 #include "core/app/verbs.h"
 #include "core/base/failure.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 #include "core/model/model_files.h"
 #include "core/rollout/sampler.h"
 #include "core/run/progress.h"
@@ -84,6 +86,14 @@ SampleSettings sample_settings(const Arguments &a, const Tokenizer &tokenizer) {
   return settings;
 }
 
+// A number that is none says that the model's own numbers have overflowed: nobody should take it for a result.
+static void refuse_unless_finite(const std::vector<float> &logp, const std::string &where, const std::filesystem::path &model) {
+  for (size_t i = 0; i < logp.size(); ++i)
+    if (!std::isfinite(logp[i]))
+      throw Failure(where + ": the log-probability of token " + std::to_string(i) + " is " + number_text(logp[i]) + ": the numbers of " +
+                    model.string() + " overflow; check the scales in its config.json, and its weights");
+}
+
 int generate_verb(const Arguments &a) {
   const auto rows = read_ordered_rows(a.input);
   OpenModel open(a);
@@ -123,6 +133,7 @@ int generate_verb(const Arguments &a) {
   sampler.generate(
       *open.model.weights, &tokenizer, requests, settings,
       [&](size_t i, const SampledRow &row) {
+        refuse_unless_finite(row.logp, row_place(a.input, rows[i].first), a.model);
         nlohmann::ordered_json out;
         out["text"] = response_text(tokenizer, row.ids);
         out["tokens"] = row.ids;
@@ -156,13 +167,15 @@ int logprobs_verb(const Arguments &a) {
   std::vector<std::vector<int32_t>> longer;
   for (const auto &ids : sequences)
     if (ids.size() > 1) longer.push_back(ids);
-  const auto scored = longer.empty() ? std::vector<ScoredTokens>{}
+  auto scored = longer.empty() ? std::vector<ScoredTokens>{}
                                      : score_tokens(kernels(), open.pool, *open.model.weights, longer, std::vector<uint32_t>(longer.size(), 1u), 1.0f);
   size_t next = 0;
-  for (const auto &ids : sequences) {
+  for (size_t i = 0; i < sequences.size(); ++i) {
     nlohmann::ordered_json out;
-    out["tokens"] = ids;
-    out["logprobs"] = ids.size() > 1 ? json(scored[next++].logp) : json::array();
+    out["tokens"] = sequences[i];
+    const std::vector<float> logp = sequences[i].size() > 1 ? std::move(scored[next++].logp) : std::vector<float>();
+    refuse_unless_finite(logp, row_place(a.input, rows[i].first), a.model);
+    out["logprobs"] = logp;
     std::cout << out.dump() << "\n";
   }
   return 0;

@@ -57,11 +57,12 @@ void save_model(const std::filesystem::path &directory, const Weights &weights, 
                 const std::string &dtype, const EachTensor &each) {
   const std::vector<WeightPiece> pieces = weight_pieces(weights);
   std::vector<TensorPlan> plans;
-  for (const WeightPiece &piece : pieces) plans.push_back({piece.name, dtype, piece.shape});
+  const auto dtype_of = [&](const WeightPiece &piece) { return piece.exact ? std::string("F32") : dtype; };
+  for (const WeightPiece &piece : pieces) plans.push_back({piece.name, dtype_of(piece), piece.shape});
   SafetensorsWriter writer(directory / "model.safetensors", plans, {{"format", "pt"}});
   for (const WeightPiece &piece : pieces) {
     if (each) each(&piece - pieces.data(), pieces.size());
-    encode_weights(weights, piece.offset, piece.size, dtype, piece.name, piece.shape,
+    encode_weights(weights, piece.offset, piece.size, dtype_of(piece), piece.name, piece.shape,
                    [&](const void *data, uint64_t bytes) { writer.write(data, bytes); });
   }
   if (each) each(pieces.size(), pieces.size());

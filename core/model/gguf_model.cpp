@@ -68,7 +68,7 @@ class GgufExport {
       throw Failure("the parameter \"" + parameter.name + "\" has no name in GGUF; export with --to hf");
     if (name.ends_with(".attn_kv_b.weight")) return plan_latent(parameter, name);
     const std::vector<uint64_t> shape(parameter.dims.begin(), parameter.dims.end());
-    const bool small = shape.size() == 1 || name.ends_with(".ffn_gate_inp.weight");
+    const bool small = shape.size() == 1 || keeps_f32(parameter);
     const std::string dtype = small ? "F32" : dtype_;
     const bool q = parameter.name.find(".q_proj.") != std::string::npos,
                k = parameter.name.find(".k_proj.") != std::string::npos;

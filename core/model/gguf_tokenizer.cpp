@@ -1,13 +1,18 @@
 // gguf_tokenizer.cpp -- see gguf_tokenizer.h.
 #include "core/model/gguf_tokenizer.h"
 
+#include <algorithm>
+#include <set>
+
 #include "core/base/failure.h"
+#include "core/text/gguf_ends.h"
 #include "core/text/gguf_pre_tokenizers.h"
 
 namespace hone {
 namespace {
 
-constexpr int32_t kUndefined = 0, kNormal = 1, kControl = 3, kUnused = 5;
+constexpr int32_t kUndefined = 0, kNormal = 1, kUnused = 5;
+constexpr const char *kEndOfTurn = "tokenizer.ggml.eot_token_id";
 
 struct Id {
   const char *key;
@@ -15,17 +20,19 @@ struct Id {
 };
 const Id kIds[] = {{"tokenizer.ggml.bos_token_id", &GgufVocabulary::bos},
                    {"tokenizer.ggml.eos_token_id", &GgufVocabulary::eos},
-                   {"tokenizer.ggml.eot_token_id", &GgufVocabulary::eot},
                    {"tokenizer.ggml.unknown_token_id", &GgufVocabulary::unknown},
                    {"tokenizer.ggml.padding_token_id", &GgufVocabulary::padding}};
 
-// Of a file that names none: the control token by which chat models end a turn, as llama.cpp finds it.
-int64_t end_of_turn(const GgufVocabulary &vocabulary) {
-  for (const char *text : {"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<end_of_utterance>"})
-    for (size_t id = 0; id < vocabulary.types.size(); ++id)
-      if (vocabulary.types[id] == kControl && vocabulary.tokens[id] == text) return static_cast<int64_t>(id);
-  return -1;
+// What ends a response beside eos where only llama.cpp's keys and texts tell: those of `named`, and tokens known by their text.
+std::set<int64_t> ends_without(int64_t eos, const std::vector<std::string> &tokens, std::set<int64_t> named) {
+  for (size_t id = 0; id < tokens.size(); ++id)
+    if (ends_by_text(tokens[id])) named.insert(static_cast<int64_t>(id));
+  named.erase(eos);
+  return named;
 }
+
+// All of them, eos included, where the others are not just those: what hone writes and other programs do not know.
+constexpr const char *kAllEnds = "hone.stop_token_ids";
 
 }  // namespace
 
@@ -55,15 +62,23 @@ GgufVocabulary vocabulary_from_gguf(const Gguf &file) {
     same_length(key, out.scores.size());
   }
   if (file.has("tokenizer.ggml.merges")) out.merges = file.texts("tokenizer.ggml.merges");
-  for (const Id &one : kIds) {
-    const int64_t id = file.integer(one.key, -1);
+  const auto token_id = [&](const char *key, int64_t id) -> int64_t {
     if (id >= static_cast<int64_t>(size) && id != UINT32_MAX)  // that is how -1 is written into an unsigned value
-      throw Failure(where + one.key + "\" is " + std::to_string(id) + ", but there are " + std::to_string(size) +
-                    " tokens");
-    out.*one.id = id < 0 || id == UINT32_MAX ? -1 : id;
+      throw Failure(where + key + "\" is " + std::to_string(id) + ", but there are " + std::to_string(size) + " tokens");
+    return id < 0 || id == UINT32_MAX ? -1 : id;
+  };
+  for (const Id &one : kIds) out.*one.id = token_id(one.key, file.integer(one.key, -1));
+  std::set<int64_t> ends;
+  if (file.has(kAllEnds)) {
+    for (const int64_t id : file.integers(kAllEnds)) ends.insert(token_id(kAllEnds, id));
+  } else {
+    for (const char *key : {kEndOfTurn, "tokenizer.ggml.eom_token_id"}) ends.insert(token_id(key, file.integer(key, -1)));
+    ends = ends_without(out.eos, out.tokens, std::move(ends));
   }
+  ends.erase(-1);
+  ends.erase(out.eos);
+  out.ends.assign(ends.begin(), ends.end());
   out.add_bos = file.boolean("tokenizer.ggml.add_bos_token", out.model == "llama" || gguf_pre_adds_bos(out.pre));
-  if (!file.has("tokenizer.ggml.eot_token_id")) out.eot = end_of_turn(out);
   out.add_eos = file.boolean("tokenizer.ggml.add_eos_token", false);
   out.add_space_prefix = file.boolean("tokenizer.ggml.add_space_prefix", true);
   out.chat_template = file.text("tokenizer.chat_template", "");
@@ -95,9 +110,18 @@ void vocabulary_to_gguf(const GgufVocabulary &vocabulary, uint64_t vocab_size, G
   if (!vocabulary.merges.empty()) writer.set_texts("tokenizer.ggml.merges", vocabulary.merges);
   for (const Id &one : kIds)
     if (vocabulary.*one.id >= 0) writer.set_integer(one.key, static_cast<uint32_t>(vocabulary.*one.id));
-  // Where only eos ends a response, that is said: a reader would find the token that ends a turn.
-  if (vocabulary.eot < 0 && vocabulary.eos >= 0 && end_of_turn(vocabulary) >= 0)
-    writer.set_integer("tokenizer.ggml.eot_token_id", static_cast<uint32_t>(vocabulary.eos));
+  const std::set<int64_t> ends(vocabulary.ends.begin(), vocabulary.ends.end());
+  std::set<int64_t> named;
+  if (!ends.empty()) {  // the first that its text does not tell, or the first
+    const auto unsaid = std::find_if(ends.begin(), ends.end(), [&](int64_t id) { return !ends_by_text(tokens[static_cast<size_t>(id)]); });
+    named.insert(unsaid == ends.end() ? *ends.begin() : *unsaid);
+    writer.set_integer(kEndOfTurn, static_cast<uint32_t>(*named.begin()));
+  }
+  if (ends_without(vocabulary.eos, tokens, named) != ends) {
+    std::vector<int32_t> all(ends.begin(), ends.end());
+    if (vocabulary.eos >= 0) all.insert(all.begin(), static_cast<int32_t>(vocabulary.eos));
+    writer.set_integers(kAllEnds, all);
+  }
   writer.set_boolean("tokenizer.ggml.add_bos_token", vocabulary.add_bos);
   writer.set_boolean("tokenizer.ggml.add_eos_token", vocabulary.add_eos);
   writer.set_boolean("tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix);

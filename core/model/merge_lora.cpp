@@ -5,6 +5,7 @@
 
 #include "core/base/failure.h"
 #include "core/model/number_formats.h"
+#include "core/model/weight_pieces.h"
 
 namespace hone {
 namespace {
@@ -76,16 +77,16 @@ std::unique_ptr<Weights> merge_lora(const Weights &adapted) {
 std::unique_ptr<Weights> merge_lora_for_export(const Weights &adapted, const std::string &what, const std::string &dtype) {
   std::unique_ptr<Weights> merged = merge_lora(adapted);
   bool rounded_away = false;
-  const auto differ = [&](const std::vector<float> &before, const std::vector<float> &after) {
+  const auto differ = [&](const std::vector<float> &before, const std::vector<float> &after, bool exact = false) {
     for (size_t i = 0; i < before.size(); ++i) {
       if (before[i] == after[i]) continue;  // by value: -0 + 0 is 0
-      if (as_written(before[i], dtype) != as_written(after[i], dtype)) return true;
+      if (exact || as_written(before[i], dtype) != as_written(after[i], dtype)) return true;
       rounded_away = true;
     }
     return false;
   };
   for (const uint32_t i : adapted.lora_targets())
-    if (differ(numbers_of(adapted, i), numbers_of(*merged, i))) return merged;
+    if (differ(numbers_of(adapted, i), numbers_of(*merged, i), keeps_f32(adapted.parameters()[i]))) return merged;
   if (adapted.has_value_head() && differ(value_head_of(*adapted.base()), value_head_of(adapted))) return merged;
   if (rounded_away)
     throw Failure(what + ": its adapter changes the base model by less than " + dtype +

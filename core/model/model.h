@@ -139,7 +139,7 @@ using EachTensor = std::function<void(uint64_t done, uint64_t all)>;
 LoadedModel load_model(const std::filesystem::path &directory_or_gguf, const Registry &, const Host &,
                        uint32_t dtype = HONE_F32, const EachTensor & = {});
 // Writes into an existing folder; files are fsynced. Expert parameters become one tensor per expert. file_dtype: "F32",
-// "BF16" or "F16", rounded to nearest.
+// "BF16" or "F16", rounded to nearest; routers and buffers stay F32.
 void save_model(const std::filesystem::path &directory, const Weights &, const Tokenizer &,
                 const std::string &file_dtype = "F32", const EachTensor & = {});
 // config.json and the tokenizer's files alone.

@@ -50,10 +50,13 @@ std::unique_ptr<Tokenizer> read_model_tokenizer(const fs::path &path) {
 std::vector<fs::path> model_files(const fs::path &path) {
   if (is_model_file(path)) return {path};
   std::vector<fs::path> files;
-  for (const fs::directory_entry &file : fs::directory_iterator(path))
-    if (const fs::path kind = file.path().extension();
-        file.is_regular_file() && (kind == ".json" || kind == ".safetensors" || kind == ".jinja"))
-      files.push_back(file.path());
+  for (const fs::path &folder : {path, path / "additional_chat_templates"}) {
+    if (!fs::is_directory(folder)) continue;
+    for (const fs::directory_entry &file : fs::directory_iterator(folder))
+      if (const fs::path kind = file.path().extension();
+          file.is_regular_file() && (kind == ".json" || kind == ".safetensors" || kind == ".jinja"))
+        files.push_back(file.path());
+  }
   if (is_adapter_directory(path))
     for (const fs::path &file : model_files(adapter_base_path(path))) files.push_back(file);
   std::sort(files.begin(), files.end());

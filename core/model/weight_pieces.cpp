@@ -70,7 +70,13 @@ WeightPiece piece_of(const ParameterInfo &parameter, uint32_t i) {
   return {expert_name(parameter.name, i),
           {parameter.dims.begin() + experts, parameter.dims.end()},
           parameter.offset + i * size,
-          size};
+          size,
+          false,
+          keeps_f32(parameter)};
+}
+
+bool keeps_f32(const ParameterInfo &parameter) {
+  return (parameter.flags & HONE_PARAMETER_BUFFER) || parameter.name.ends_with(".mlp.gate.weight");
 }
 
 std::vector<WeightPiece> weight_pieces(const Weights &weights, bool for_reading) {

@@ -17,7 +17,11 @@ struct WeightPiece {
   std::vector<uint64_t> shape;
   uint64_t offset, size;  // within the weights
   bool copy = false;      // of another piece, under a second name; files may leave it out
+  bool exact = false;     // keeps_f32() of its parameter
 };
+// Whether files keep a parameter in F32 whatever the type of the others: routers and the buffers that balance experts, which
+// move by less than 16 bits can tell and choose between experts (transformers' _keep_in_fp32_modules_strict of DeepSeek).
+bool keeps_f32(const ParameterInfo &);
 // The tensors of one parameter: piece_of(parameter, i) for each i below piece_count(parameter), in a file's order.
 uint32_t piece_count(const ParameterInfo &);
 WeightPiece piece_of(const ParameterInfo &, uint32_t i);

@@ -17,7 +17,8 @@ using HandleToJson = std::function<bool(lua_State *, int index, nlohmann::json &
 nlohmann::json to_json(lua_State *, int index, const std::string &path, const HandleToJson &handle = {},
                        const nlohmann::json &empty = nlohmann::json::array());
 
-// null becomes nil. May raise a Lua error (memory).
+// null becomes nil; to_json() gives it back, and an empty object as one, unless the table has been changed there. May raise a
+// Lua error (memory).
 void push_json(lua_State *, const nlohmann::json &);
 
 // 'the text "x"', "the number 3", "a table", "nil": for messages about a wrong value.

@@ -386,9 +386,24 @@ int requires_version(lua_State *L) {
   return 0;
 }
 
+// JSON text as the value that a row of a file would be.
+int json_value(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TSTRING) throw UsageError("hone.json takes a text, got " + Builder::of(L).describe(L, 1));
+  const std::string text = text_at(L, 1);
+  refuse_deep_json(text, "hone.json");
+  json value;
+  try {
+    value = json::parse(text);
+  } catch (const json::exception &error) {
+    throw UsageError("hone.json: not JSON: " + json_reason(error.what()));
+  }
+  push_json(L, value);
+  return 1;
+}
+
 int unknown_function(lua_State *L) {
   const std::string name = lua_type(L, 2) == LUA_TSTRING ? text_at(L, 2) : describe_value(L, 2);
-  const std::string near = nearest_name(name, {"data", "model", "optimizer", "options", "pipeline", "requires", "reward", "rows", "stage", "version"});
+  const std::string near = nearest_name(name, {"data", "json", "model", "optimizer", "options", "pipeline", "requires", "reward", "rows", "stage", "version"});
   throw UsageError("hone has no \"" + name + "\"" + (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
 }
 
@@ -401,7 +416,8 @@ void push_module(lua_State *L) {
                                        {"reward", guarded<reward>},       {"stage", guarded<stage>},
                                        {"data", guarded<data>},           {"rows", guarded<rows>},
                                        {"options", guarded<options>},     {"pipeline", guarded<pipeline>},
-                                       {"requires", guarded<requires_version>}, {nullptr, nullptr}};
+                                       {"requires", guarded<requires_version>}, {"json", guarded<json_value>},
+                                       {nullptr, nullptr}};
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);
   lua_pushliteral(L, HONE_VERSION);

@@ -286,8 +286,11 @@ std::string name_at(const Arguments &a, size_t i, const char *what) {
   return a.positional[i].text();
 }
 
+// In jinja2 map, select and their like look at nothing, their own arguments included, where the value is none or another that
+// counts as false.
 Value filter_map(Evaluator &e, const Value &v, const Arguments &a) {
   std::vector<Value> out;
+  if (!truth(v)) return e.store().generator(std::move(out));
   if (a.positional.empty()) {
     const Bound bound("filter map", {"attribute", "default"}, a, 1);
     const std::vector<Value> path = path_of(e, bound.at(0));
@@ -301,6 +304,7 @@ Value filter_map(Evaluator &e, const Value &v, const Arguments &a) {
 }
 
 Value chosen(Evaluator &e, const Value &v, const Arguments &a, const char *what, bool by_attribute, bool wanted) {
+  if (!truth(v)) return e.store().generator({});
   if (by_attribute && a.positional.empty()) throw Refusal(std::string(what) + " needs the name of an attribute");
   const std::vector<Value> path = by_attribute ? path_of(e, a.positional[0]) : std::vector<Value>();
   const size_t at = by_attribute ? 1 : 0;

@@ -8,6 +8,7 @@
 #include "core/base/failure.h"
 #include "core/base/log.h"
 #include "core/text/bpe_tokenizer.h"
+#include "core/text/gguf_ends.h"
 #include "core/text/gguf_pre_tokenizers.h"
 #include "core/text/json_member.h"
 #include "core/text/special_names.h"
@@ -161,15 +162,15 @@ GgufVocabulary BpeTokenizer::gguf_vocabulary() const {
     const nlohmann::json &content = padding->is_object() ? json_member(*padding, "content") : *padding;
     if (content.is_string()) out.padding = id_of(content.get<std::string>());
   }
+  uint32_t unsaid = 0;
   for (const int32_t id : stop_ids_) {
     if (id == eos_) continue;
-    if (out.eot < 0)
-      out.eot = id;
-    else
+    out.ends.push_back(id);
+    if (!ends_by_text(out.tokens[id]) && ++unsaid > 1)
       log_warning(where + ": the token \"" + token_of(id) + "\" (id " + std::to_string(id) +
-                  ") ends a response as well, which GGUF cannot say beside eos and eot: with the file responses go on "
-                  "after it");
+                  ") ends a response as well, which only hone will read in the file: GGUF has keys for eos and one more, and knows others by their texts");
   }
+  std::sort(out.ends.begin(), out.ends.end());
   const auto &before = post_processor_.before, &after = post_processor_.after;
   out.add_bos = bos_ >= 0 && before == std::vector<int32_t>{bos_};
   out.add_eos = eos_ >= 0 && after == std::vector<int32_t>{eos_};

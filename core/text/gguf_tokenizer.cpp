@@ -48,8 +48,7 @@ void check(const GgufVocabulary &v, const std::string &where) {
   for (const auto &[name, id] : {std::pair<const char *, int64_t>{"bos", v.bos},
                                  {"eos", v.eos},
                                  {"unknown", v.unknown},
-                                 {"padding", v.padding},
-                                 {"eot", v.eot}})
+                                 {"padding", v.padding}})
     if (id != -1 && (id < 0 || static_cast<uint64_t>(id) >= v.tokens.size()))
       throw Failure(where + ": tokenizer.ggml." + name + "_token_id is " + std::to_string(id) +
                     ", outside the vocabulary of " + std::to_string(v.tokens.size()) + " tokens");
@@ -223,11 +222,10 @@ std::unique_ptr<Tokenizer> Tokenizer::from_gguf(const GgufVocabulary &vocabulary
   files.config["add_bos_token"] = vocabulary.add_bos;
   files.config["add_eos_token"] = vocabulary.add_eos;
   files.text["tokenizer_config.json"] = files.config.dump(1) + "\n";
-  if (vocabulary.eot >= 0 && vocabulary.eot != vocabulary.eos) {  // ends a turn, so it ends a response as well
-    nlohmann::json ends = nlohmann::json::array();
-    for (const int64_t id : {vocabulary.eos, vocabulary.eot})
-      if (id >= 0) ends.push_back(id), files.generation_eos.push_back(id);
-    files.text["generation_config.json"] = nlohmann::json{{"eos_token_id", ends}}.dump(1) + "\n";
+  if (!vocabulary.ends.empty()) {
+    if (vocabulary.eos >= 0) files.generation_eos.push_back(vocabulary.eos);
+    files.generation_eos.insert(files.generation_eos.end(), vocabulary.ends.begin(), vocabulary.ends.end());
+    files.text["generation_config.json"] = nlohmann::json{{"eos_token_id", files.generation_eos}}.dump(1) + "\n";
   }
   auto tokenizer = std::make_unique<BpeTokenizer>(std::move(files));
   std::map<std::string, std::string> templates = vocabulary.named_templates;

@@ -18,7 +18,8 @@ struct GgufVocabulary {
   std::vector<int32_t> types;       // 1 normal 2 unknown 3 control 4 user defined 5 unused 6 byte; may be empty
   std::vector<float> scores;        // "llama" needs them; may be empty
   std::vector<std::string> merges;  // "a b"; "gpt2" needs them
-  int64_t bos = -1, eos = -1, unknown = -1, padding = -1, eot = -1;
+  int64_t bos = -1, eos = -1, unknown = -1, padding = -1;
+  std::vector<int64_t> ends;  // the tokens beside eos that end a response, rising
   bool add_bos = false, add_eos = false, add_space_prefix = true;
   std::string chat_template;                           // "" when absent
   std::map<std::string, std::string> named_templates;  // tokenizer.chat_template.NAME: "tool_use", ...

@@ -2,6 +2,8 @@
 #include "core/text/tokenizer_files.h"
 
 #include <algorithm>
+#include <charconv>
+#include <map>
 
 #include "core/base/failure.h"
 #include "core/base/file.h"
@@ -34,6 +36,53 @@ std::vector<int64_t> read_eos(const nlohmann::json &value, const std::string &wh
   return ids;
 }
 
+nlohmann::json &entry_of(nlohmann::json &list, const std::string &content) {
+  for (nlohmann::json &entry : list)
+    if (json_member(entry, "content") == content) return entry;
+  return list.emplace_back(nlohmann::json{{"content", content}});
+}
+
+// What tokenizer_config.json says of added tokens: those that tokenizer.json lacks, and flags, which win over its own. In
+// older directories added_tokens.json has the names alone.
+void merge_added_tokens(TokenizerFiles &files, const nlohmann::json &names, const std::filesystem::path &config, const std::filesystem::path &older) {
+  nlohmann::json list = json_member(files.tokenizer, "added_tokens");
+  if (list.is_null()) list = nlohmann::json::array();
+  if (!list.is_array()) return;  // refused where it is read
+  const auto add = [&](const std::string &content, uint64_t id, const nlohmann::json &flags) {
+    nlohmann::json &entry = entry_of(list, content);
+    if (!entry.contains("id")) {
+      const nlohmann::json &known = json_member(json_member(json_member(files.tokenizer, "model"), "vocab"), content.c_str());
+      entry["id"] = known.is_number_unsigned() ? known.get<uint64_t>() : id;
+    }
+    for (const char *flag : {"single_word", "lstrip", "rstrip", "normalized", "special"})
+      if (flags.contains(flag)) entry[flag] = flags[flag];
+  };
+  const nlohmann::json &decoder = json_member(files.config, "added_tokens_decoder");
+  if (decoder.is_object()) {
+    std::map<uint64_t, const nlohmann::json *> by_id;
+    for (const auto &[key, entry] : decoder.items()) {
+      uint64_t id = 0;
+      const auto [end, code] = std::from_chars(key.data(), key.data() + key.size(), id);
+      const nlohmann::json &content = json_member(entry, "content");
+      if (code != std::errc() || end != key.data() + key.size() || id > INT32_MAX || !content.is_string() || content.get_ref<const std::string &>().empty())
+        throw Failure(config.string() + ": added_tokens_decoder[\"" + key + "\"] must be a token id with an object that has a \"content\", but it is " +
+                      json_shown(entry));
+      by_id[id] = &entry;
+    }
+    for (const auto &[id, entry] : by_id) add((*entry)["content"], id, *entry);
+  } else if (!decoder.is_null()) {
+    throw Failure(config.string() + ": added_tokens_decoder must be an object, but it is " + json_shown(decoder));
+  } else {
+    for (const auto &[content, id] : names.items()) {
+      if (content.empty() || !id.is_number_unsigned() || id.get<uint64_t>() > INT32_MAX)
+        throw Failure(older.string() + ": \"" + content + "\" must be a token with its id, but it is " + json_shown(id));
+      const bool known = std::any_of(list.begin(), list.end(), [&, &content = content](const nlohmann::json &entry) { return json_member(entry, "content") == content; });
+      if (!known) add(content, id, nlohmann::json::object());
+    }
+  }
+  if (!list.empty()) files.tokenizer["added_tokens"] = std::move(list);
+}
+
 }  // namespace
 
 TokenizerFiles parse_tokenizer_json(std::string text, const std::string &where) {
@@ -54,6 +103,9 @@ TokenizerFiles read_tokenizer_files(const std::filesystem::path &path) {
   }
   if (const auto config = files.text.find("tokenizer_config.json"); config != files.text.end())
     files.config = parse_object(path.parent_path() / config->first, config->second);
+  const auto older = path.parent_path() / "added_tokens.json";
+  merge_added_tokens(files, std::filesystem::exists(older) ? parse_object(older, read_file(older)) : nlohmann::json::object(),
+                     path.parent_path() / "tokenizer_config.json", older);
   if (const auto map = files.text.find("special_tokens_map.json"); map != files.text.end())
     files.special_map = parse_object(path.parent_path() / map->first, map->second);
   if (const auto generation = files.text.find("generation_config.json"); generation != files.text.end()) {

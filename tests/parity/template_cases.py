@@ -428,6 +428,11 @@ mixed|select('string')|list
 mixed|reject('none')|list
 xs|select('in', [1, 2])|list
 people|selectattr('extra')|list
+none|selectattr('a')|list
+none|map('no such filter')|list
+0|select('odd')|list
+false|rejectattr('a', 'no such test')|list
+none|reject|list
 people|selectattr('extra', 'defined')|map(attribute='name')|list
 people|rejectattr('extra', 'defined')|map(attribute='name')|list
 people|selectattr('age', 'equalto', 30)|map(attribute='name')|list

@@ -120,6 +120,25 @@ TEST_F(Export, ToGgufSaysThatAWordLevelTokenizerHasNoPlaceThere) {
   EXPECT_EQ(names(folder), std::vector<std::string>{"model"});
 }
 
+// Finite weights whose products are not: a number that is none must not look like a result.
+TEST_F(Export, AModelWhoseNumbersOverflowGivesNoLogProbs) {
+  const fs::path from = model();
+  std::string bytes = slurp(from / "model.safetensors");
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), 8);
+  const json norm = json::parse(bytes.substr(8, header)).at("model.norm.weight").at("data_offsets");
+  const float large = 3e38f;
+  for (size_t at = norm[0]; at < norm[1].get<size_t>(); at += 4) std::memcpy(bytes.data() + 8 + header + at, &large, 4);
+  spit(from / "model.safetensors", bytes);
+  How how;
+  how.input = "{\"tokens\": [1, 2, 3]}\n";
+  const Ended logprobs = hone({"logprobs", "--model", from.string(), "--input", "-"}, how);
+  EXPECT_EQ(logprobs.code, 1) << logprobs.out;
+  EXPECT_EQ(logprobs.out, "");
+  EXPECT_NE(logprobs.err.find("stdin:1: the log-probability of token 0 is "), std::string::npos) << logprobs.err;
+  EXPECT_NE(logprobs.err.find("overflow"), std::string::npos) << logprobs.err;
+}
+
 TEST_F(Export, DamagedModelsAreNamedByEveryVerb) {
   const fs::path from = model(), cut = folder / "cut.gguf", wrong = folder / "wrong.gguf";
   const std::string good = slurp(fs::path(HONE_SOURCE_DIR) / "tests/core/model/goldens/qwen3/model.gguf");

@@ -86,12 +86,12 @@ class LlamaSettings : public hone::Decoder {
         param("no_rope_layers", &L::no_rope_layers, "for each layer 1, or 0 where positions are not told (smollm3)"),
         param("no_rope_layer_interval", &L::no_rope_layer_interval,
               "without no_rope_layers: every how many-th is such a layer (smollm3)", {.min = 0, .max = 4096}),
-        param("embedding_multiplier", &L::embedding_multiplier, "multiplies the embeddings (granite)", {.min = 0}),
+        param("embedding_multiplier", &L::embedding_multiplier, "multiplies the embeddings (granite)", {.min = 0, .max = 1e6}),
         param("attention_multiplier", &L::attention_multiplier, "scale of the attention's scores (granite)",
-              {.min = 0}),
+              {.min = 0, .max = 1e6}),
         param("residual_multiplier", &L::residual_multiplier, "multiplies what a block's parts add (granite)",
-              {.min = 0}),
-        param("logits_scaling", &L::logits_scaling, "divides the logits (granite)", {.min = 0}));
+              {.min = 0, .max = 1e6}),
+        param("logits_scaling", &L::logits_scaling, "divides the logits (granite)", {.min = 0, .max = 1e6}));
     return std::tuple_cat(blocks, common_params(), further);
   }
 
@@ -126,8 +126,10 @@ class LlamaSettings : public hone::Decoder {
     for (const auto &[name, value] : {std::pair{"embedding_multiplier", embedding_multiplier},
                                       {"attention_multiplier", attention_multiplier},
                                       {"residual_multiplier", residual_multiplier},
-                                      {"logits_scaling", logits_scaling}})
+                                      {"logits_scaling", logits_scaling}}) {
       needed(name, value > 0, family_->multipliers);
+      if (value > 0 && value < 1e-6) throw hone::Error(std::string(name) + " is above 0 but below 0.000001; in 16 bits or 32 the numbers would be lost");
+    }
     belongs("norm_topk_prob", norm_topk_prob, family_->experts);
     belongs("mlp_only_layers", mlp_only_layers.text != "[]", family_->experts);
     const bool listed = no_rope_layers.text != "[]";

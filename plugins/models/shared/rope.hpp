@@ -161,6 +161,9 @@ inline Rope make_rope(const RopeSettings &settings) {
     throw Error(detail::kTable + " type \"" + type +
                 "\" is not supported; it may be default, linear, dynamic, llama3 or yarn");
   }
+  for (const float factor : {rope.magnitude, rope.score_factor})
+    if (!std::isfinite(factor) || factor <= 0)
+      throw Error(detail::kTable + " scales cosines or scores by " + std::to_string(factor) + "; check its mscale, mscale_all_dim and attention_factor");
   for (const float frequency : rope.inverse_frequency)
     if (!std::isfinite(frequency) || frequency < 0)
       throw Error("rope_theta and " + detail::kTable + " give a frequency of " + std::to_string(frequency) +

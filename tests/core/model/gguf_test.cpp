@@ -307,23 +307,32 @@ TEST(Gguf, AVocabularyThatLeavesKeysOutMeansWhatLlamaCppMeans) {
                }).add_bos);
   const std::vector<int32_t> types = {1, 3, 0, 3};
   const auto chat = read([&](GgufWriter &w) { w.set_integers("tokenizer.ggml.token_type", types); });
-  EXPECT_EQ(chat.eot, 1) << "the control token that ends a turn";
+  EXPECT_EQ(chat.ends, (std::vector<int64_t>{1, 3})) << "known by their texts";
   EXPECT_EQ(chat.types, (std::vector<int32_t>{1, 3, 1, 3}));
   EXPECT_EQ(chat.tokens[2], "[EMPTY_2]");
-  EXPECT_EQ(read([](GgufWriter &) {}).eot, -1) << "no type says that it is a control token";
-  EXPECT_EQ(read([&](GgufWriter &w) {
-              w.set_integers("tokenizer.ggml.token_type", types);
-              w.set_integer("tokenizer.ggml.eot_token_id", 3);
-            }).eot,
-            3);
-  // A tokenizer in which only eos ends a response keeps that through a file.
-  GgufVocabulary without = chat;
-  without.eot = -1;
-  GgufWriter writer;
-  vocabulary_to_gguf(without, 4, writer);
-  writer.begin(folder.path / "w.gguf");
-  writer.finish();
-  EXPECT_EQ(vocabulary_from_gguf(Gguf(folder.path / "w.gguf")).eot, 0);
+  EXPECT_EQ(read([](GgufWriter &) {}).ends, (std::vector<int64_t>{1, 3})) << "whatever their type";
+  EXPECT_EQ(read([](GgufWriter &w) { w.set_integer("tokenizer.ggml.eos_token_id", 3); }).ends, (std::vector<int64_t>{1}));
+  EXPECT_EQ(read([](GgufWriter &w) { w.set_integer("tokenizer.ggml.eom_token_id", 2); }).ends, (std::vector<int64_t>{1, 2, 3}));
+}
+
+TEST(Gguf, WhatEndsAResponseIsKeptThroughAFile) {
+  const ScratchFolder folder;
+  GgufVocabulary vocabulary;
+  vocabulary.model = "gpt2";
+  vocabulary.tokens = {"a", "<|eot_id|>", "b", "<|im_end|>", "c"};
+  vocabulary.eos = 3;
+  const std::vector<std::vector<int64_t>> all = {{}, {1}, {2}, {0, 2}, {0, 1, 4}};
+  for (const std::vector<int64_t> &ends : all) {
+    vocabulary.ends = ends;
+    GgufWriter writer;
+    vocabulary_to_gguf(vocabulary, 5, writer);
+    writer.begin(folder.path / "w.gguf");
+    writer.finish();
+    const Gguf file(folder.path / "w.gguf");
+    EXPECT_EQ(vocabulary_from_gguf(file).ends, ends);
+    EXPECT_EQ(file.has("hone.stop_token_ids"), ends != (std::vector<int64_t>{1})) << "where GGUF's own keys and texts say it, nothing is added";
+    if (!ends.empty()) EXPECT_EQ(file.integer("tokenizer.ggml.eot_token_id"), ends[0] == 1 ? 1 : ends[0]);
+  }
 }
 
 TEST(Gguf, ChatTemplatesWithNamesAreKept) {

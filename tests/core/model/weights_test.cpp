@@ -316,6 +316,9 @@ TEST(ModelSettings, AreRefusedWithTheirValues) {
   EXPECT_NE(llama({{"rope_scaling", {{"type", "dynamic"}}}}).find("needs the number \"factor\""), std::string::npos);
   EXPECT_NE(llama({{"rope_scaling", {{"type", "yarn"}, {"factor", 2}, {"beta_fast", 1}, {"beta_slow", 2}}}}).find("beta_fast"),
             std::string::npos);
+  EXPECT_NE(deepseek({{"rope_scaling", {{"type", "yarn"}, {"factor", 2}, {"mscale", 1e300}, {"mscale_all_dim", 1}}}}).find("scales cosines or scores by"),
+            std::string::npos);
+  EXPECT_NE(deepseek({{"routed_scaling_factor", 1e300}}).find("routed_scaling_factor"), std::string::npos);
   EXPECT_NE(llama({{"rope_scaling", {{"type", "yarn"}}}}).find("needs the number \"factor\""), std::string::npos);
   EXPECT_NE(llama({{"rope_scaling", {{"type", "yarn"}, {"factor", 2}}}, {"rope_theta", 1}}).find("rope_theta above 1"),
             std::string::npos);

@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/base/file.h"
+#include "core/text/gguf_pre_tokenizers.h"
 #include "core/text/tokenizer.h"
 #include "core/text/tokenizer_files.h"
+#include "tests/support/refusal.h"
 
 namespace hone {
 namespace {
@@ -24,6 +27,15 @@ bool has_any(const std::string &text, std::initializer_list<const char *> parts)
   for (const char *part : parts)
     if (text.find(part) != std::string::npos) return true;
   return false;
+}
+
+// What encoding and decoding make of it: Qwen's tokenizers compose.
+std::string normalised(const std::string &pre, const std::string &text) {
+  if (!pre.starts_with("qwen")) return text;
+  std::string out = text;
+  for (const auto &[from, to] : {std::pair<std::string, std::string>{"\u212a", "K"}, {"\u2126", "\u03a9"}, {"\u1fd3", "\u0390"}, {"\u1f7d", "\u03ce"}})
+    for (size_t at; (at = out.find(from)) != std::string::npos;) out.replace(at, from.size(), to);
+  return out;
 }
 
 class BpeGolden : public testing::TestWithParam<const char *> {};
@@ -77,6 +89,42 @@ INSTANTIATE_TEST_SUITE_P(Styles, ByteLevelInGguf,
                                          std::pair("qwen2", "qwen2"), std::pair("deepseek3", "deepseek-v3"),
                                          std::pair("smollm", "smollm"), std::pair("gpt4o", "gpt-4o")),
                          [](const auto &param) { return std::string(param.param.first); });
+
+// The names of tokenizer.ggml.pre that hone knows, as it lists them.
+std::vector<std::string> pre_tokenizer_names() {
+  const std::string said = refusal_of([] { gguf_pre_tokenizer("no such", "f"); });
+  const size_t from = said.find("(it knows ") + 10;
+  std::istringstream list(said.substr(from, said.rfind(')') - from));
+  std::vector<std::string> names;
+  for (std::string name; std::getline(list >> std::ws, name, ',');) names.push_back(name);
+  return names;
+}
+
+TEST(GgufPreTokenizers, EachOneCutsTextAndPutsItTogetherAgain) {
+  const std::vector<std::string> names = pre_tokenizer_names();
+  ASSERT_GT(names.size(), 40u);
+  GgufVocabulary vocabulary = load(golden("gpt2")["tokenizer"])->gguf_vocabulary();
+  for (const std::string &name : names) {
+    vocabulary.pre = name;
+    const auto tokenizer = Tokenizer::from_gguf(vocabulary, name);
+    for (const char *text : {"Hello, World! It's 12345.67", "  x\r\n\n y\t", "\u1f7d \u1f74 \u1fd3 \u212a \u2126 \u00b5 \u00df", "漢字カナ 한글 Ж"})
+      EXPECT_EQ(tokenizer->decode(tokenizer->encode(text), true), normalised(name, text)) << name;
+  }
+}
+
+// As tokenizer.json of DeepSeek-V2 and DeepSeek-LLM has it: line ends as such, and digits apart.
+TEST(GgufPreTokenizers, DeepseeksOwnFileIsKnownByLlamaCppsName) {
+  nlohmann::json pre = gguf_pre_tokenizer("deepseek-llm", "f").pre_tokenizer;
+  EXPECT_EQ(gguf_pre_name(pre, false, "f"), "deepseek-llm");
+  nlohmann::json &list = pre["pretokenizers"];
+  list[0]["pattern"]["Regex"] = "[\r\n]";
+  list[5] = {{"type", "Digits"}, {"individual_digits", true}};
+  EXPECT_EQ(gguf_pre_name(pre, false, "f"), "deepseek-llm");
+  const std::string scripts = list[1]["pattern"]["Regex"];
+  EXPECT_NE(scripts.find("\u1f5f-\u1f7d"), std::string::npos) << "a range that a composing editor would turn around";
+  list[3]["pattern"]["Regex"] = "\\s+";
+  EXPECT_NE(refusal_of([&] { gguf_pre_name(pre, false, "f"); }).find("llama.cpp has no name"), std::string::npos);
+}
 
 GgufVocabulary sentencepiece_vocabulary(const nlohmann::json &file) {
   GgufVocabulary vocabulary;

@@ -177,6 +177,54 @@ TEST(BpeTokenizer, DecodesHalfACharacterAsOneReplacement) {
   EXPECT_EQ(tokenizer->decode({-5, 1 << 30}), "");
 }
 
+// As transformers has it: tokens that only tokenizer_config.json has are added, and its flags win.
+TEST(BpeTokenizer, TakesAddedTokensFromTokenizerConfig) {
+  const ScratchFolder folder;
+  nlohmann::json file = golden("llama3");
+  folder.write("tokenizer.json", file.dump());
+  const auto plain = Tokenizer::from_directory(folder.path);
+  const auto size = static_cast<int32_t>(plain->size());
+  const auto with = [&](const nlohmann::json &config) {
+    folder.write("tokenizer_config.json", config.dump());
+    return Tokenizer::from_directory(folder.path);
+  };
+  EXPECT_GT(plain->encode("<think>").size(), 1u);
+  const std::string id = std::to_string(size), next = std::to_string(size + 1);
+  auto tokenizer = with({{"added_tokens_decoder",
+                          {{next, {{"content", "<|done|>"}, {"special", true}, {"normalized", false}}}, {id, {{"content", "<think>"}, {"normalized", false}}}}},
+                         {"eos_token", "<|done|>"}});
+  EXPECT_EQ(tokenizer->encode("<think><|done|>"), (std::vector<int32_t>{size, size + 1}));
+  EXPECT_EQ(tokenizer->eos(), size + 1);
+  EXPECT_TRUE(tokenizer->is_special(size + 1));
+  EXPECT_FALSE(tokenizer->is_special(size));
+  EXPECT_EQ(tokenizer->files().at("tokenizer.json"), file.dump()) << "files are kept as they were";
+
+  // Flags of a token that tokenizer.json has as well.
+  file["added_tokens"].push_back({{"id", size}, {"content", "<tool>"}, {"special", false}, {"normalized", false}, {"lstrip", false}, {"rstrip", false}});
+  folder.write("tokenizer.json", file.dump());
+  const std::vector<int32_t> apart = with(nlohmann::json::object())->encode("a <tool> b");
+  tokenizer = with({{"added_tokens_decoder", {{id, {{"content", "<tool>"}, {"lstrip", true}, {"rstrip", true}}}}}});
+  std::vector<int32_t> wanted = tokenizer->encode("a");
+  wanted.push_back(size);
+  wanted.push_back(tokenizer->encode("b")[0]);
+  EXPECT_EQ(tokenizer->encode("a <tool> b"), wanted);
+  EXPECT_NE(apart, wanted);
+
+  // In older directories the names alone; tokenizer_config.json, where it has a word on them, is all that counts.
+  folder.write("added_tokens.json", nlohmann::json{{"<think>", size + 1}, {"<tool>", size}}.dump());
+  EXPECT_EQ(with(nlohmann::json::object())->encode("<think>"), std::vector<int32_t>{size + 1});
+  EXPECT_GT(with({{"added_tokens_decoder", nlohmann::json::object()}})->encode("<think>").size(), 1u);
+
+  const auto refusal = [&](const nlohmann::json &config) { return refusal_of([&] { with(config); }); };
+  EXPECT_NE(refusal({{"added_tokens_decoder", {{"x", {{"content", "a"}}}}}}).find("tokenizer_config.json: added_tokens_decoder[\"x\"] must be a token id"),
+            std::string::npos);
+  EXPECT_NE(refusal({{"added_tokens_decoder", {{id, 5}}}}).find("but it is 5"), std::string::npos);
+  EXPECT_NE(refusal({{"added_tokens_decoder", 5}}).find("must be an object"), std::string::npos);
+  EXPECT_NE(refusal({{"added_tokens_decoder", {{"4", {{"content", "<four>"}}}}}}).find("belongs to both"), std::string::npos);
+  folder.write("added_tokens.json", R"({"<a>": "b"})");
+  EXPECT_NE(refusal(nlohmann::json::object()).find("added_tokens.json: \"<a>\" must be a token with its id"), std::string::npos);
+}
+
 TEST(BpeTokenizer, TakesTheEndsOfAResponseFromAllFiles) {
   const ScratchFolder folder;
   const auto refusal = [&] { return refusal_of([&] { Tokenizer::from_directory(folder.path); }); };
