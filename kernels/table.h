@@ -63,6 +63,8 @@ typedef struct hone_kernels {
   // memory ------------------------------------------------------------------------------------------------------------
   void *(*allocate)(size_t bytes);  // 64-byte aligned, zeroed; null when there is none
   void (*release)(void *);
+  // What these bytes of an allocation hold is not needed any more: the machine may have their memory, until they are written.
+  void (*discard)(hone_stream *, void *, size_t bytes);
   void (*copy_in)(hone_stream *, void *to, const void *from_host, size_t bytes);
   void (*copy_out)(hone_stream *, void *to_host, const void *from, size_t bytes);
   void (*fill)(hone_stream *, float *x, uint64_t n, float value);

@@ -33,7 +33,7 @@ OpenModel::OpenModel(const Arguments &a)
       model(load_model(a.model, registry, host, a.dtype == "bf16" ? HONE_BF16 : HONE_F32)) {
   // Nobody else has the tokenizer yet.
   use_chat_options(const_cast<Tokenizer &>(*model.tokenizer), a);
-  model.weights->prepare(pool);
+  model.weights->settle(pool);
 }
 
 void use_chat_options(Tokenizer &tokenizer, const Arguments &a) {

@@ -113,6 +113,12 @@ class Weights {
   void prepare(Pool &) const;  // packs what changed() made stale; cheap when nothing did
   void changed();
   bool prepared() const;  // nothing changed since prepare()
+  // For weights that are only run from here on, and prepared by this: gives back the memory of the numbers that have been
+  // packed, a matrix at a time. From then on whatever would read or change them is a Failure: parameter() of a matrix that
+  // is no looked-up table, data(), and so copying, saving, adapting and differentiating. Of adapted weights their base
+  // too, where nobody else has it.
+  void settle(Pool &);
+  bool settled() const;  // these, or their base
   uint32_t dtype() const;
   uint64_t checksum() const;  // XXH3 of all numbers, in order
 

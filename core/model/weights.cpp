@@ -57,7 +57,7 @@ void normal_pair(uint64_t seed, uint32_t index, uint64_t i, double out[2]) {
 struct Weights::State {
   const hone_kernels *table = &kernels();
   uint32_t dtype = HONE_F32;
-  bool value_head = false, stale = true;
+  bool value_head = false, stale = true, settled = false;
   uint64_t trained = 0, total = 0;
   std::vector<ParameterInfo> parameters;
   DeviceMemory data, packed;
@@ -73,6 +73,22 @@ struct Weights::State {
   std::vector<int32_t> low_rank_of;  // of each of the architecture's parameters: its place in low_rank, or -1
 
   float *numbers() { return static_cast<float *>(data.data); }
+  // A matrix that nothing but products reads.
+  bool is_given_back(uint32_t index) const {
+    return settled && weights[first_weight[index]].N && !(parameters[index].flags & HONE_PARAMETER_LOOKUP);
+  }
+  void pack(hone_stream &stream, const hone_weight &weight) {
+    table->pack_weight(&stream, weight.dtype, weight.N, weight.K, weight.data, const_cast<void *>(weight.packed));
+  }
+  float *all_numbers() {
+    if (settled) throw Failure("these weights were settled to be run only; their numbers are not kept");
+    return numbers();
+  }
+  float *numbers_of(uint32_t index) {
+    if (is_given_back(index))
+      throw Failure("\"" + parameters[index].name + "\" was packed to be multiplied with only; its numbers are not kept");
+    return numbers() + parameters[index].offset;
+  }
 
   // After the architecture's own, all trained.
   void append(ParameterInfo parameter) {
@@ -182,6 +198,8 @@ Weights::Weights(std::shared_ptr<const Architecture> architecture, std::unique_p
 
 std::unique_ptr<Weights> Weights::adapted(std::shared_ptr<const Weights> base, const LoraSettings &lora,
                                           const std::vector<uint32_t> &targets, uint64_t seed, bool value_head) {
+  if (base->settled())
+    throw Failure("model " + base->architecture().component() + " was settled to be run only; no adapter can be trained over it");
   if (base->base())
     throw Failure("model " + base->architecture().component() +
                   " has an adapter already; merge it before another is laid over it");
@@ -240,8 +258,8 @@ std::unique_ptr<Weights> Weights::clone() const {
 }
 
 bool Weights::has_value_head() const { return state_->value_head; }
-float *Weights::data() { return state_->numbers(); }
-const float *Weights::data() const { return state_->numbers(); }
+float *Weights::data() { return state_->all_numbers(); }
+const float *Weights::data() const { return state_->all_numbers(); }
 uint64_t Weights::trained_size() const { return state_->trained; }
 uint64_t Weights::total_size() const { return state_->total; }
 const std::vector<ParameterInfo> &Weights::parameters() const { return state_->parameters; }
@@ -250,11 +268,11 @@ float *Weights::parameter(uint32_t index) {
   if (state_->base && index < architecture_->parameters().size())
     throw Failure("\"" + state_->parameters[index].name +
                   "\" is of the base that an adapter lies over, which is not changed");
-  return state_->numbers() + state_->parameters[index].offset;
+  return state_->numbers_of(index);
 }
 const float *Weights::parameter(uint32_t index) const {
   if (state_->base && index < architecture_->parameters().size()) return std::as_const(*state_->base).parameter(index);
-  return state_->numbers() + state_->parameters[index].offset;
+  return state_->numbers_of(index);
 }
 const float *Weights::value_head() const {
   return state_->value_head ? state_->numbers() + state_->parameters.back().offset : nullptr;
@@ -290,12 +308,34 @@ void Weights::prepare(Pool &pool) const {
   if (!state_->stale) return;
   hone_stream stream = pool.stream();
   for (const hone_weight &weight : state_->weights)
-    if (weight.N)
-      state_->table->pack_weight(&stream, weight.dtype, weight.N, weight.K, weight.data,
-                                 const_cast<void *>(weight.packed));
+    if (weight.N) state_->pack(stream, weight);
   state_->table->synchronize(&stream);
   state_->stale = false;
 }
+
+void Weights::settle(Pool &pool) {
+  State &state = *state_;
+  if (state.settled) return;
+  if (state.base) {
+    if (state.base.use_count() > 1) return prepare(pool);
+    const_cast<Weights &>(*state.base).settle(pool);
+  }
+  hone_stream stream = pool.stream();
+  state.settled = true;
+  for (uint32_t i = 0; i < state.parameters.size(); ++i) {
+    const uint32_t end = i + 1 < state.parameters.size() ? state.first_weight[i + 1] : static_cast<uint32_t>(state.weights.size());
+    for (uint32_t w = state.first_weight[i]; w < end; ++w)
+      if (state.stale && state.weights[w].N) state.pack(stream, state.weights[w]);
+    if (!state.is_given_back(i)) continue;
+    state.table->synchronize(&stream);
+    state.table->discard(&stream, state.numbers() + state.parameters[i].offset, state.parameters[i].size * sizeof(float));
+    for (uint32_t w = state.first_weight[i]; w < end; ++w) state.weights[w].data = nullptr;
+  }
+  state.table->synchronize(&stream);
+  state.stale = false;
+}
+
+bool Weights::settled() const { return state_->settled || (state_->base && state_->base->settled()); }
 
 void Weights::changed() { state_->stale = true; }
 bool Weights::prepared() const { return !state_->stale && (!state_->base || state_->base->prepared()); }

@@ -50,7 +50,7 @@ LoopStage::ModelInUse LoopStage::model(int64_t handle) {
   if (found == models_.end()) {
     models_.clear();  // one at a time: a stage goes through its models in turn
     found = models_.emplace(handle, load_stage_model(context_, static_cast<int>(handle))).first;
-    found->second.weights->prepare(context_.pool);
+    found->second.weights->settle(context_.pool);
   }
   return {found->second.weights.get(), found->second.tokenizer.get()};
 }

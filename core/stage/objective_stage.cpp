@@ -39,6 +39,7 @@ ObjectiveStage::ObjectiveStage(RunContext &context, int index, bool replaying)
   source_ = training_->source();
   if (const int teacher = handle_index(settings_.at("teacher"), "$model"); teacher >= 0) {
     StageModel loaded = load_stage_model(context, teacher);
+    loaded.weights->settle(context.pool);
     teacher_ = std::move(loaded.weights);
     teacher_tokenizer_ = std::move(loaded.tokenizer);
   }

@@ -214,6 +214,13 @@ class Planner {
     }
   }
 
+  // Of a model that is only run: its numbers, whose memory is given back a matrix at a time while they are packed.
+  static double running_bytes(const ModelSize &size) {
+    uint64_t largest = 0;
+    for (const ParameterInfo &parameter : size.architecture->parameters()) largest = std::max(largest, parameter.size);
+    return 4.0 * static_cast<double>(size.parameters + largest);
+  }
+
   // Numbers and their packing, gradient slots, the gradient, the optimizer's state, and a reference model; of an
   // adapter, whose reference is its base, the model's numbers and packing beside all of that for itself.
   static double training_bytes(const ModelSize &size, const TrainingNeeds &training, uint64_t adapter) {
@@ -361,8 +368,7 @@ class Planner {
     plan.parameters = std::max(plan.parameters, size.parameters);
     plan.active_parameters = std::max(plan.active_parameters, size.info.active_parameters);
     const auto trains_it = [&](const TrainerRequest &trainer) { return trainer.model == index; };
-    if (std::none_of(trainers.begin(), trainers.end(), trains_it))
-      plan.memory_bytes = std::max(plan.memory_bytes, 8.0 * static_cast<double>(size.parameters));
+    if (std::none_of(trainers.begin(), trainers.end(), trains_it)) plan.memory_bytes = std::max(plan.memory_bytes, running_bytes(size));
   }
 
   const Pipeline &pipeline_;

@@ -29,7 +29,7 @@ struct RewardModels {
     models.push_back(load_model(directory, registry, host));
     if (!models.back().weights->has_value_head())
       throw Failure(directory + ": is not a reward model (it has no score.weight); train one with stage reward_model");
-    models.back().weights->prepare(pool);
+    models.back().weights->settle(pool);
   }
 
   void score(int64_t index, const hone_str *prompts, const hone_str *responses, uint32_t n, float *out) {

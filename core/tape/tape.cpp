@@ -159,6 +159,8 @@ const float *Tape::State::compose(const Weights &pass_weights, uint32_t depths) 
 const float *Tape::forward(const Weights &weights, const PackedTokens &tokens, bool record, bool checkpointing,
                            uint32_t depths) {
   state_->begin(weights, tokens, {});
+  if (record && weights.settled())
+    throw Failure("model " + weights.architecture().component() + ": its weights were settled to be run only, and cannot be trained");
   state_->cache = nullptr;
   state_->record = record;
   state_->keep_boundaries_only = !record || checkpointing;

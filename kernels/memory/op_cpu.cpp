@@ -31,6 +31,12 @@ void *allocate(size_t bytes) {
   return p;
 }
 
+void discard(hone_stream *, void *data, size_t bytes) {
+  const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)), from = reinterpret_cast<uintptr_t>(data);
+  const size_t head = (page - from % page) % page, pages = bytes < head ? 0 : (bytes - head) / page * page;
+  if (pages) madvise(static_cast<char *>(data) + head, pages, MADV_DONTNEED);  // a refusal leaves all as it was
+}
+
 void copy_bytes(hone_stream *, void *to, const void *from, size_t bytes) {
   if (bytes) __builtin_memcpy(to, from, bytes);
 }
@@ -54,6 +60,7 @@ int32_t synchronize(hone_stream *) { return 0; }
 void fill_memory(hone_kernels &set) {
   set.allocate = allocate;
   set.release = free;
+  set.discard = discard;
   set.copy_in = copy_bytes;
   set.copy_out = copy_bytes;
   set.fill = fill;
