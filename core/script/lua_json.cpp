@@ -115,7 +115,7 @@ json from_table(lua_State *L, int index, const std::string &path, const HandleTo
   index = lua_absindex(L, index);
   const Mark mark(L, index);
   bool texts = false, integers = false;
-  lua_Unsigned count = 0;
+  lua_Unsigned count = 0, largest = 0;
   lua_pushnil(L);
   while (lua_next(L, index)) {
     lua_pop(L, 1);
@@ -123,6 +123,7 @@ json from_table(lua_State *L, int index, const std::string &path, const HandleTo
       texts = true;
     } else if (lua_isinteger(L, -1)) {
       integers = true;
+      largest = std::max(largest, static_cast<lua_Unsigned>(lua_tointeger(L, -1)));
     } else {
       throw Failure(path + " has a key that is a " + luaL_typename(L, -1) + "; keys are texts, or 1, 2, 3 ...");
     }
@@ -132,7 +133,7 @@ json from_table(lua_State *L, int index, const std::string &path, const HandleTo
   if (count == 0 && !mark.is_object() && mark.size() == 0) return empty;
   if (integers || (count == 0 && !mark.is_object())) {
     json list = json::array();
-    for (lua_Unsigned i = 1; i <= std::max(count, mark.size()); ++i) {
+    for (lua_Unsigned i = 1; i <= (mark.size() ? std::max(largest, mark.size()) : count); ++i) {
       const std::string here = path + "[" + std::to_string(i) + "]";
       if (lua_rawgeti(L, index, static_cast<lua_Integer>(i)) == LUA_TNIL && !mark.is_null(i))
         throw Failure(path + " is a list with " + std::to_string(count) + " values, but number " + std::to_string(i) + " is missing");
