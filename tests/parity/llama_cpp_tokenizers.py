@@ -37,15 +37,19 @@ def texts(count, style):
     lines = [line for line in styles.corpus() if line.strip()]
     begin, end = ENDS[style]
     joints = ["", " ", "  ", "\n", "\n\n", "\t", " \n ", "   ", "…", ", ", end] + ([begin] if begin else [])
+    # GGUF has no words for these flags, so texts with such tokens are left out.
+    flagged = [token.content for token in styles.STYLES[style]().get_added_tokens_decoder().values()
+               if token.lstrip or token.rstrip or token.single_word]
     out = []
-    for _ in range(count):
+    while len(out) < count:
         parts = []
         for _ in range(r.randint(1, 4)):
             line = r.choice(lines)
             start = r.randrange(len(line))
             parts += [line[start:start + r.randint(1, 60)], r.choice(joints)]
-        text = "".join(parts)
-        out.append(unicodedata.normalize("NFC", text))
+        text = unicodedata.normalize("NFC", "".join(parts))
+        if not any(token in text for token in flagged):
+            out.append(text)
     return out
 
 
