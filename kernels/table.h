@@ -26,8 +26,8 @@ typedef struct hone_stream {
 enum { HONE_F32 = 0, HONE_BF16 = 1 };
 
 // A weight [N, K] prepared for matmul. `packed` is what pack_weight wrote (packed_bytes of it); data is the f32 original,
-// which backward_input and tests read. With dtype HONE_BF16 the product uses weight and x rounded to bf16 (to nearest
-// even), accumulated in f32.
+// which backward_input and tests read. With dtype HONE_BF16 products and their gradients use both factors rounded to bf16 (to
+// nearest even), accumulated in f32.
 typedef struct hone_weight {
   uint32_t dtype, reserved;
   uint32_t N, K;
@@ -74,18 +74,20 @@ typedef struct hone_kernels {
   // matmul ------------------------------------------------------------------------------------------------------------
   size_t (*packed_bytes)(uint32_t dtype, uint32_t N, uint32_t K);
   void (*pack_weight)(hone_stream *, uint32_t dtype, uint32_t N, uint32_t K, const float *data, void *packed);
+  // Outputs first .. first + n of a weight (first a multiple of 16) as one of its own, which lasts as long as the whole.
+  void (*weight_outputs)(const hone_weight *, uint32_t first, uint32_t n, hone_weight *part);
   // y[T,N] (+)= x[T,K] W^T;  accumulate 0 overwrites
   void (*matmul)(hone_stream *, uint32_t T, const float *x, uint32_t ldx, const hone_weight *, float *y, uint32_t ldy, int accumulate);
   // dx[T,K] += dy[T,N] W
   void (*matmul_backward_input)(hone_stream *, uint32_t T, const float *dy, uint32_t lddy, const hone_weight *, float *dx, uint32_t lddx);
-  // dW[N,K] += dy^T x, tokens in order
-  void (*matmul_backward_weight)(hone_stream *, uint32_t T, uint32_t N, uint32_t K, const float *x, uint32_t ldx, const float *dy,
-                                 uint32_t lddy, float *dW);
+  // dW[N,K] += dy^T x, tokens in order; dtype: what both are rounded to
+  void (*matmul_backward_weight)(hone_stream *, uint32_t dtype, uint32_t T, uint32_t N, uint32_t K, const float *x, uint32_t ldx,
+                                 const float *dy, uint32_t lddy, float *dW);
   // Expert e serves rows offsets[e] .. offsets[e+1] of x and y; weight[e] and dW + e*N*K are its matrices
   void (*expert_matmul)(hone_stream *, uint32_t E, const uint32_t *offsets, const float *x, const hone_weight *, float *y);
   void (*expert_matmul_backward_input)(hone_stream *, uint32_t E, const uint32_t *offsets, const float *dy, const hone_weight *, float *dx);
-  void (*expert_matmul_backward_weight)(hone_stream *, uint32_t E, const uint32_t *offsets, uint32_t N, uint32_t K, const float *x,
-                                        const float *dy, float *dW);
+  void (*expert_matmul_backward_weight)(hone_stream *, uint32_t dtype, uint32_t E, const uint32_t *offsets, uint32_t N, uint32_t K,
+                                        const float *x, const float *dy, float *dW);
   // elementwise -------------------------------------------------------------------------------------------------------
   void (*add)(hone_stream *, uint64_t n, const float *a, const float *b, float *y);
   void (*add_scaled)(hone_stream *, uint64_t n, const float *x, float factor, float *y);             // y += factor x
@@ -105,9 +107,9 @@ typedef struct hone_kernels {
   void (*rms_norm)(hone_stream *, uint64_t n, uint32_t width, const float *x, const float *weight, float epsilon, float *y, float *inverse);
   void (*rms_norm_backward)(hone_stream *, uint64_t n, uint32_t width, const float *x, const float *weight, const float *inverse,
                             const float *dy, float *dx, float *dweight);  // += both; dweight may be null; groups in order
-  // rope: cos_sin [max_position][size] holds cos then sin, size/2 each. In place. direction +1 forward, -1 backward
+  // rope: cos_sin [max_position][size] holds cos then sin, size/2 each. y may be x. direction +1 forward, -1 backward
   void (*rope)(hone_stream *, uint32_t T, uint32_t H, uint32_t head_size, uint32_t begin, uint32_t size, int interleaved,
-               const uint32_t *position, const float *cos_sin, int direction, float *x);
+               const uint32_t *position, const float *cos_sin, int direction, const float *x, float *y);
   // attention, packed: row r owns tokens row_start[r] .. row_start[r+1], and comes after those of row prefix[r] unless that is
   // r itself (prefix may be null; attention/op.h). q [T,H,Dk] k [T,G,Dk] v [T,G,Dv] y [T,H,Dv] lse [T,H]
   void (*attention)(hone_stream *, uint32_t R, const uint32_t *row_start, const uint32_t *prefix, uint32_t H, uint32_t G, uint32_t Dk, uint32_t Dv, float scale,
@@ -144,13 +146,16 @@ typedef struct hone_kernels {
   // Of softmax(logits / temperature): logp of target[t], lse [T] kept for backward; entropy [T] may be null
   void (*logprob)(hone_stream *, uint32_t T, uint32_t V, const float *logits, float temperature, const int32_t *target, float *logp,
                   float *lse, float *entropy);
-  // logits becomes its own gradient: dlogp[t] d logp + dentropy[t] d entropy (dentropy may be null)
-  void (*logprob_backward)(hone_stream *, uint32_t T, uint32_t V, float *logits, float temperature, const int32_t *target, const float *lse,
-                           const float *entropy, const float *dlogp, const float *dentropy);
-  // Full-vocabulary KL(p || q) per token at this temperature, and its gradient into p's logits (dkl[t] times; +=)
-  void (*kl)(hone_stream *, uint32_t T, uint32_t V, const float *logits, const float *reference, float temperature, float *kl);
-  void (*kl_backward)(hone_stream *, uint32_t T, uint32_t V, const float *logits, const float *reference, float temperature,
-                      const float *kl, const float *dkl, float *dlogits);
+  // Of ids first .. first + n alone, logits [T,n]: each becomes its own gradient, dlogp[t] d logp + dentropy[t] d entropy
+  // (dentropy may be null, and entropy with it). lse and entropy are what logprob gave of all ids.
+  void (*logprob_backward)(hone_stream *, uint32_t T, uint32_t first, uint32_t n, float *logits, float temperature,
+                           const int32_t *target, const float *lse, const float *entropy, const float *dlogp, const float *dentropy);
+  // Full-vocabulary KL(p || q) per token at this temperature, with q's lse [T]
+  void (*kl)(hone_stream *, uint32_t T, uint32_t V, const float *logits, const float *reference, float temperature, float *kl,
+             float *reference_lse);
+  // Its gradient into p's logits, of n ids alone, logits and reference [T,n]: dlogits += dkl[t] d kl
+  void (*kl_backward)(hone_stream *, uint32_t T, uint32_t n, const float *logits, const float *reference, float temperature,
+                      const float *lse, const float *reference_lse, const float *kl, const float *dkl, float *dlogits);
   // y[t] = x[t] . w + bias;  backward: += all
   void (*value_head)(hone_stream *, uint32_t T, uint32_t C, const float *x, const float *w, float *y);
   void (*value_head_backward)(hone_stream *, uint32_t T, uint32_t C, const float *x, const float *w, const float *dy, float *dx, float *dw);

@@ -14,10 +14,11 @@ HONE_INLINE void parallel(hone_stream *stream, uint64_t n, double nanoseconds_ea
     f((uint64_t)0, n);
     return;
   }
-  const uint64_t worthwhile = (uint64_t)(5000 / (nanoseconds_each + 1e-3)) + 1;
-  const uint64_t fair = n / (stream->threads * 6ull) + 1;
+  // As many pieces for each thread, of 5 us at least.
+  uint64_t pieces = least((uint64_t)stream->threads * 4, (uint64_t)((double)n * nanoseconds_each / 5000));
+  pieces = most((uint64_t)stream->threads, pieces - pieces % stream->threads);
   stream->loop(
-      stream->pool, n, most(worthwhile, fair),
+      stream->pool, n, (n + pieces - 1) / pieces,
       [](void *arg, uint64_t begin, uint64_t end) { (*static_cast<const F *>(arg))(begin, end); }, const_cast<F *>(&f));
 }
 

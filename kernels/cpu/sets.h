@@ -5,6 +5,11 @@
 
 namespace hone::kernels {
 
+namespace avx512bf16 {
+const hone_kernels *set();
+bool dot_keeps_the_chain();
+bool dot_is_faster();
+}  // namespace avx512bf16
 namespace avx512 {
 const hone_kernels *set();
 }

@@ -51,24 +51,6 @@ HONE_INLINE F16 zero() {
   HONE_PARTS r.part[i] = Register{};
   return r;
 }
-// bf16: the upper half of a float.
-HONE_INLINE F16 load(const uint16_t *p) {
-  F16 r;
-#if defined(__AVX512F__)
-  r.part[0] = (Register)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16);
-#elif defined(__AVX2__)
-  HONE_PARTS r.part[i] =
-      (Register)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(p + 8 * i))), 16);
-#else
-  float lanes[16];
-  for (int j = 0; j < 16; ++j) {
-    uint32_t bits = (uint32_t)p[j] << 16;
-    __builtin_memcpy(&lanes[j], &bits, 4);
-  }
-  r = load(lanes);
-#endif
-  return r;
-}
 // The first n (1..16) lanes; the others are `rest` and nothing beyond is touched.
 HONE_INLINE F16 load_first(const float *p, uint32_t n, float rest = 0) {
 #if defined(__AVX512F__)
@@ -82,7 +64,6 @@ HONE_INLINE F16 load_first(const float *p, uint32_t n, float rest = 0) {
   return load(lanes);
 #endif
 }
-HONE_INLINE F16 load_first(const uint16_t *p, uint32_t) { return load(p); }  // panels of bf16 are padded
 HONE_INLINE void store_first(float *p, uint32_t n, F16 a) {
 #if defined(__AVX512F__)
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)a.part[0]);
@@ -136,6 +117,21 @@ HONE_INLINE F16 smaller(F16 a, F16 b) {
 HONE_INLINE F16 where_zero(F16 test, F16 a, F16 b) {
   HONE_PARTS a.part[i] = test.part[i] == Register{} ? a.part[i] : b.part[i];
   return a;
+}
+// Whether any lane of a is at least b's.
+HONE_INLINE bool any_at_least(F16 a, F16 b) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)a.part[0], (__m512)b.part[0], _CMP_GE_OQ) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_ps(_mm256_or_ps(_mm256_cmp_ps((__m256)a.part[0], (__m256)b.part[0], _CMP_GE_OQ),
+                                         _mm256_cmp_ps((__m256)a.part[1], (__m256)b.part[1], _CMP_GE_OQ))) != 0;
+#else
+  float x[16], y[16];
+  store(x, a), store(y, b);
+  bool any = false;
+  for (int j = 0; j < 16; ++j) any |= x[j] >= y[j];
+  return any;
+#endif
 }
 // Lanes below n from a, the others from b.
 HONE_INLINE F16 first(uint32_t n, F16 a, F16 b) {

@@ -13,7 +13,8 @@ struct SoftmaxRow {
 
 constexpr float kNothing = -__builtin_inff();
 
-HONE_INLINE SoftmaxRow softmax_row(uint32_t V, const float *logits, float inverse_temperature) {
+// weights [V], when wanted, gets exp(z - highest), 0 for NaN.
+HONE_INLINE SoftmaxRow softmax_row(uint32_t V, const float *logits, float inverse_temperature, float *weights = nullptr) {
   const F16 factor = broadcast(inverse_temperature);
   F16 top = broadcast(kNothing), total = zero();
   each_block(0, V, [&](uint64_t i, uint32_t lanes) {
@@ -27,6 +28,7 @@ HONE_INLINE SoftmaxRow softmax_row(uint32_t V, const float *logits, float invers
     F16 e = exp(load_block(logits + i, lanes) * factor - shift);
     if (lanes < 16) e = first(lanes, e, zero());
     total = total + e;
+    if (weights) store_block(weights + i, lanes, larger(e, zero()));
   });
   return {highest, log(sum(total))};
 }

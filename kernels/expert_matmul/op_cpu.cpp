@@ -1,7 +1,7 @@
 // expert_matmul on a CPU: the experts' rows are cut into blocks, so that threads share even one busy expert.
 #include "kernels/expert_matmul/op.h"
 
-#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/blocked_product.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/matmul/op.h"
 
@@ -33,7 +33,7 @@ HONE_INLINE void each_expert_block(hone_stream *stream, uint32_t E, const uint32
 void expert_matmul(hone_stream *stream, uint32_t E, const uint32_t *offsets, const float *x, const hone_weight *w, float *y) {
   const uint32_t N = w->N, K = w->K;
   each_expert_block(stream, E, offsets, 2.0 * N * K / 50, [&](uint32_t e, uint32_t row, uint32_t rows) {
-    matmul_block(rows, 0, N, x + (size_t)row * K, K, w[e], y + (size_t)row * N, N, false);
+    matmul_block(rows, 0, N, left_rows(rows, x + (size_t)row * K, K, w[e]), w[e], y + (size_t)row * N, N, false);
   });
 }
 
@@ -41,11 +41,11 @@ void expert_matmul_backward_input(hone_stream *stream, uint32_t E, const uint32_
                                   float *dx) {
   const uint32_t N = w->N, K = w->K;
   each_expert_block(stream, E, offsets, 2.0 * N * K / 50, [&](uint32_t e, uint32_t row, uint32_t rows) {
-    gemm(rows, K, N, dy + (size_t)row * N, N, 1, w[e].data, K, 16, dx + (size_t)row * K, K, true);
+    add_product(nullptr, w[e].dtype, {dy + (size_t)row * N, N, false}, {w[e].data, K, true}, rows, K, N, dx + (size_t)row * K, K);
   });
 }
 
-void expert_matmul_backward_weight(hone_stream *stream, uint32_t E, const uint32_t *offsets, uint32_t N, uint32_t K,
+void expert_matmul_backward_weight(hone_stream *stream, uint32_t dtype, uint32_t E, const uint32_t *offsets, uint32_t N, uint32_t K,
                                    const float *x, const float *dy, float *dW) {
   const uint32_t rows = offsets[E] - offsets[0], blocks = (N + kRowBlock - 1) / kRowBlock;
   if (rows == 0) return;
@@ -53,8 +53,8 @@ void expert_matmul_backward_weight(hone_stream *stream, uint32_t E, const uint32
     for (uint64_t i = begin; i < end; ++i) {
       const uint32_t e = (uint32_t)(i / blocks), n = (uint32_t)(i % blocks) * kRowBlock, row = offsets[e];
       if (offsets[e + 1] > row)
-        gemm(least(kRowBlock, N - n), K, offsets[e + 1] - row, dy + (size_t)row * N + n, 1, N, x + (size_t)row * K, K, 16,
-             dW + ((size_t)e * N + n) * K, K, true);
+        add_product(nullptr, dtype, {dy + (size_t)row * N + n, N, true}, {x + (size_t)row * K, K, true}, least(kRowBlock, N - n), K,
+                    offsets[e + 1] - row, dW + ((size_t)e * N + n) * K, K);
     }
   });
 }

@@ -5,9 +5,9 @@
 //   backward_input    dx[t,k]: from dx over n = 0, 1, ..., N-1 of fma(dy[t,n], W[n,k], ·)
 //   backward_weight   dW[n,k]: from dW over t = 0, 1, ..., T-1 of fma(dy[t,n], x[t,k], ·)
 // A row of y or dx does not depend on the other rows in the call.
-// HONE_BF16: matmul rounds W (when packed) and x (on the way) to bf16, to nearest even, then the same chain in f32.
-// The gradients are straight-through: they use x, dy and W as they are in f32.
-// packed: panels of 16 outputs, [N/16][K][16], zero padded; f32 or bf16.
+// HONE_BF16: all three round both factors to bf16, to nearest even, and run the same chains in f32, in which subnormal
+// factors count as zero and subnormal sums become zero (as VDPBF16PS has it; cpu/bf16.h).
+// packed: panels of 16 outputs, zero padded: f32 [N/16][K][16]; bf16 [N/16][K/2][16] pairs of consecutive k.
 // Why this is no library's matmul, with measurements: docs/kernels.md.
 #pragma once
 
@@ -23,11 +23,21 @@ float rounded_to_bf16(float);         // to nearest even; NaN stays NaN
 }  // namespace hone::reference
 
 #ifdef HONE_ISA
+#include "kernels/cpu/bf16.h"
+
 namespace hone::kernels::HONE_ISA {
 void fill_matmul(hone_kernels &);
 
-// One product on the caller's thread; x_scratch is used for bf16 only. Shared with expert_matmul.
-void matmul_block(uint32_t rows, uint32_t first_column, uint32_t columns, const float *x, uint32_t ldx, const hone_weight &,
-                  float *y, uint32_t ldy, bool accumulate);
+// The rows of x as products read them: as they are, or for bf16 as pairs in the caller's scratch.
+struct LeftRows {
+  const float *single;
+  const LeftPair *paired;
+  size_t ld;
+};
+LeftRows left_rows(uint32_t rows, const float *x, uint32_t ldx, const hone_weight &);
+
+// One product on the caller's thread. Shared with expert_matmul.
+void matmul_block(uint32_t rows, uint32_t first_column, uint32_t columns, const LeftRows &, const hone_weight &, float *y,
+                  uint32_t ldy, bool accumulate);
 }  // namespace hone::kernels::HONE_ISA
 #endif

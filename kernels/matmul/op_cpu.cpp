@@ -1,111 +1,124 @@
 // matmul on a CPU: panels of the packed weight against tiles of rows (cpu/gemm.h); formula and order in op.h.
 #include "kernels/matmul/op.h"
 
-#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/blocked_product.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/scratch.h"
 
 namespace hone::kernels::HONE_ISA {
 namespace {
 
 constexpr double kFlopsPerNanosecond = 50;  // for deciding what is worth a thread, no more
-constexpr uint32_t kRowBlock = 96, kPanelBlock = 4;
+constexpr uint32_t kRowBlock = 96;
 
 double cost(double T, double N, double K) { return 2 * T * N * K / kFlopsPerNanosecond; }
 
-HONE_INLINE uint16_t to_bf16(float x) {
-  uint32_t bits;
-  __builtin_memcpy(&bits, &x, 4);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((bits >> 16) | 0x40);
-  return (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
-}
-HONE_INLINE float from_bf16(uint16_t h) {
-  const uint32_t bits = (uint32_t)h << 16;
-  float x;
-  __builtin_memcpy(&x, &bits, 4);
-  return x;
+size_t packed_bytes(uint32_t dtype, uint32_t N, uint32_t K) {
+  return (size_t)panels(N) * 16 * (dtype == HONE_BF16 ? pairs(K) * sizeof(Pair) : K * sizeof(float));
 }
 
-size_t packed_bytes(uint32_t dtype, uint32_t N, uint32_t K) {
-  return (size_t)panels(N) * 16 * K * (dtype == HONE_BF16 ? 2 : 4);
+// Panel p in pieces of k that stay in L1 while their rows are spread over them.
+void pack_panel(uint32_t dtype, uint32_t N, uint32_t K, const float *data, uint64_t p, void *packed) {
+  constexpr uint32_t kPiece = 64;
+  const uint32_t rows = least<uint64_t>(16, N - p * 16);
+  for (uint32_t k0 = 0; k0 < K; k0 += kPiece) {
+    const uint32_t k1 = least(K, k0 + kPiece);
+    for (uint32_t j = 0; j < 16; ++j) {
+      const float *row = j < rows ? data + (p * 16 + j) * K : nullptr;
+      if (dtype == HONE_BF16) {
+        Pair *to = static_cast<Pair *>(packed) + p * 16 * pairs(K) + j;
+        for (uint32_t k = k0; k < k1; k += 2) to[(size_t)(k / 2) * 16] = row ? pair_of(row[k], k + 1 < K ? row[k + 1] : 0.0f) : 0;
+      } else {
+        float *to = static_cast<float *>(packed) + p * 16 * K + j;
+        for (uint32_t k = k0; k < k1; ++k) to[(size_t)k * 16] = row ? row[k] : 0.0f;
+      }
+    }
+  }
 }
 
 void pack_weight(hone_stream *stream, uint32_t dtype, uint32_t N, uint32_t K, const float *data, void *packed) {
   parallel(stream, panels(N), 16.0 * K, [&](uint64_t begin, uint64_t end) {
-    for (uint64_t p = begin; p < end; ++p)
-      for (uint32_t j = 0; j < 16; ++j) {
-        const uint64_t n = p * 16 + j, at = p * 16 * K + j;
-        const float *row = n < N ? data + n * K : nullptr;
-        if (dtype == HONE_BF16)
-          for (uint32_t k = 0; k < K; ++k) static_cast<uint16_t *>(packed)[at + k * 16ull] = row ? to_bf16(row[k]) : 0;
-        else
-          for (uint32_t k = 0; k < K; ++k) static_cast<float *>(packed)[at + k * 16ull] = row ? row[k] : 0;
-      }
+    for (uint64_t p = begin; p < end; ++p) pack_panel(dtype, N, K, data, p, packed);
   });
 }
 
-// f(first row, rows, first column, columns) over blocks of the output, at their fixed cut.
-template <class F>
-HONE_INLINE void each_output_block(hone_stream *stream, uint32_t T, uint32_t N, uint32_t S, const F &f) {
-  if (T == 0 || N == 0) return;
-  if (!stream || !stream->loop || stream->threads < 2 || cost(T, N, S) < 20000) return f(0u, T, 0u, N);
-  const uint64_t row_blocks = (T + kRowBlock - 1) / kRowBlock;
-  const bool by_rows = row_blocks >= 2 * stream->threads;
-  const uint64_t column_blocks = by_rows ? 1 : (panels(N) + kPanelBlock - 1) / kPanelBlock;
-  const uint32_t width = by_rows ? N : kPanelBlock * 16;
-  parallel(stream, row_blocks * column_blocks, cost(kRowBlock, width, S), [&](uint64_t begin, uint64_t end) {
-    for (uint64_t i = begin; i < end; ++i) {
-      const uint32_t t = (uint32_t)(i / column_blocks) * kRowBlock, n = (uint32_t)(i % column_blocks) * width;
-      f(t, least(kRowBlock, T - t), n, least(width, N - n));
-    }
-  });
+size_t panel_bytes(const hone_weight &w) {
+  return (size_t)16 * (w.dtype == HONE_BF16 ? pairs(w.K) * sizeof(Pair) : w.K * sizeof(float));
+}
+
+void weight_outputs(const hone_weight *w, uint32_t first, uint32_t n, hone_weight *part) {
+  *part = *w;
+  part->N = n;
+  if (w->data) part->data = w->data + (size_t)first * w->K;
+  part->packed = static_cast<const char *>(w->packed) + first / 16 * panel_bytes(*w);
+}
+
+bool alone(const hone_stream *stream, double work) {
+  return !stream || !stream->loop || stream->threads < 2 || work < 20000;
 }
 
 void matmul(hone_stream *stream, uint32_t T, const float *x, uint32_t ldx, const hone_weight *w, float *y, uint32_t ldy,
             int accumulate) {
-  each_output_block(stream, T, w->N, w->K, [&](uint32_t t, uint32_t rows, uint32_t n, uint32_t columns) {
-    matmul_block(rows, n, columns, x + (size_t)t * ldx, ldx, *w, y + (size_t)t * ldy + n, ldy, accumulate != 0);
-  });
+  if (T == 0 || w->N == 0) return;
+  const uint32_t N = w->N, row_blocks = (T + kRowBlock - 1) / kRowBlock;
+  const bool on_caller = alone(stream, cost(T, N, w->K));
+  const auto rows_of_block = [&](uint64_t block, uint32_t first, uint32_t columns, const LeftRows *ready) {
+    const uint32_t t = (uint32_t)block * kRowBlock, rows = least(kRowBlock, T - t);
+    const LeftRows left = ready ? *ready : left_rows(rows, x + (size_t)t * ldx, ldx, *w);
+    matmul_block(rows, first, columns, left, *w, y + (size_t)t * ldy + first, ldy, accumulate != 0);
+  };
+  if (on_caller || row_blocks >= 2 * stream->threads) {
+    parallel(on_caller ? nullptr : stream, row_blocks, cost(kRowBlock, N, w->K), [&](uint64_t begin, uint64_t end) {
+      for (uint64_t block = begin; block < end; ++block) rows_of_block(block, 0, N, nullptr);
+    });
+    return;
+  }
+  // Few rows: threads share the outputs, and the rows are made ready once for all of them.
+  for (uint32_t block = 0; block < row_blocks; ++block) {
+    const uint32_t t = block * kRowBlock, rows = least(kRowBlock, T - t);
+    const LeftRows left = left_rows(rows, x + (size_t)t * ldx, ldx, *w);
+    parallel(stream, panels(N), cost(rows, 16, w->K), [&](uint64_t begin, uint64_t end) {
+      const uint32_t first = (uint32_t)begin * 16;
+      rows_of_block(block, first, least(N, (uint32_t)end * 16) - first, &left);
+    });
+  }
 }
 
 void matmul_backward_input(hone_stream *stream, uint32_t T, const float *dy, uint32_t lddy, const hone_weight *w, float *dx,
                            uint32_t lddx) {
-  each_output_block(stream, T, w->K, w->N, [&](uint32_t t, uint32_t rows, uint32_t k, uint32_t columns) {
-    gemm(rows, columns, w->N, dy + (size_t)t * lddy, lddy, 1, w->data + k, w->K, 16, dx + (size_t)t * lddx + k, lddx, true);
-  });
+  add_product(stream, w->dtype, {dy, lddy, false}, {w->data, w->K, true}, T, w->K, w->N, dx, lddx);
 }
 
-void matmul_backward_weight(hone_stream *stream, uint32_t T, uint32_t N, uint32_t K, const float *x, uint32_t ldx,
+void matmul_backward_weight(hone_stream *stream, uint32_t dtype, uint32_t T, uint32_t N, uint32_t K, const float *x, uint32_t ldx,
                             const float *dy, uint32_t lddy, float *dW) {
-  if (T == 0) return;
-  each_output_block(stream, N, K, T, [&](uint32_t n, uint32_t rows, uint32_t k, uint32_t columns) {
-    gemm(rows, columns, T, dy + n, 1, lddy, x + k, ldx, 16, dW + (size_t)n * K + k, K, true);
-  });
+  add_product(stream, dtype, {dy, lddy, true}, {x, ldx, true}, N, K, T, dW, K);
 }
 
 }  // namespace
 
-void matmul_block(uint32_t rows, uint32_t first_column, uint32_t columns, const float *x, uint32_t ldx, const hone_weight &w,
-                  float *y, uint32_t ldy, bool accumulate) {
-  const size_t panel = (size_t)w.K * 16;
-  if (w.dtype != HONE_BF16) {
-    gemm(rows, columns, w.K, x, ldx, 1, static_cast<const float *>(w.packed) + first_column / 16 * panel, 16, panel, y, ldy,
-         accumulate);
+LeftRows left_rows(uint32_t rows, const float *x, uint32_t ldx, const hone_weight &w) {
+  if (w.dtype != HONE_BF16) return {x, nullptr, ldx};
+  const size_t ld = pairs(w.K) + 64 / sizeof(LeftPair);  // off a power of two, at which rows would share the cache's sets
+  LeftPair *to = static_cast<LeftPair *>(scratch(kScratchA, rows * ld * sizeof(LeftPair)));
+  for (uint32_t t = 0; t < rows; ++t) left_pairs_of_row(w.K, x + (size_t)t * ldx, to + t * ld);
+  return {nullptr, to, ld};
+}
+
+void matmul_block(uint32_t rows, uint32_t first_column, uint32_t columns, const LeftRows &x, const hone_weight &w, float *y,
+                  uint32_t ldy, bool accumulate) {
+  const char *packed = static_cast<const char *>(w.packed) + first_column / 16 * panel_bytes(w);
+  if (x.single) {
+    gemm(rows, columns, w.K, x.single, x.ld, 1, reinterpret_cast<const float *>(packed), 16, (size_t)w.K * 16, y, ldy, accumulate);
     return;
   }
-  float *rounded = scratch_floats(kScratchA, (size_t)least(rows, kRowBlock) * w.K + 1);
-  for (uint32_t t = 0; t < rows; t += kRowBlock) {
-    const uint32_t count = least(kRowBlock, rows - t);
-    for (uint32_t i = 0; i < count; ++i)
-      for (uint32_t k = 0; k < w.K; ++k) rounded[(size_t)i * w.K + k] = from_bf16(to_bf16(x[(size_t)(t + i) * ldx + k]));
-    gemm(count, columns, w.K, rounded, w.K, 1, static_cast<const uint16_t *>(w.packed) + first_column / 16 * panel, 16, panel,
-         y + (size_t)t * ldy, ldy, accumulate);
-  }
+  const FlushSubnormals flush;
+  gemm(rows, columns, pairs(w.K), x.paired, x.ld, 1, reinterpret_cast<const Pair *>(packed), 16, (size_t)pairs(w.K) * 16, y, ldy,
+       accumulate);
 }
 
 void fill_matmul(hone_kernels &set) {
   set.packed_bytes = packed_bytes;
   set.pack_weight = pack_weight;
+  set.weight_outputs = weight_outputs;
   set.matmul = matmul;
   set.matmul_backward_input = matmul_backward_input;
   set.matmul_backward_weight = matmul_backward_weight;

@@ -23,11 +23,16 @@ void zero(char *begin, size_t bytes) {
   __builtin_memset(begin + head + pages, 0, bytes - head - pages);
 }
 
+// Large memory in large pages, where the system has them: products walk over megabytes at strides of a page or more.
+constexpr size_t kLargePage = size_t{1} << 21;
+
 void *allocate(size_t bytes) {
-  if (bytes > SIZE_MAX - 127) return nullptr;
-  const size_t rounded = (bytes + 127) / 64 * 64;
-  void *p = aligned_alloc(64, rounded);
-  if (p) zero(static_cast<char *>(p), rounded);
+  if (bytes > SIZE_MAX - 2 * kLargePage) return nullptr;
+  const size_t alignment = bytes >= 2 * kLargePage ? kLargePage : 64, rounded = (bytes + 64 + alignment - 1) / alignment * alignment;
+  void *p = aligned_alloc(alignment, rounded);
+  if (!p) return p;
+  if (alignment == kLargePage) madvise(p, rounded, MADV_HUGEPAGE);  // a refusal leaves small pages
+  zero(static_cast<char *>(p), rounded);
   return p;
 }
 

@@ -1,4 +1,4 @@
-// rope (Su et al. 2021): turns each pair (a, b) of a head's columns [begin, begin + size) by its position's angle, in place.
+// rope (Su et al. 2021): turns each pair (a, b) of a head's columns [begin, begin + size) by its position's angle. y may be x.
 //   a' = fma(a, cos, -(b sin)),  b' = fma(b, cos, a sin);  direction -1 turns back, which is the gradient
 // Pairs: (2i, 2i+1) when interleaved (DeepSeek), else (i, i + size/2) (Llama). cos_sin[position] is cos then sin.
 #pragma once

@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "kernels/cpu/sets.h"
@@ -47,18 +48,18 @@ void matmul(benchmark::State &state, uint32_t dtype) {
 }
 void matmul_f32(benchmark::State &state) { matmul(state, HONE_F32); }
 void matmul_bf16(benchmark::State &state) { matmul(state, HONE_BF16); }
-void matmul_backward_input(benchmark::State &state) {
-  Problem p(state);
+void matmul_backward_input(benchmark::State &state, uint32_t dtype) {
+  Problem p(state, dtype);
   const hone_kernels *set = hone_kernels_v1();
   Floats dx(p.x.size());
   for (auto _ : state) set->matmul_backward_input(nullptr, p.T, p.y.data(), p.N, &p.weight, dx.data(), p.K);
   flops(state, p.flops());
 }
-void matmul_backward_weight(benchmark::State &state) {
-  Problem p(state);
+void matmul_backward_weight(benchmark::State &state, uint32_t dtype) {
+  Problem p(state, dtype);
   const hone_kernels *set = hone_kernels_v1();
   Floats dW(p.W.size());
-  for (auto _ : state) set->matmul_backward_weight(nullptr, p.T, p.N, p.K, p.x.data(), p.K, p.y.data(), p.N, dW.data());
+  for (auto _ : state) set->matmul_backward_weight(nullptr, dtype, p.T, p.N, p.K, p.x.data(), p.K, p.y.data(), p.N, dW.data());
   flops(state, p.flops());
 }
 
@@ -68,9 +69,21 @@ void shapes(benchmark::internal::Benchmark *b) {
   b->Args({256, 16, 64})->Args({256, 64, 16})->Args({512, 2048, 2048})->Args({512, 4096, 4096})->Args({1, 4096, 4096});
 }
 BENCHMARK(matmul_f32)->Apply(shapes);
-BENCHMARK(matmul_bf16)->Args({1, 4096, 4096})->Args({256, 64, 64})->Args({512, 2048, 2048});
-BENCHMARK(matmul_backward_input)->Apply(shapes);
-BENCHMARK(matmul_backward_weight)->Apply(shapes);
+// Those of SmolLM2-135M: queries, gate and up, down, head.
+void model_shapes(benchmark::internal::Benchmark *b) {
+  for (int T : {1, 8, 64, 512})
+    for (auto [N, K] : {std::pair{576, 576}, {1536, 576}, {576, 1536}, {49152, 576}}) b->Args({T, N, K});
+}
+BENCHMARK(matmul_f32)->Apply(model_shapes);
+BENCHMARK(matmul_bf16)->Apply(model_shapes);
+void backward_shapes(benchmark::internal::Benchmark *b) {
+  for (auto [N, K] : {std::pair{576, 576}, {1536, 576}, {576, 1536}, {2048, 576}}) b->Args({2048, N, K});
+  b->Args({256, 64, 64})->Args({64, 256, 256});
+}
+BENCHMARK_CAPTURE(matmul_backward_input, f32, HONE_F32)->Apply(backward_shapes);
+BENCHMARK_CAPTURE(matmul_backward_input, bf16, HONE_BF16)->Apply(backward_shapes);
+BENCHMARK_CAPTURE(matmul_backward_weight, f32, HONE_F32)->Apply(backward_shapes);
+BENCHMARK_CAPTURE(matmul_backward_weight, bf16, HONE_BF16)->Apply(backward_shapes);
 
 // R rows of `length` tokens, H heads of 16 or 64.
 void attention(benchmark::State &state, bool backward) {

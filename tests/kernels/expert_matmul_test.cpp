@@ -24,7 +24,7 @@ TEST(ExpertMatmul, AgreesWithTheReferenceAndFiniteDifferences) {
     Floats y(T * N, NAN), dx = dx0, dW = dW0;
     set.expert_matmul(stream, E, offsets, x.data(), experts.weights.data(), y.data());
     set.expert_matmul_backward_input(stream, E, offsets, dy.data(), experts.weights.data(), dx.data());
-    set.expert_matmul_backward_weight(stream, E, offsets, N, K, x.data(), dy.data(), dW.data());
+    set.expert_matmul_backward_weight(stream, HONE_F32, E, offsets, N, K, x.data(), dy.data(), dW.data());
     return joined({y, dx, dW});
   });
   const auto forward = [&](const Doubles &x2, const Doubles &W2) {
@@ -63,14 +63,14 @@ TEST(ExpertMatmul, IsMatmulPerExpertAndLeavesIdleOnesAlone) {
         if (together) {
           set.expert_matmul(stream, E, offsets.data(), x.data(), w.data(), y.data());
           set.expert_matmul_backward_input(stream, E, offsets.data(), dy.data(), w.data(), dx.data());
-          set.expert_matmul_backward_weight(stream, E, offsets.data(), N, K, x.data(), dy.data(), dW.data());
+          set.expert_matmul_backward_weight(stream, HONE_F32, E, offsets.data(), N, K, x.data(), dy.data(), dW.data());
         } else {
           for (uint32_t e = 0; e < E; ++e) {
             const size_t at = offsets[e];
             const uint32_t rows = offsets[e + 1] - offsets[e];
             set.matmul(stream, rows, x.data() + at * K, K, &w[e], y.data() + at * N, N, 0);
             set.matmul_backward_input(stream, rows, dy.data() + at * N, N, &w[e], dx.data() + at * K, K);
-            set.matmul_backward_weight(stream, rows, N, K, x.data() + at * K, K, dy.data() + at * N, N,
+            set.matmul_backward_weight(stream, HONE_F32, rows, N, K, x.data() + at * K, K, dy.data() + at * N, N,
                                        dW.data() + e * N * K);
           }
         }

@@ -43,9 +43,9 @@ TEST(Logprob, GradientAgreesWithFiniteDifferences) {
     const Floats got = everywhere([&](const hone_kernels &set, hone_stream *stream) {
       Floats logp(s.T), lse(s.T), entropy(s.T), with = x, without = x;
       set.logprob(stream, s.T, s.V, x.data(), s.temperature, target.data(), logp.data(), lse.data(), entropy.data());
-      set.logprob_backward(stream, s.T, s.V, with.data(), s.temperature, target.data(), lse.data(), entropy.data(), dlogp.data(),
+      set.logprob_backward(stream, s.T, 0, s.V, with.data(), s.temperature, target.data(), lse.data(), entropy.data(), dlogp.data(),
                            dentropy.data());
-      set.logprob_backward(stream, s.T, s.V, without.data(), s.temperature, target.data(), lse.data(), nullptr, dlogp.data(), nullptr);
+      set.logprob_backward(stream, s.T, 0, s.V, without.data(), s.temperature, target.data(), lse.data(), nullptr, dlogp.data(), nullptr);
       return joined({with, without});
     });
     for (bool entropy_too : {true, false}) {
@@ -59,14 +59,46 @@ TEST(Logprob, GradientAgreesWithFiniteDifferences) {
   }
 }
 
+// The ids first .. first + n of logits [T, V].
+Floats columns(const Floats &logits, uint32_t T, uint32_t V, uint32_t first, uint32_t n) {
+  Floats part;
+  for (uint32_t t = 0; t < T; ++t) part.insert(part.end(), logits.begin() + t * V + first, logits.begin() + t * V + first + n);
+  return part;
+}
+
+TEST(Logprob, GradientsOfBlocksOfTheVocabularyAreThoseOfTheWhole) {
+  const uint32_t T = 9, V = 100;
+  const Floats p = random_floats(T * V, 12, 2), q = random_floats(T * V, 13, 2), d = random_floats(T, 14), dentropy = random_floats(T, 15);
+  const auto target = targets(T, V);
+  for (const hone_kernels *set : sets()) {
+    Floats logp(T), lse(T), entropy(T), kl(T), reference_lse(T), whole = p, whole_kl(p.size());
+    set->logprob(nullptr, T, V, p.data(), 1.3f, target.data(), logp.data(), lse.data(), entropy.data());
+    set->kl(nullptr, T, V, p.data(), q.data(), 1.3f, kl.data(), reference_lse.data());
+    set->logprob_backward(nullptr, T, 0, V, whole.data(), 1.3f, target.data(), lse.data(), entropy.data(), d.data(), dentropy.data());
+    set->kl_backward(nullptr, T, V, p.data(), q.data(), 1.3f, lse.data(), reference_lse.data(), kl.data(), d.data(), whole_kl.data());
+    for (uint32_t first = 0, n = 32; first < V; first += n) {
+      const uint32_t count = std::min(n, V - first);
+      Floats block = columns(p, T, V, first, count), block_kl(block.size());
+      set->kl_backward(nullptr, T, count, block.data(), columns(q, T, V, first, count).data(), 1.3f, lse.data(), reference_lse.data(),
+                       kl.data(), d.data(), block_kl.data());
+      set->logprob_backward(nullptr, T, first, count, block.data(), 1.3f, target.data(), lse.data(), entropy.data(), d.data(),
+                            dentropy.data());
+      EXPECT_TRUE(same_bits(block, columns(whole, T, V, first, count))) << set->isa << " from " << first;
+      EXPECT_TRUE(same_bits(block_kl, columns(whole_kl, T, V, first, count))) << set->isa << " from " << first;
+    }
+  }
+}
+
 TEST(Kl, AndItsGradientAgreeWithTheReferenceInDouble) {
   for (const Shape &s : {kShapes[0], kShapes[1], kShapes[2], Shape{5, 50, 1.3f}}) {
     const Floats p = random_floats(s.T * s.V, 5, 2), q = random_floats(s.T * s.V, 6, 2), dkl = random_floats(s.T, 7),
                  before = random_floats(p.size(), 8);
     const Floats got = everywhere([&](const hone_kernels &set, hone_stream *stream) {
-      Floats kl(s.T), dx = before;
-      set.kl(stream, s.T, s.V, p.data(), q.data(), s.temperature, kl.data());
-      set.kl_backward(stream, s.T, s.V, p.data(), q.data(), s.temperature, kl.data(), dkl.data(), dx.data());
+      Floats kl(s.T), dx = before, logp(s.T), lse(s.T), reference_lse(s.T);
+      set.logprob(stream, s.T, s.V, p.data(), s.temperature, targets(s.T, s.V).data(), logp.data(), lse.data(), nullptr);
+      set.kl(stream, s.T, s.V, p.data(), q.data(), s.temperature, kl.data(), reference_lse.data());
+      set.kl_backward(stream, s.T, s.V, p.data(), q.data(), s.temperature, lse.data(), reference_lse.data(), kl.data(), dkl.data(),
+                      dx.data());
       return joined({kl, dx});
     });
     Doubles kl(s.T);
@@ -79,8 +111,8 @@ TEST(Kl, AndItsGradientAgreeWithTheReferenceInDouble) {
     });
     expect_close(part(got, s.T, p.size()), plus(slope, before), 5e-6);
     for (const hone_kernels *set : sets()) {
-      Floats same(s.T, NAN);
-      set->kl(nullptr, s.T, s.V, p.data(), p.data(), s.temperature, same.data());
+      Floats same(s.T, NAN), lse(s.T);
+      set->kl(nullptr, s.T, s.V, p.data(), p.data(), s.temperature, same.data(), lse.data());
       for (float v : same) EXPECT_EQ(v, 0);
     }
   }

@@ -127,44 +127,117 @@ TEST(Matmul, OfBf16RoundsWeightAndInputToNearestEven) {
   }
 }
 
+// What bf16 products promise, one step at a time: subnormal factors are zero, subnormal sums become zero.
+float bf16_step(float x, float w, float sum) {
+  const auto flushed = [](float v) { return std::fpclassify(v) == FP_SUBNORMAL ? std::copysign(0.0f, v) : v; };
+  return flushed(std::fmaf(flushed(reference::rounded_to_bf16(x)), flushed(reference::rounded_to_bf16(w)), flushed(sum)));
+}
+
+TEST(Matmul, OfBf16AndItsGradientsAreOneChainEachWithSubnormalNumbersFlushed) {
+  for (const Shape &s : {Shape{5, 21, 301}, Shape{13, 16, 64}, Shape{2, 3, 1}, Shape{70, 40, 9}}) {
+    // Numbers of all sizes, among them subnormal ones, and products that are.
+    const auto numbers = [](size_t n, uint32_t seed) {
+      Floats x = random_floats(n, seed);
+      for (size_t i = 0; i < n; i += 3) x[i] = std::ldexp(x[i], -int(i % 140));
+      return x;
+    };
+    const Floats x = numbers(size_t(s.T) * s.K, 31), W = numbers(size_t(s.N) * s.K, 32), dy = numbers(size_t(s.T) * s.N, 33),
+                 y0 = numbers(dy.size(), 34), dx0 = numbers(x.size(), 35), dW0 = numbers(W.size(), 36);
+    const Floats got = everywhere([&](const hone_kernels &set, hone_stream *stream) {
+      Floats y = y0, dx = dx0, dW = dW0;
+      const Weight w(set, stream, HONE_BF16, s.N, s.K, W.data());
+      set.matmul(stream, s.T, x.data(), s.K, &w.weight, y.data(), s.N, 1);
+      set.matmul_backward_input(stream, s.T, dy.data(), s.N, &w.weight, dx.data(), s.K);
+      set.matmul_backward_weight(stream, HONE_BF16, s.T, s.N, s.K, x.data(), s.K, dy.data(), s.N, dW.data());
+      return joined({y, dx, dW});
+    });
+    Floats y = y0, dx = dx0, dW = dW0;
+    for (uint32_t t = 0; t < s.T; ++t)
+      for (uint32_t n = 0; n < s.N; ++n)
+        for (uint32_t k = 0; k < s.K; ++k) y[t * s.N + n] = bf16_step(x[t * s.K + k], W[n * s.K + k], y[t * s.N + n]);
+    for (uint32_t t = 0; t < s.T; ++t)
+      for (uint32_t k = 0; k < s.K; ++k)
+        for (uint32_t n = 0; n < s.N; ++n) dx[t * s.K + k] = bf16_step(dy[t * s.N + n], W[n * s.K + k], dx[t * s.K + k]);
+    for (uint32_t n = 0; n < s.N; ++n)
+      for (uint32_t k = 0; k < s.K; ++k)
+        for (uint32_t t = 0; t < s.T; ++t) dW[n * s.K + k] = bf16_step(dy[t * s.N + n], x[t * s.K + k], dW[n * s.K + k]);
+    // A chain of an odd length ends with + 0 * 0, which only makes a zero positive.
+    Floats expected = joined({y, dx, dW}), found = got;
+    for (Floats *f : {&expected, &found})
+      for (float &v : *f) v = v == 0 ? 0 : v;
+    size_t at = 0;
+    EXPECT_TRUE(same_bits(found, expected, &at)) << "at " << at << ": " << found[at] << " and " << expected[at];
+  }
+}
+
+TEST(Matmul, SomeOutputsOfAWeightAreAWeightOfTheirOwn) {
+  const uint32_t T = 7, N = 150, K = 33;
+  const Floats x = random_floats(T * K, 41), W = random_floats(N * K, 42), dy = random_floats(T * N, 43);
+  for (uint32_t dtype : {HONE_F32, HONE_BF16})
+    for (const hone_kernels *set : sets()) {
+      const Weight w(*set, nullptr, dtype, N, K, W.data());
+      Floats whole(T * N), dx(T * K), dx_by_parts(T * K);
+      set->matmul(nullptr, T, x.data(), K, &w.weight, whole.data(), N, 0);
+      set->matmul_backward_input(nullptr, T, dy.data(), N, &w.weight, dx.data(), K);
+      for (uint32_t first = 0; first < N; first += 64) {
+        const uint32_t n = std::min(64u, N - first);
+        hone_weight part;
+        set->weight_outputs(&w.weight, first, n, &part);
+        Floats y(T * n), d(T * n);
+        for (uint32_t t = 0; t < T; ++t) std::copy_n(dy.begin() + t * N + first, n, d.begin() + t * n);
+        set->matmul(nullptr, T, x.data(), K, &part, y.data(), n, 0);
+        set->matmul_backward_input(nullptr, T, d.data(), n, &part, dx_by_parts.data(), K);
+        for (uint32_t t = 0; t < T; ++t)
+          for (uint32_t i = 0; i < n; ++i) ASSERT_EQ(y[t * n + i], whole[t * N + first + i]) << set->isa;
+      }
+      EXPECT_TRUE(same_bits(dx, dx_by_parts)) << set->isa;
+    }
+}
+
 TEST(Matmul, GradientsAgreeWithSumsInDoubleAndFiniteDifferences) {
   for (const Shape &s : kShapes) {
-    const Floats x = random_floats(size_t(s.T) * s.K, 12), W = random_floats(size_t(s.N) * s.K, 13),
-                 dy = random_floats(size_t(s.T) * s.N, 14), dx0 = random_floats(x.size(), 15), dW0 = random_floats(W.size(), 16);
-    const Floats both = everywhere([&](const hone_kernels &set, hone_stream *stream) {
-      Floats dx = dx0, dW = dW0;
-      const Weight w(set, stream, HONE_F32, s.N, s.K, W.data());
-      set.matmul_backward_input(stream, s.T, dy.data(), s.N, &w.weight, dx.data(), s.K);
-      set.matmul_backward_weight(stream, s.T, s.N, s.K, x.data(), s.K, dy.data(), s.N, dW.data());
-      return joined({dx, dW});
-    });
-    Doubles dx = widen(dx0), dW = widen(dW0);
-    reference::matmul_backward(s.T, s.N, s.K, widen(x).data(), widen(W).data(), widen(dy).data(), dx.data(), dW.data());
-    expect_close(part(both, 0, dx.size()), dx, 2e-6 * (std::sqrt(double(s.N)) + 1), "dx");
-    expect_close(part(both, dx.size(), dW.size()), dW, 2e-6 * (std::sqrt(double(s.T)) + 1), "dW");
-    if (size_t(s.T) * s.N * s.K > 4000) continue;  // differences take the square of it
-    const auto loss = [&](const Doubles &x2, const Doubles &W2) {
-      Doubles y(dy.size());
-      reference::matmul(s.T, s.N, s.K, x2.data(), W2.data(), y.data());
-      return dot(widen(dy), y);
-    };
-    const Doubles slope_x = finite_differences(widen(x), [&](const Doubles &z) { return loss(z, widen(W)); });
-    const Doubles slope_W = finite_differences(widen(W), [&](const Doubles &z) { return loss(widen(x), z); });
-    expect_close(part(both, 0, dx.size()), plus(slope_x, dx0), 1e-5, "dx");
-    expect_close(part(both, dx.size(), dW.size()), plus(slope_W, dW0), 1e-5, "dW");
+    for (uint32_t dtype : {HONE_F32, HONE_BF16}) {
+      Floats x = random_floats(size_t(s.T) * s.K, 12), W = random_floats(size_t(s.N) * s.K, 13), dy = random_floats(size_t(s.T) * s.N, 14);
+      const Floats dx0 = random_floats(x.size(), 15), dW0 = random_floats(W.size(), 16);
+      const Floats both = everywhere([&](const hone_kernels &set, hone_stream *stream) {
+        Floats dx = dx0, dW = dW0;
+        const Weight w(set, stream, dtype, s.N, s.K, W.data());
+        set.matmul_backward_input(stream, s.T, dy.data(), s.N, &w.weight, dx.data(), s.K);
+        set.matmul_backward_weight(stream, dtype, s.T, s.N, s.K, x.data(), s.K, dy.data(), s.N, dW.data());
+        return joined({dx, dW});
+      });
+      if (dtype == HONE_BF16)
+        for (Floats *f : {&x, &W, &dy})
+          for (float &v : *f) v = reference::rounded_to_bf16(v);
+      Doubles dx = widen(dx0), dW = widen(dW0);
+      reference::matmul_backward(s.T, s.N, s.K, widen(x).data(), widen(W).data(), widen(dy).data(), dx.data(), dW.data());
+      expect_close(part(both, 0, dx.size()), dx, 2e-6 * (std::sqrt(double(s.N)) + 1), "dx");
+      expect_close(part(both, dx.size(), dW.size()), dW, 2e-6 * (std::sqrt(double(s.T)) + 1), "dW");
+      if (size_t(s.T) * s.N * s.K > 4000 || dtype == HONE_BF16) continue;  // differences take the square of it
+      const auto loss = [&](const Doubles &x2, const Doubles &W2) {
+        Doubles y(dy.size());
+        reference::matmul(s.T, s.N, s.K, x2.data(), W2.data(), y.data());
+        return dot(widen(dy), y);
+      };
+      const Doubles slope_x = finite_differences(widen(x), [&](const Doubles &z) { return loss(z, widen(W)); });
+      const Doubles slope_W = finite_differences(widen(W), [&](const Doubles &z) { return loss(widen(x), z); });
+      expect_close(part(both, 0, dx.size()), plus(slope_x, dx0), 1e-5, "dx");
+      expect_close(part(both, dx.size(), dW.size()), plus(slope_W, dW0), 1e-5, "dW");
+    }
   }
 }
 
 TEST(Matmul, AWeightGradientContinuesOverCutsOfTheTokens) {
   const uint32_t T = 333, N = 24, K = 50;
   const Floats x = random_floats(T * K, 17), dy = random_floats(T * N, 18);
-  for (const hone_kernels *set : sets()) {
-    Floats whole(N * K), cut(N * K);
-    set->matmul_backward_weight(nullptr, T, N, K, x.data(), K, dy.data(), N, whole.data());
-    for (uint32_t t = 0, n = 1; t < T; t += n, n = n * 3 % 71 + 1)
-      set->matmul_backward_weight(nullptr, std::min(n, T - t), N, K, x.data() + t * K, K, dy.data() + t * N, N, cut.data());
-    EXPECT_TRUE(same_bits(whole, cut)) << set->isa;
-  }
+  for (uint32_t dtype : {HONE_F32, HONE_BF16})
+    for (const hone_kernels *set : sets()) {
+      Floats whole(N * K), cut(N * K);
+      set->matmul_backward_weight(nullptr, dtype, T, N, K, x.data(), K, dy.data(), N, whole.data());
+      for (uint32_t t = 0, n = 1; t < T; t += n, n = n * 3 % 71 + 1)
+        set->matmul_backward_weight(nullptr, dtype, std::min(n, T - t), N, K, x.data() + t * K, K, dy.data() + t * N, N, cut.data());
+      EXPECT_TRUE(same_bits(whole, cut)) << set->isa;
+    }
 }
 
 TEST(Matmul, HandsLargeWorkToTheThreadsAndSmallWorkToNone) {

@@ -19,10 +19,10 @@ TEST(Rope, AgreesWithTheReferenceAndTurnsBack) {
       for (uint32_t t = 0; t < T; ++t) position[t] = t * 7 % positions;
       const Floats x = random_floats(T * H * head, 22);
       const Floats both = everywhere([&](const hone_kernels &set, hone_stream *stream) {
-        Floats y = x;
-        set.rope(stream, T, H, head, begin, size, interleaved, position.data(), table.data(), 1, y.data());
+        Floats y(x.size(), NAN);
+        set.rope(stream, T, H, head, begin, size, interleaved, position.data(), table.data(), 1, x.data(), y.data());
         Floats back = y;
-        set.rope(stream, T, H, head, begin, size, interleaved, position.data(), table.data(), -1, back.data());
+        set.rope(stream, T, H, head, begin, size, interleaved, position.data(), table.data(), -1, back.data(), back.data());
         return joined({y, back});
       });
       Doubles expected = widen(x);
