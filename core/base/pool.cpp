@@ -75,7 +75,7 @@ struct Pool::State {
   std::atomic<bool> stopping{false};
 
   // The job; written before the gate opens, untouched until the last worker has left.
-  uint64_t n = 0, range = 0, n_ranges = 0;
+  uint64_t n = 0, grain = 0, grains = 0, n_ranges = 0;
   void (*body)(void *, uint64_t, uint64_t) = nullptr;
   void *arg = nullptr;
 
@@ -89,11 +89,14 @@ struct Pool::State {
   std::vector<std::thread> workers;
   uint32_t threads = 1;
 
+  // Of whole grains, as even as can be.
+  uint64_t begin_of(uint64_t i) const { return std::min(n, grain * (grains / n_ranges * i + grains % n_ranges * i / n_ranges)); }
+
   void take_ranges() {
     inside_a_body = true;
     for (uint64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < n_ranges;) {
       try {
-        body(arg, i * range, std::min(n, (i + 1) * range));
+        body(arg, begin_of(i), begin_of(i + 1));
       } catch (...) {
         std::lock_guard lock(failure_mutex);
         if (!failure || i < failed_range) failure = std::current_exception(), failed_range = i;
@@ -162,14 +165,16 @@ void Pool::loop(uint64_t n, uint64_t grain, void (*body)(void *, uint64_t, uint6
   if (n == 0) return;
   grain = std::max<uint64_t>(grain, 1);
   State &s = *state_;
-  // About four ranges for each thread: enough to even out, few enough to cost nothing.
-  const uint64_t blocks = (n - 1) / grain + 1, wanted = uint64_t{4} * s.threads;
-  const uint64_t range = grain >= n ? n : grain * ((blocks - 1) / wanted + 1);
-  if (s.threads == 1 || range >= n || inside_a_body) return body(arg, 0, n);
+  // About four ranges for each thread: enough to even out, few enough to cost nothing; and as many for each, since all take
+  // about as long.
+  const uint64_t grains = (n - 1) / grain + 1;
+  uint64_t n_ranges = std::min<uint64_t>(grains, uint64_t{4} * s.threads);
+  if (n_ranges > s.threads) n_ranges -= n_ranges % s.threads;
+  if (s.threads == 1 || n_ranges < 2 || inside_a_body) return body(arg, 0, n);
   std::unique_lock owner(s.owner, std::try_to_lock);
   if (!owner) return body(arg, 0, n);  // another thread's loop has the pool
 
-  s.n = n, s.range = range, s.n_ranges = (n - 1) / range + 1;
+  s.n = n, s.grain = grain, s.grains = grains, s.n_ranges = n_ranges;
   s.body = body, s.arg = arg, s.failure = nullptr;
   s.next.store(0, std::memory_order_relaxed);
   const uint64_t job = (s.gate.load() >> State::kJobShift) + 1;

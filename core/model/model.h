@@ -75,7 +75,8 @@ class Architecture {
 // numbers.
 class Weights {
  public:
-  Weights(std::shared_ptr<const Architecture>, bool value_head, uint32_t dtype = HONE_F32);
+  // on: whose memory the numbers are in; null: that of kernels().
+  Weights(std::shared_ptr<const Architecture>, bool value_head, uint32_t dtype = HONE_F32, const hone_kernels *on = nullptr);
   // targets: as lora_targets gave. The numbers are as initialise_lora makes them of the seed.
   static std::unique_ptr<Weights> adapted(std::shared_ptr<const Weights> base, const LoraSettings &,
                                           const std::vector<uint32_t> &targets, uint64_t seed, bool value_head = false);

@@ -176,8 +176,9 @@ struct Weights::State {
   }
 };
 
-Weights::Weights(std::shared_ptr<const Architecture> architecture, bool value_head, uint32_t dtype)
+Weights::Weights(std::shared_ptr<const Architecture> architecture, bool value_head, uint32_t dtype, const hone_kernels *on)
     : architecture_(std::move(architecture)), state_(std::make_unique<State>()) {
+  if (on) state_->table = on;
   if (dtype != HONE_F32 && dtype != HONE_BF16)
     throw Failure("unknown weight type " + std::to_string(dtype) + "; it is f32 or bf16");
   state_->dtype = dtype;

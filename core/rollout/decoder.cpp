@@ -9,6 +9,7 @@
 namespace hone {
 namespace {
 
+constexpr uint32_t most_reserved = 4096;        // tokens of a row that room is made for beforehand
 constexpr uint64_t most_logits = 4'000'000;  // floats of logits at once: bounds the memory of large vocabularies
 
 bool same_shape(const hone_kv_page_shape &a, const hone_kv_page_shape &b) {
@@ -59,6 +60,10 @@ void Decoder::prepare_cache(const Weights &weights, const Limits &limits, uint32
   cache_layers_ = info.attention_layers;
 }
 
+void Decoder::rest() {
+  if (cache_) cache_->rest();
+}
+
 void Decoder::release(std::vector<uint32_t> &pages) {
   for (uint32_t page : pages) cache_->release(page);
   pages.clear();
@@ -89,7 +94,8 @@ void Decoder::start_rows() {
     const DecodeJob &job = *prompt->job;
     const uint32_t tokens = static_cast<uint32_t>(job.prompt->size()), limit = row_limit(tokens);
     const uint32_t shared = tokens / page_tokens_, own = pages_for(tokens + limit) - shared;
-    std::vector<Row *> fresh;
+    std::vector<Row *> &fresh = fresh_;
+    fresh.clear();
     const auto sample_fresh = [&] {
       if (fresh.empty()) return;
       logits_.at_least(fresh.size() * uint64_t{V});
@@ -109,6 +115,9 @@ void Decoder::start_rows() {
       row.prompt_tokens = tokens;
       row.limit = limit;
       row.reserved = own;
+      row.pages.reserve(shared + own);
+      row.sampled.ids.reserve(std::min(limit, most_reserved));
+      row.sampled.logp.reserve(std::min(limit, most_reserved));
       for (uint32_t i = 0; i < shared; ++i) {
         cache_->share(prompt->pages[i]);
         row.pages.push_back(prompt->pages[i]);
@@ -178,8 +187,10 @@ void Decoder::sample(std::vector<Row *> &rows, const float *logits) {
 void Decoder::pass() {
   const hone_model_info &info = weights_->architecture().info();
   ids_.clear(), row_start_.assign(1, 0), first_position_.clear(), last_places_.clear();
-  std::vector<Row *> decoding;
-  std::vector<const std::vector<uint32_t> *> tables;
+  std::vector<Row *> &decoding = decoding_;
+  std::vector<const std::vector<uint32_t> *> &tables = tables_;
+  std::vector<Prompt *> &filled = filled_;
+  decoding.clear(), tables.clear(), filled.clear();
   for (Row &row : rows_) {
     const uint32_t position = row.prompt_tokens + static_cast<uint32_t>(row.sampled.ids.size()) - 1;
     if (position / page_tokens_ == row.pages.size()) {
@@ -193,7 +204,6 @@ void Decoder::pass() {
     row_start_.push_back(static_cast<uint32_t>(ids_.size()));
     decoding.push_back(&row);
   }
-  std::vector<Prompt *> filled;
   uint32_t room = limits_.prefill_tokens;
   for (Prompt &prompt : prompts_) {
     if (prompt.ready()) continue;
@@ -233,8 +243,8 @@ void Decoder::pass() {
       kernels_.copy_out(&stream_, kept.data(), logits + uint64_t{i - from} * V, V * sizeof(float));
     }
     if (from < in_decoding) {
-      std::vector<Row *> rows(decoding.begin() + from, decoding.begin() + std::min(from + count, in_decoding));
-      sample(rows, logits);
+      sampling_.assign(decoding.begin() + from, decoding.begin() + std::min(from + count, in_decoding));
+      sample(sampling_, logits);
     }
   }
 }

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/rollout/buffer.h"
+#include "core/tape/float_buffer.h"
 #include "core/rollout/sampler.h"
 
 namespace hone {
@@ -23,7 +23,8 @@ struct DecodeJob {
   uint32_t rows;
 };
 
-// Runs on one thread. Pages for a row are reserved when it starts, so that a row once started always ends.
+// Runs on one thread. Pages for a row are reserved when it starts, so that a row once started always ends. A pass that starts no
+// row allocates nothing, once one as large has been.
 class Decoder {
  public:
   struct Limits {
@@ -38,6 +39,7 @@ class Decoder {
   bool run(const Weights &, const Tokenizer *, const SampleSettings &, const Limits &,
            const std::function<const DecodeJob *()> &next_job, const std::function<void(size_t, SampledRow &&)> &done,
            const std::function<bool()> &keep_on, uint32_t rows_expected, uint32_t longest_prompt);
+  void rest();  // gives back the memory of the cache's pages until the next run
 
  private:
   struct Prompt {
@@ -89,6 +91,10 @@ class Decoder {
   uint32_t reserved_ = 0;        // pages promised to rows_ and to prompts_
   uint32_t committed_rows_ = 0;  // rows_ and the rows that prompts_ still have to start
   size_t longest_stop_ = 0;      // bytes
+  // of one pass, kept for their room
+  std::vector<Row *> decoding_, fresh_, sampling_;
+  std::vector<Prompt *> filled_;
+  std::vector<const std::vector<uint32_t> *> tables_;
   std::vector<int32_t> ids_;
   std::vector<uint32_t> row_start_, first_position_, page_table_, last_places_;
   std::vector<float> uniform_, logp_;

@@ -23,7 +23,7 @@ void PackedPass::forward_ahead(const Weights &weights, const PackedRows &rows, f
     if (out.token.empty()) continue;
     gather(tape_.hidden_ahead(depth), out.place, width, out.hidden);
     head_.forward(weights, static_cast<uint32_t>(out.token.size()), out.hidden.data(), out.target.data(), temperature,
-                  {out.logp.data(), nullptr, nullptr, nullptr});
+                  {out.logp.data(), nullptr, nullptr, nullptr}, &out.record);
   }
 }
 
@@ -40,8 +40,8 @@ void PackedPass::backward_ahead(const Weights &weights, const PackedRows &rows, 
     const uint64_t size =
         (uint64_t{n} + 1) * width;  // the last row stays zero: it serves tokens that predicted nothing
     kernels_.fill(&stream_, d_predicted_.at_least(size), size, 0.0f);
-    head_.backward(weights, n, depth.hidden.data(), depth.target.data(), temperature, dlogp[k].data(), nullptr, nullptr,
-                   nullptr, d_predicted_.data(), gradient);
+    head_.backward(weights, n, depth.hidden.data(), depth.target.data(), temperature, depth.record, dlogp[k].data(), nullptr,
+                   nullptr, nullptr, d_predicted_.data(), gradient);
     find_places(depth.place, rows.tokens());
     kernels_.gather_rows(&stream_, rows.tokens(), width, 1, place_of_.data(), d_predicted_.data(),
                          depth.d_hidden.at_least(uint64_t{rows.tokens()} * width));

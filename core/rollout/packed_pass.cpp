@@ -54,6 +54,7 @@ PackedPass::PackedPass(const hone_kernels &kernels, const hone_stream &stream)
       stream_(stream),
       tape_(kernels, stream),
       head_(kernels, stream),
+      record_(kernels),
       predicted_hidden_(kernels),
       value_hidden_(kernels),
       d_predicted_(kernels),
@@ -74,7 +75,7 @@ void PackedPass::forward(const Weights &weights, const PackedRows &rows, float t
   gather(hidden, rows.predict, width, predicted_hidden_);
   if (out.logp)
     head_.forward(weights, rows.predicted(), predicted_hidden_.data(), rows.target.data(), temperature,
-                  {out.logp, out.entropy, nullptr, out.kl}, out.kl ? reference : nullptr,
+                  {out.logp, out.entropy, nullptr, out.kl}, record ? &record_ : nullptr, out.kl ? reference : nullptr,
                   out.kl ? reference_pass->predicted_hidden() : nullptr);
   if (out.value) {
     gather(hidden, rows.value_at, width, value_hidden_);
@@ -116,8 +117,8 @@ void PackedPass::backward(const Weights &weights, const PackedRows &rows, float 
 
   kernels_.fill(&stream_, d_predicted_.at_least(size), size, 0.0f);
   if (any(d.dlogp) || any(d.dentropy) || any(d.dkl))
-    head_.backward(weights, n, predicted_hidden_.data(), rows.target.data(), temperature, d.dlogp, d.dentropy, nullptr,
-                   d.dkl, d_predicted_.data(), gradient, d.dkl ? reference : nullptr,
+    head_.backward(weights, n, predicted_hidden_.data(), rows.target.data(), temperature, record_, d.dlogp, d.dentropy,
+                   nullptr, d.dkl, d_predicted_.data(), gradient, d.dkl ? reference : nullptr,
                    d.dkl ? reference_pass->predicted_hidden() : nullptr);
   scatter(d_predicted_, rows.predict, rows.tokens(), width, false);
 

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "core/rollout/buffer.h"
+#include "core/tape/float_buffer.h"
 #include "core/tape/tape.h"
 
 namespace hone {
@@ -69,7 +69,8 @@ class PackedPass {
     std::vector<uint32_t> place;  // of that state
     std::vector<int32_t> target;
     FloatBuffer hidden, d_hidden;
-    explicit Ahead(const hone_kernels &kernels) : hidden(kernels), d_hidden(kernels) {}
+    HeadRecord record;
+    explicit Ahead(const hone_kernels &kernels) : hidden(kernels), d_hidden(kernels), record(kernels) {}
   };
   const std::vector<Ahead> &ahead() const { return ahead_; }
 
@@ -89,6 +90,7 @@ class PackedPass {
   hone_stream stream_;
   Tape tape_;
   Head head_;
+  HeadRecord record_;
   FloatBuffer predicted_hidden_, value_hidden_, d_predicted_, d_value_, d_hidden_, scattered_;
   std::vector<uint32_t> place_of_;
   std::vector<Ahead> ahead_;

@@ -8,6 +8,8 @@
 
 namespace hone {
 
+constexpr uint64_t most_moved = uint64_t{1} << 26;
+
 Arena::~Arena() {
   for (const Block &block : blocks_) kernels_.release(block.data);
 }
@@ -24,16 +26,18 @@ void Arena::add_block(uint64_t size) {
 
 void *Arena::take(uint64_t bytes) {
   bytes = (std::max<uint64_t>(bytes, 1) + 63) / 64 * 64;
-  while (block_ < blocks_.size() && used_ + bytes > blocks_[block_].size) ++block_, used_ = 0;
+  while (block_ < blocks_.size() && used_ + bytes > blocks_[block_].size) before_ += blocks_[block_++].size, used_ = 0;
   if (block_ == blocks_.size()) add_block(std::max({bytes, total_, uint64_t{1} << 16}));
   void *taken = blocks_[block_].data + used_;
   used_ += bytes;
+  most_used_ = std::max(most_used_, before_ + used_);
   return taken;
 }
 
 void Arena::restart() {
   rewind();
-  if (blocks_.size() < 2) return;
+  // Large pieces stay as they are: new memory would have to be found, and cleared, for all of it once more.
+  if (blocks_.size() < 2 || total_ > most_moved) return;
   const uint64_t whole = total_;
   for (const Block &block : blocks_) kernels_.release(block.data);
   blocks_.clear();

@@ -19,9 +19,10 @@ class Arena {
   // memory.
   void *take(uint64_t bytes);
   float *floats(uint64_t n) { return static_cast<float *>(take(n * sizeof(float))); }
-  void rewind() { block_ = 0, used_ = 0; }
-  void restart();  // rewind, and lay what was taken piecemeal into one piece
+  void rewind() { block_ = 0, used_ = before_ = 0; }
+  void restart();  // rewind, and lay what was taken piecemeal into one piece, while it is little
   size_t bytes() const { return total_; }
+  uint64_t most_used() const { return most_used_; }  // of bytes(), since the first pass
 
  private:
   struct Block {
@@ -32,7 +33,7 @@ class Arena {
   const hone_kernels &kernels_;
   std::vector<Block> blocks_;
   size_t block_ = 0;
-  uint64_t used_ = 0, total_ = 0;
+  uint64_t used_ = 0, total_ = 0, before_ = 0, most_used_ = 0;  // before_: bytes of the blocks before block_
 };
 
 }  // namespace hone

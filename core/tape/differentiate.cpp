@@ -100,7 +100,7 @@ void Tape::State::differentiate(Node &n) {
     case Operator::rope: {
       const float *table = ropes.table(stream, n.rope.table, positions, weights->architecture().info().max_positions);
       kernels.rope(s, T, n.rope.heads, n.columns / n.rope.heads, n.rope.begin, n.rope.size,
-                   static_cast<int>(n.rope.interleaved), position, table, -1, n.gradient);
+                   static_cast<int>(n.rope.interleaved), position, table, -1, n.gradient, n.gradient);
       contribute(n.in[0], n);
       break;
     }
@@ -125,15 +125,17 @@ void Tape::State::differentiate(Node &n) {
 }
 
 void Tape::State::differentiate_linear(Node &n) {
-  const Node &x = node(n.in[0]);
+  const uint32_t columns = node(n.in[0]).columns;
   const float *dy = n.gradient;
-  kernels.matmul_backward_input(&stream, T, dy, n.columns, &weights->weight(index_of(n.in[1])), gradient_of(n.in[0]),
-                                x.columns);
+  kernels.matmul_backward_input(&stream, T, dy, n.columns, &weights->weight(index_of(n.in[1])), gradient_of(n.in[0]), columns);
+  if (!parameter_gradient(n.in[1]) && !weights->low_rank(index_of(n.in[1])) && !n.in[2]) return;
+  const float *x = value_of(n.in[0]);
   if (float *dw = parameter_gradient(n.in[1]))
-    kernels.matmul_backward_weight(&stream, T, n.columns, x.columns, x.data, x.columns, dy, n.columns, dw);
+    kernels.matmul_backward_weight(&stream, weights->weight(index_of(n.in[1])).dtype, T, n.columns, columns, x, columns, dy, n.columns,
+                                   dw);
   if (float *db = n.in[2] ? parameter_gradient(n.in[2]) : nullptr)
     kernels.add_bias_backward(&stream, T, n.columns, dy, db);
-  differentiate_low_rank(n.in[1], {T, 0, nullptr}, x.data, n.linear.low, dy, gradient_of(n.in[0]));
+  differentiate_low_rank(n.in[1], {T, 0, nullptr}, x, n.linear.low, dy, gradient_of(n.in[0]));
 }
 
 void Tape::State::differentiate_join(Node &n) {
@@ -178,7 +180,7 @@ void Tape::State::differentiate_experts(Node &n) {
   float *d_hidden = borrow_zeroes(rows * F);
   kernels.expert_matmul_backward_input(&stream, E, offsets, d_down, down, d_hidden);
   if (float *dw = parameter_gradient(n.in[4]))
-    kernels.expert_matmul_backward_weight(&stream, E, offsets, C, F, saved.hidden, d_down, dw);
+    kernels.expert_matmul_backward_weight(&stream, down->dtype, E, offsets, C, F, saved.hidden, d_down, dw);
   const ProductRows by_expert{static_cast<uint32_t>(rows), E, offsets};
   differentiate_low_rank(n.in[4], by_expert, saved.hidden, saved.low_down, d_down, d_hidden);
   float *d_gate = borrow_zeroes(rows * F), *d_up = borrow_zeroes(rows * F);
@@ -188,9 +190,9 @@ void Tape::State::differentiate_experts(Node &n) {
   kernels.expert_matmul_backward_input(&stream, E, offsets, d_gate, gate, d_x);
   kernels.expert_matmul_backward_input(&stream, E, offsets, d_up, up, d_x);
   if (float *dw = parameter_gradient(n.in[2]))
-    kernels.expert_matmul_backward_weight(&stream, E, offsets, F, C, saved.x, d_gate, dw);
+    kernels.expert_matmul_backward_weight(&stream, gate->dtype, E, offsets, F, C, saved.x, d_gate, dw);
   if (float *dw = parameter_gradient(n.in[3]))
-    kernels.expert_matmul_backward_weight(&stream, E, offsets, F, C, saved.x, d_up, dw);
+    kernels.expert_matmul_backward_weight(&stream, up->dtype, E, offsets, F, C, saved.x, d_up, dw);
   differentiate_low_rank(n.in[2], by_expert, saved.x, saved.low_gate, d_gate, d_x);
   differentiate_low_rank(n.in[3], by_expert, saved.x, saved.low_up, d_up, d_x);
   kernels.gather_rows_backward(&stream, T, k, C, place, d_x, gradient_of(n.in[0]));
@@ -236,6 +238,10 @@ void Tape::State::backward() {
       if (n.gradient && !(keep_boundaries_only && n.kept))
         give_back(n.gradient, n.op == Operator::route ? uint64_t{T} * n.route.args.k : size_of(n));
       n.gradient = nullptr;
+      if (n.again) {
+        give_back(n.data, size_of(n));
+        n.data = nullptr, n.again = false;
+      }
     }
   }
 }

@@ -4,7 +4,8 @@
 // A tensor handle is 1 + the index of the node that made it, or kParameter | a parameter's index.
 // A segment is what lies between two boundaries. Where a pass keeps boundaries only (checkpointing, or nothing
 // recorded), the memory of a segment is given back when the next begins; boundaries' values live in `kept` for the
-// whole pass.
+// whole pass. Where all is recorded, a finished segment gives back the values that no gradient reads, and those that are
+// cheaply computed again (norms and swiglu, for the products that read them); the segments after it use their memory.
 #pragma once
 
 #include <algorithm>
@@ -39,10 +40,12 @@ enum class Operator : uint8_t {
 struct Node {
   Operator op;
   bool kept = false;     // a boundary
+  bool needed = false;   // a gradient reads the value
+  bool again = false;    // its value was given back, and is computed once more for the gradient of a product
   uint32_t columns = 0;  // of the value, [T, columns]; 0 for a route
   uint32_t segment = 0;
   hone_tensor in[5] = {};
-  float *data = nullptr, *gradient = nullptr;  // of a route: chosen weights [T, k] and their gradient
+  float *data = nullptr, *gradient = nullptr;  // of a route: chosen weights [T, k] and their gradient. data null: given back
   union {
     struct {
       float *low;  // as add_low_rank gave
@@ -154,9 +157,15 @@ struct Tape::State {
 
   // run.cpp: computes a node's value into scratch.
   void run(Node &);
+  void run_norm(Node &, float *y);
+  void run_swiglu(Node &, float *y);
   void run_route(Node &);
   void run_experts(Node &);
   void run_custom(Node &);
+  // keep.cpp: which values stay until their gradient is computed.
+  void note_needs(const Node &);           // of a node just made, what its gradient will read
+  void give_back_segment(uint32_t first);  // of the nodes from `first`, what no gradient reads
+  float *value_of(hone_tensor);            // of a product's input, computed once more where it was given back
   // low_rank.cpp: LoRA, beside each product with a targeted matrix. add gives scaling x A^T, [rows, rank], or null.
   float *add_low_rank(hone_tensor weight, ProductRows, const float *x, float *y);
   void differentiate_low_rank(hone_tensor weight, ProductRows, const float *x, const float *low, const float *dy,

@@ -40,18 +40,18 @@ void Tape::State::differentiate_low_rank(hone_tensor weight, ProductRows rows, c
   float *db = parameter_gradient(kParameter | low->b), *da = parameter_gradient(kParameter | low->a);
   float *d_scaled = borrow_zeroes(n), *d_plain = borrow_zeroes(n);
   if (rows.offsets) {
-    kernels.expert_matmul_backward_weight(&stream, rows.experts, rows.offsets, N, rank, scaled, dy, db);
+    kernels.expert_matmul_backward_weight(&stream, b->dtype, rows.experts, rows.offsets, N, rank, scaled, dy, db);
     kernels.expert_matmul_backward_input(&stream, rows.experts, rows.offsets, dy, b, d_scaled);
   } else {
-    kernels.matmul_backward_weight(&stream, rows.rows, N, rank, scaled, rank, dy, N, db);
+    kernels.matmul_backward_weight(&stream, b->dtype, rows.rows, N, rank, scaled, rank, dy, N, db);
     kernels.matmul_backward_input(&stream, rows.rows, dy, N, b, d_scaled, rank);
   }
   kernels.add_scaled(&stream, n, d_scaled, low->scaling, d_plain);
   if (rows.offsets) {
-    kernels.expert_matmul_backward_weight(&stream, rows.experts, rows.offsets, rank, K, x, d_plain, da);
+    kernels.expert_matmul_backward_weight(&stream, a->dtype, rows.experts, rows.offsets, rank, K, x, d_plain, da);
     kernels.expert_matmul_backward_input(&stream, rows.experts, rows.offsets, d_plain, a, dx);
   } else {
-    kernels.matmul_backward_weight(&stream, rows.rows, rank, K, x, K, d_plain, rank, da);
+    kernels.matmul_backward_weight(&stream, a->dtype, rows.rows, rank, K, x, K, d_plain, rank, da);
     kernels.matmul_backward_input(&stream, rows.rows, d_plain, rank, a, dx, K);
   }
   give_back(d_scaled, n);

@@ -64,6 +64,7 @@ class Recorder {
     node.segment = static_cast<uint32_t>(state_.segment_start.size() - 1);
     state_.nodes.push_back(node);
     state_.run(state_.nodes.back());
+    if (state_.record) state_.note_needs(state_.nodes.back());
     return static_cast<hone_tensor>(state_.nodes.size());
   }
 
@@ -360,6 +361,7 @@ hone_tensor boundary(void *ctx, hone_tensor x) {
       state.scratch.rewind();
     }
     node.kept = true;
+    if (state.record && !state.keep_boundaries_only) state.give_back_segment(state.segment_start.back());
     state.segment_start.push_back(static_cast<uint32_t>(state.nodes.size()));
     return x;
   });

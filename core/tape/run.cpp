@@ -8,7 +8,7 @@ void Tape::State::run(Node &n) {
   if (n.op == Operator::experts) return run_experts(n);
   if (n.op == Operator::custom) return run_custom(n);
   const float *x = n.op == Operator::embedding ? nullptr : node(n.in[0]).data;
-  float *y = n.data = scratch.floats(size_of(n));
+  float *y = n.data = record && !keep_boundaries_only ? borrow(size_of(n)) : scratch.floats(size_of(n));
   hone_stream *s = &stream;
   switch (n.op) {
     case Operator::embedding:
@@ -19,13 +19,10 @@ void Tape::State::run(Node &n) {
       if (n.in[2]) kernels.add_bias(s, T, n.columns, parameter_data(n.in[2]), y);
       n.linear.low = add_low_rank(n.in[1], {T, 0, nullptr}, x, y);
       break;
-    case Operator::rms_norm: {
-      const uint64_t groups = size_of(n) / n.norm.width;
-      n.norm.inverse = scratch.floats(groups);
-      kernels.rms_norm(s, groups, n.norm.width, x, n.in[1] ? parameter_data(n.in[1]) : nullptr, n.norm.epsilon, y,
-                       n.norm.inverse);
+    case Operator::rms_norm:
+      n.norm.inverse = scratch.floats(size_of(n) / n.norm.width);
+      run_norm(n, y);
       break;
-    }
     case Operator::add:
       kernels.add(s, size_of(n), x, node(n.in[1]).data, y);
       break;
@@ -34,7 +31,7 @@ void Tape::State::run(Node &n) {
       kernels.add_scaled(s, size_of(n), x, n.scale.factor, y);
       break;
     case Operator::swiglu:
-      kernels.swiglu(s, size_of(n), x, node(n.in[1]).data, y);
+      run_swiglu(n, y);
       break;
     case Operator::slice: {
       const auto &[heads, begin, size] = n.slice;
@@ -54,9 +51,8 @@ void Tape::State::run(Node &n) {
     }
     case Operator::rope: {
       const float *table = ropes.table(stream, n.rope.table, positions, weights->architecture().info().max_positions);
-      kernels.copy(s, y, x, size_of(n));
       kernels.rope(s, T, n.rope.heads, n.columns / n.rope.heads, n.rope.begin, n.rope.size,
-                   static_cast<int>(n.rope.interleaved), position, table, 1, y);
+                   static_cast<int>(n.rope.interleaved), position, table, 1, x, y);
       break;
     }
     case Operator::attention: {
@@ -78,6 +74,13 @@ void Tape::State::run(Node &n) {
       break;
   }
 }
+
+void Tape::State::run_norm(Node &n, float *y) {
+  kernels.rms_norm(&stream, size_of(n) / n.norm.width, n.norm.width, node(n.in[0]).data, n.in[1] ? parameter_data(n.in[1]) : nullptr,
+                   n.norm.epsilon, y, n.norm.inverse);
+}
+
+void Tape::State::run_swiglu(Node &n, float *y) { kernels.swiglu(&stream, size_of(n), node(n.in[0]).data, node(n.in[1]).data, y); }
 
 void Tape::State::run_route(Node &n) {
   auto &route = n.route;

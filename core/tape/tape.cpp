@@ -112,27 +112,27 @@ const int32_t *Tape::State::ids_ahead(uint32_t distance) {
 const float *Tape::State::compose(const Weights &pass_weights, uint32_t depths) {
   const Architecture &architecture = pass_weights.architecture();
   const hone_model_info &info = architecture.info();
-  const std::string who = "model " + architecture.component();
+  const auto who = [&] { return "model " + architecture.component(); };  // built only when it is told
   hone_tape table = recorder();
   table.ctx = this;
   const auto refuse = [&](const std::string &why) {
     record = false;
-    throw Failure(who + ": " + why);
+    throw Failure(who() + ": " + why);
   };
   if (depths > 0 && !host_tokens.prefix.empty()) refuse("further tokens are predicted in rows that share no prefix");
   if (depths > info.depths)
     refuse("it predicts " + std::to_string(info.depths) + " further tokens, not " + std::to_string(depths));
-  const auto run = [&](const std::string &call, const auto &compose_it) {
+  const auto run = [&](const char *call, const auto &compose_it) {
     hone_tensor result = 0;
     hone_error failure{};
     const int32_t code = compose_it(&result, &failure);
     if (!error.empty()) refuse(error);
     if (code != HONE_OK) record = false;
-    check_call(code, failure, who);
+    if (code != HONE_OK) check_call(code, failure, who());
     if (result == 0 || is_parameter(result) || result > nodes.size() || node(result).columns != info.hidden_size)
-      refuse(call + " must end with hidden states of " + std::to_string(info.hidden_size) + " columns");
+      refuse(std::string(call) + " must end with hidden states of " + std::to_string(info.hidden_size) + " columns");
     if (node(result).segment + 1 != segment_start.size() && !node(result).kept)
-      refuse(call + " ends with a tensor from before the last boundary()");
+      refuse(std::string(call) + " ends with a tensor from before the last boundary()");
     if (attention_calls != attention_layers || route_calls != routed_layers)
       refuse("info() tells of " + std::to_string(attention_layers) + " attention and " + std::to_string(routed_layers) +
              " routed layers, but " + call + " ran " + std::to_string(attention_calls) + " and " +
@@ -232,6 +232,7 @@ void Tape::backward(const float *d_hidden, float *gradient, float auxiliary_scal
 double Tape::auxiliary_loss() const { return state_->auxiliary_loss; }
 std::span<const uint64_t> Tape::expert_counts() const { return state_->counts; }
 void Tape::reset_expert_counts() { std::fill(state_->counts.begin(), state_->counts.end(), 0); }
+uint64_t Tape::most_used_bytes() const { return state_->kept.most_used() + state_->scratch.most_used(); }
 size_t Tape::arena_bytes() const { return state_->kept.bytes() + state_->scratch.bytes(); }
 
 }  // namespace hone

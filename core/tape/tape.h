@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/model/model.h"
+#include "core/tape/float_buffer.h"
 
 namespace hone {
 
@@ -27,6 +28,7 @@ class KvCache {
   void release(uint32_t page);  // one fewer; free at zero
   void copy_page(hone_stream &, uint32_t to, uint32_t from);  // in all layers
   void *layer(uint32_t attention_layer);                      // kernels' `pages`
+  void rest();  // what the pages hold is lost, and their memory given back until they are written again
   const hone_kv_page_shape &shape() const;
 
  private:
@@ -75,6 +77,7 @@ class Tape {
   std::span<const uint64_t> expert_counts() const;
   void reset_expert_counts();
   size_t arena_bytes() const;
+  uint64_t most_used_bytes() const;  // of the arenas, in any pass so far
 
   struct State;  // core/tape/graph.h
 
@@ -82,20 +85,29 @@ class Tape {
   std::unique_ptr<State> state_;
 };
 
-// The head, in chunks of tokens so that whole logits are never kept. hidden [n, C] rows are gathered by the caller.
+// The head. Whole logits are never kept: forward goes over chunks of tokens, backward over blocks of the vocabulary.
+// hidden [n, C] rows are gathered by the caller.
 struct HeadOutputs {
   float *logp, *entropy, *value, *kl;
 };  // [n] each; entropy, value and kl may be null
+// What backward() needs of a forward(), [n] each.
+struct HeadRecord {
+  FloatBuffer lse, entropy, kl, reference_lse;
+  uint32_t n = 0;
+  bool has_entropy = false, has_kl = false;
+  explicit HeadRecord(const hone_kernels &kernels) : lse(kernels), entropy(kernels), kl(kernels), reference_lse(kernels) {}
+};
 class Head {
  public:
   Head(const hone_kernels &, const hone_stream &);
   ~Head();
-  // targets [n]; temperature divides the logits. reference_hidden with reference weights only for kl.
+  // targets [n]; temperature divides the logits. reference_hidden with reference weights only for kl. record null: no
+  // backward() follows.
   void forward(const Weights &, uint32_t n, const float *hidden, const int32_t *target, float temperature, HeadOutputs,
-               const Weights *reference = nullptr, const float *reference_hidden = nullptr);
-  // Recomputes the logits; d_hidden [n, C] += ; the head's and value head's gradients += into gradient. d_* [n], may be
-  // null but dlogp.
-  void backward(const Weights &, uint32_t n, const float *hidden, const int32_t *target, float temperature,
+               HeadRecord *record = nullptr, const Weights *reference = nullptr, const float *reference_hidden = nullptr);
+  // Of the forward() with the same arguments that left this record. Recomputes the logits; d_hidden [n, C] += ; the head's and
+  // value head's gradients += into gradient. d_* [n], may be null; entropies and KL are differentiated where forward() gave them.
+  void backward(const Weights &, uint32_t n, const float *hidden, const int32_t *target, float temperature, const HeadRecord &,
                 const float *dlogp, const float *dentropy, const float *dvalue, const float *dkl, float *d_hidden,
                 float *gradient, const Weights *reference = nullptr, const float *reference_hidden = nullptr);
   // Logits of a few rows, for sampling: [n, V], valid until the next call.

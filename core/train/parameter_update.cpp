@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <string_view>
 
 #include "core/model/safetensors.h"
 #include "core/plugin/registry.h"
@@ -107,17 +108,22 @@ void ParameterUpdate::apply(Pool &pool, Weights &weights, const float *gradient,
 
 void ParameterUpdate::save(const std::filesystem::path &path, const Weights &weights) const {
   hone_stream stream = Pool::serial_stream();
-  std::vector<std::vector<float>> host;
+  const bool on_host = std::string_view(kernels_.device) == "cpu";  // the numbers can be written from where they are
+  std::vector<std::vector<float>> copies;
   std::vector<TensorToWrite> tensors;
   for (size_t i = 0; i < states_.size(); ++i) {
-    host.emplace_back(weights.trained_size());
-    kernels_.copy_out(&stream, host.back().data(), states_[i].data(), host.back().size() * sizeof(float));
+    const float *state = states_[i].data();
+    if (!on_host) {
+      copies.emplace_back(weights.trained_size());
+      kernels_.copy_out(&stream, copies.back().data(), state, copies.back().size() * sizeof(float));
+      state = copies.back().data();
+    }
     for (const ParameterInfo &parameter : weights.parameters())
       if (parameter.trained)
         tensors.push_back({state_name(i, parameter),
                            "F32",
                            {parameter.dims.begin(), parameter.dims.end()},
-                           host[i].data() + parameter.offset,
+                           state + parameter.offset,
                            parameter.size * sizeof(float)});
   }
   if (kernels_.synchronize(&stream) != 0) throw Failure("the device failed while the optimizer's state was read");

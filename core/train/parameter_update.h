@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/model/model.h"
-#include "core/rollout/buffer.h"
+#include "core/tape/float_buffer.h"
 #include "hone/ext/optimizer.h"
 
 namespace hone {

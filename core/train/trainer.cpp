@@ -9,6 +9,7 @@
 
 #include "core/base/text.h"
 #include "core/rollout/packed_pass.h"
+#include "core/rollout/sampler.h"
 #include "core/train/objective_columns.h"
 #include "core/train/parameter_update.h"
 
@@ -43,7 +44,7 @@ uint32_t shared_tokens(const ObjectiveColumns &columns, const std::vector<TrainR
 // Whole groups in order, up to `unit_tokens` each, but no more than spread the step evenly over the slots. Depends on
 // the rows alone, never on threads. share: what a group's rows begin with is run once.
 std::vector<Unit> cut_units(const ObjectiveColumns &columns, const std::vector<TrainRow> &rows,
-                            const TrainerSettings &settings, bool value_after, bool share) {
+                            const TrainerSettings &settings, uint32_t n_slots, bool value_after, bool share) {
   uint64_t total = 0;
   std::vector<Group> groups;
   for (uint32_t r = 0, end; r < columns.rows(); r = end) {
@@ -55,7 +56,7 @@ std::vector<Unit> cut_units(const ObjectiveColumns &columns, const std::vector<T
       group.tokens += rows[columns.row[i]].begin + columns.token[columns.row_start[i + 1] - 1] + (value_after ? 1 : 0) - group.shared;
     total += group.tokens;
   }
-  const uint64_t even = (total + settings.slots - 1) / settings.slots;
+  const uint64_t even = (total + n_slots - 1) / n_slots;
   const uint64_t most = std::min<uint64_t>(settings.unit_tokens, std::max<uint64_t>(even, least_unit));
   std::vector<Unit> units;
   std::vector<uint32_t> places;
@@ -105,6 +106,8 @@ struct Trainer::State {
   uint32_t depths;  // of multi-token prediction that are trained
   bool old_logp_unknown = false, old_value_unknown = false;  // in the first pass over a step's rows
   std::vector<std::unique_ptr<Worker>> workers;
+  // Where units add their gradients: more than one only for small models, by their size alone. One is `gradient` itself.
+  uint32_t n_slots;
   std::vector<FloatBuffer> slots;
   FloatBuffer gradient;
   std::mutex objective_mutex;
@@ -120,10 +123,14 @@ struct Trainer::State {
         apart(weights.model_size() < settings.small_model),
         value_after(false),
         depths(settings.mtp_loss_weight > 0 ? weights.architecture().info().depths : 0),
+        n_slots(weights.model_size() < small_model_size ? settings.slots : 1),
         gradient(kernels, weights.trained_size()) {
     value_after = objective.source() != HONE_ON_POLICY && (objective.needs() & HONE_VALUE);
-    for (uint32_t i = 0; i < settings.slots; ++i) slots.emplace_back(kernels, weights.trained_size());
+    for (uint32_t i = 0; n_slots > 1 && i < n_slots; ++i) slots.emplace_back(kernels, weights.trained_size());
+    if (settings.unit_tokens == 0) settings.unit_tokens = weights.model_size() < small_model_size ? 2048 : 1024;
   }
+
+  float *slot(size_t unit) { return n_slots > 1 ? slots[unit % n_slots].data() : gradient.data(); }
 
   bool needs(uint64_t column) const { return (objective.needs() & column) != 0; }
 
@@ -245,13 +252,12 @@ Trainer::State::Losses Trainer::State::run_units(ObjectiveColumns &columns, cons
     worker.pass.backward(
         weights, unit.packed, settings.temperature,
         {at(columns.dlogp, from), at(columns.dentropy, from), at(columns.dvalue, from), at(columns.dkl, from)},
-        slots[i % settings.slots].data(), auxiliary_scale, reference, &worker.other, dlogp_ahead);
+        slot(i), auxiliary_scale, reference, &worker.other, dlogp_ahead);
   };
   hone_stream stream = pool.stream();
-  for (FloatBuffer &slot : slots) kernels.fill(&stream, slot.data(), slot.size(), 0.0f);
-  const size_t n_slots = std::min<size_t>(settings.slots, units.size());
-  spread(n_slots, [&](Worker &worker, size_t slot) {
-    for (size_t i = slot; i < units.size(); i += settings.slots) run_unit(worker, i);
+  for (uint32_t i = 0; i < n_slots; ++i) kernels.fill(&stream, slot(i), gradient.size(), 0.0f);
+  spread(std::min<size_t>(n_slots, units.size()), [&](Worker &worker, size_t first) {
+    for (size_t i = first; i < units.size(); i += n_slots) run_unit(worker, i);
   });
   Losses sum;
   for (size_t i = 0; i < units.size(); ++i) {
@@ -318,7 +324,6 @@ Trainer::Trainer(const hone_kernels &kernels, Pool &pool, Weights &weights, cons
   if (!(settings.temperature > 0)) throw wrong("temperature", settings.temperature, "above 0");
   if (settings.slots == 0 || (settings.slots & (settings.slots - 1)))
     throw wrong("slots", settings.slots, "a power of two");
-  if (settings.unit_tokens == 0) throw wrong("unit_tokens", 0, "1 or more");
   if (settings.inner_epochs == 0) throw wrong("inner_epochs", 0, "1 or more");
   if (!(settings.max_grad_norm >= 0)) throw wrong("max_grad_norm", settings.max_grad_norm, "0 (no clipping) or more");
   if (!(settings.mtp_loss_weight >= 0) || std::isinf(settings.mtp_loss_weight))
@@ -364,7 +369,7 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
     throw Failure("the reference model has another vocabulary than the model that is trained");
 
   const bool share = s.settings.share_prefixes && s.depths == 0 && can_share(s.weights) && (!reference || can_share(*reference));
-  const std::vector<Unit> units = cut_units(columns, rows, s.settings, s.value_after, share);
+  const std::vector<Unit> units = cut_units(columns, rows, s.settings, s.n_slots, s.value_after, share);
   s.weights.prepare(s.pool);
   if (reference) reference->prepare(s.pool);
   if (s.needs(HONE_LOGP_REF) && !given_ref) s.run_reference(columns, units, *reference);
@@ -411,7 +416,7 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
     std::vector<const float *> slots;
     for (const FloatBuffer &slot : s.slots) slots.push_back(slot.data());
     const uint64_t size = s.weights.trained_size();
-    s.kernels.add_slots(&stream, size, s.settings.slots, slots.data(), s.gradient.data());
+    if (s.n_slots > 1) s.kernels.add_slots(&stream, size, s.n_slots, slots.data(), s.gradient.data());
     if (!std::isfinite(loss) || !s.kernels.all_finite(&stream, size, s.gradient.data()))
       throw Failure("step " + std::to_string(step) + ": " + (std::isfinite(loss) ? "a gradient" : "the loss") +
                     " is not finite" + unchanged + ". A lower learning rate usually helps");

@@ -2,8 +2,9 @@
 //
 // The step's rows are cut into units (a whole group, or rows in order up to unit_tokens). Unit u adds its gradient to
 // slot u % slots, units of a slot in order; slots meet in a fixed tree. So threads and micro-batches do not change a
-// bit. What the rows of a group begin with, their prompt, is run once (packed_pass.h). Units are no larger than spreads a small step evenly over the slots (but 256 tokens at least, and never less
-// than a group).
+// bit. What the rows of a group begin with, their prompt, is run once (packed_pass.h). Units are no larger than spreads a
+// small step evenly over the slots (but 256 tokens at least, and never less than a group). A large model, whose units run one
+// after another, has one slot: nothing is spread, and no gradient is kept twice.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +38,8 @@ struct TrainRow {
 
 struct TrainerSettings {
   float temperature = 1;  // logits are divided by it, as in sampling
-  uint32_t unit_tokens = 2048;
-  uint32_t slots = 4;              // a power of two
+  uint32_t unit_tokens = 0;         // 0: 2,048, and 1,024 for large models, whose activations take more room than they save time
+  uint32_t slots = 4;              // a power of two; of small models
   uint32_t micro_batch_units = 0;  // units in flight; 0: as many as threads. Never changes a bit
   bool checkpointing = false;
   bool share_prefixes = true;  // what the rows of a group begin with is run once; gradients differ by the order of sums only

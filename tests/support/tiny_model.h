@@ -37,9 +37,12 @@ inline std::shared_ptr<const Architecture> tiny_architecture(const Host &host, c
   return std::make_shared<const Architecture>(info, host, check_settings(info.settings, config, family));
 }
 
+// family: a plugin's name, with _bf16 after it for products of bf16.
 inline std::unique_ptr<Weights> tiny_weights(const Host &host, const std::string &family, uint64_t seed = 1,
                                              bool value_head = false) {
-  return Weights::initialised(tiny_architecture(host, family), seed, value_head);
+  const bool bf16 = family.ends_with("_bf16");
+  return Weights::initialised(tiny_architecture(host, bf16 ? family.substr(0, family.size() - 5) : family), seed, value_head,
+                              bf16 ? HONE_BF16 : HONE_F32);
 }
 
 }  // namespace hone

@@ -49,8 +49,10 @@ TEST(Head, GivesTheSameGradientBitsOnOneThreadAndTwo) {
   std::vector<std::vector<float>> gradients, d_hiddens;
   for (const hone_stream &stream : {Pool::serial_stream(), pool().stream()}) {
     Head head(kernels(), stream);
-    std::vector<float> gradient(weights->trained_size()), d_hidden(n * C);
-    head.backward(*weights, n, hidden.data(), target.data(), 0.7f, dlogp.data(), dentropy.data(), dvalue.data(),
+    std::vector<float> gradient(weights->trained_size()), d_hidden(n * C), logp(n), entropy(n);
+    HeadRecord record(kernels());
+    head.forward(*weights, n, hidden.data(), target.data(), 0.7f, {logp.data(), entropy.data(), nullptr, nullptr}, &record);
+    head.backward(*weights, n, hidden.data(), target.data(), 0.7f, record, dlogp.data(), dentropy.data(), dvalue.data(),
                   nullptr, d_hidden.data(), gradient.data());
     gradients.push_back(gradient);
     d_hiddens.push_back(d_hidden);

@@ -15,7 +15,9 @@ namespace {
 struct Named {
   const char *plugin;
   nlohmann::json config;
+  uint32_t dtype = HONE_F32;
 };
+std::unique_ptr<Weights> weights_of(const Named &model) { return random_weights(architecture(model.plugin, model.config), 1, false, model.dtype); }
 std::vector<Named> models() {
   nlohmann::json latent = deepseek_config();
   latent["q_lora_rank"] = 9;
@@ -27,7 +29,9 @@ std::vector<Named> models() {
           {"llama", wide},
           {"deepseek_moe", deepseek_config()},
           {"deepseek_moe", latent},
-          {"deepseek_moe", uneven}};
+          {"deepseek_moe", uneven},
+          {"llama", wide, HONE_BF16},
+          {"deepseek_moe", latent, HONE_BF16}};
 }
 
 std::vector<float> forward(const Weights &weights, const Rows &rows,
@@ -67,7 +71,7 @@ TEST(Passes, GiveARowTheSameBitsWhetherItSharesItsPrefixOrHasACopy) {
   nlohmann::json dense = deepseek_config();
   dense["first_k_dense_replace"] = dense["num_hidden_layers"];
   for (const Named &model : {models()[0], models()[1], Named{"deepseek_moe", dense}}) {
-    const auto weights = random_weights(architecture(model.plugin, model.config), 1);
+    const auto weights = weights_of(model);
     const size_t C = weights->architecture().info().hidden_size;
     const Rows shared = random_rows({19, 30, 1, 16, 5, 7, 40}, 37, 4);
     const std::vector<uint32_t> prefix = {0, 0, 0, 0, 4, 5, 5};
@@ -88,7 +92,7 @@ TEST(Passes, GiveARowTheSameBitsWhetherItSharesItsPrefixOrHasACopy) {
 
 TEST(Passes, GiveARowTheSameBitsWhateverItsCompany) {
   for (const Named &model : models()) {
-    const auto weights = random_weights(architecture(model.plugin, model.config), 1);
+    const auto weights = weights_of(model);
     const size_t C = weights->architecture().info().hidden_size;
     const Rows all = random_rows({17, 3, 64, 1, 40, 33}, 37, 2);
     const std::vector<float> together = forward(*weights, all);
@@ -106,7 +110,7 @@ TEST(Passes, GiveARowTheSameBitsWhateverItsCompany) {
 TEST(Passes, GiveTheSameBitsPackedAndCachedOverRandomCuts) {
   std::mt19937 random(5);
   for (const Named &model : models()) {
-    const auto weights = random_weights(architecture(model.plugin, model.config), 1);
+    const auto weights = weights_of(model);
     const size_t C = weights->architecture().info().hidden_size;
     const Rows all = random_rows({70, 1, 33, 100, 16, 17}, 37, 9);
     const std::vector<float> packed = forward(*weights, all);
@@ -154,7 +158,7 @@ TEST(Passes, GiveTheSameBitsPackedAndCachedOverRandomCuts) {
 
 TEST(Passes, GiveTheSameBitsOnOneThreadAndTwo) {
   for (const Named &model : models()) {
-    const auto weights = random_weights(architecture(model.plugin, model.config), 1);
+    const auto weights = weights_of(model);
     const Rows rows = random_rows(std::vector<uint32_t>(12, 100), 37, 4);
     const Gradients one = differentiate(*weights, rows, Pool::serial_stream(), false),
                     two = differentiate(*weights, rows, pool().stream(), false);
@@ -166,9 +170,9 @@ TEST(Passes, GiveTheSameBitsOnOneThreadAndTwo) {
 
 TEST(Passes, GiveTheSameBitsWithCheckpointingAndWithLessMemory) {
   for (const Named &model : models()) {
-    nlohmann::json config = model.config;
-    config["num_hidden_layers"] = 6;
-    const auto weights = random_weights(architecture(model.plugin, config), 1);
+    Named deep = model;
+    deep.config["num_hidden_layers"] = 6;
+    const auto weights = weights_of(deep);
     const Rows rows = random_rows({60, 40, 1, 90}, 37, 4);
     Tape plain_tape(kernels(), Pool::serial_stream()), checkpointed_tape(kernels(), Pool::serial_stream());
     const Gradients plain = differentiate(*weights, rows, Pool::serial_stream(), false, &plain_tape);

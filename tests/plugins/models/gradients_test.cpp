@@ -88,9 +88,10 @@ void check_gradients(const Case &it) {
   const float *hidden = tape.forward(*problem.weights, problem.rows.packed(), true);
   const float *reference_hidden = reference_tape.forward(*problem.reference, problem.rows.packed(), false);
 
+  HeadRecord record(kernels());
   std::vector<float> logp(T), entropy(T), value(T), kl(T), d_hidden(T * C), gradient(problem.weights->trained_size());
   head.forward(*problem.weights, T, hidden, problem.target.data(), kTemperature,
-               {logp.data(), entropy.data(), value.data(), kl.data()}, problem.reference.get(), reference_hidden);
+               {logp.data(), entropy.data(), value.data(), kl.data()}, &record, problem.reference.get(), reference_hidden);
   std::vector<double> expected;
   const double loss = problem.loss(&expected);
   double found = kAuxiliary * tape.auxiliary_loss();
@@ -100,7 +101,7 @@ void check_gradients(const Case &it) {
   }
   EXPECT_NEAR(found, loss, 1e-4);
 
-  head.backward(*problem.weights, T, hidden, problem.target.data(), kTemperature, problem.a.data(), problem.b.data(),
+  head.backward(*problem.weights, T, hidden, problem.target.data(), kTemperature, record, problem.a.data(), problem.b.data(),
                 problem.c.data(), it.kl ? problem.d.data() : nullptr, d_hidden.data(), gradient.data(),
                 problem.reference.get(), reference_hidden);
   tape.backward(d_hidden.data(), gradient.data(), kAuxiliary);

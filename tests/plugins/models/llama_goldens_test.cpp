@@ -85,9 +85,10 @@ Worst compare(const fs::path &folder) {
   d_logp.back() = 0;
   Tape tape(kernels(), Pool::serial_stream());
   Head head(kernels(), Pool::serial_stream());
+  HeadRecord record(kernels());
   const float *hidden = tape.forward(*model.weights, rows.packed(), true);
-  head.forward(*model.weights, T, hidden, target.data(), 1.0f, {logp.data(), nullptr, nullptr, nullptr});
-  head.backward(*model.weights, T, hidden, target.data(), 1.0f, d_logp.data(), nullptr, nullptr, nullptr,
+  head.forward(*model.weights, T, hidden, target.data(), 1.0f, {logp.data(), nullptr, nullptr, nullptr}, &record);
+  head.backward(*model.weights, T, hidden, target.data(), 1.0f, record, d_logp.data(), nullptr, nullptr, nullptr,
                 d_hidden.data(), gradient.data());
   tape.backward(d_hidden.data(), gradient.data(), 0);
 

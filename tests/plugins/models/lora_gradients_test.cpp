@@ -82,12 +82,13 @@ void check(const char *plugin, const nlohmann::json &config, bool rslora = false
   const uint32_t T = problem.rows.tokens();
   const uint64_t before = problem.base->checksum();
   const float *hidden = tape.forward(*problem.weights, problem.rows.packed(), true, checkpointing);
+  HeadRecord record(kernels());
   std::vector<float> logp(T), value(T), d_hidden(T * 24), gradient(problem.weights->trained_size());
-  head.forward(*problem.weights, T, hidden, problem.target.data(), 1, {logp.data(), nullptr, value.data(), nullptr});
+  head.forward(*problem.weights, T, hidden, problem.target.data(), 1, {logp.data(), nullptr, value.data(), nullptr}, &record);
   std::vector<double> expected;
   problem.loss(&expected);
   for (uint32_t t = 0; t < T; ++t) EXPECT_NEAR(logp[t], expected[t], 2e-5) << "token " << t;
-  head.backward(*problem.weights, T, hidden, problem.target.data(), 1, problem.a.data(), nullptr, problem.c.data(),
+  head.backward(*problem.weights, T, hidden, problem.target.data(), 1, record, problem.a.data(), nullptr, problem.c.data(),
                 nullptr, d_hidden.data(), gradient.data());
   tape.backward(d_hidden.data(), gradient.data(), kAuxiliary);
   EXPECT_EQ(problem.base->checksum(), before);
