@@ -46,7 +46,8 @@ int plan_verb(const Arguments &a) {
   const std::unique_ptr<Script> script = Script::load(a.script, registry, script_host(), script_arguments(a));
   Pool pool(a.threads);
   Host host(pool, script->pipeline().seed);
-  print_plan(script->pipeline(), check_plan(script->pipeline(), registry, host, *script), std::cout);
+  print_plan(script->pipeline(), check_plan(script->pipeline(), registry, host, *script, a.dtype == "bf16" ? HONE_BF16 : HONE_F32, pool.threads()),
+             std::cout);
   return 0;
 }
 

@@ -76,7 +76,7 @@ std::vector<Setting> training_settings() {
       flag("verify", "true",
            "compare each sampled log-probability with the trainer's, bit for bit, and stop when one differs"),
       flag("gradient_checkpointing", "false", "recompute activations in the backward pass instead of keeping them"),
-      integer("unit_tokens", "2048", 1, 1e9, "about how many tokens one partial gradient is summed over"),
+      integer("unit_tokens", "0", 0, 1e9, "about how many tokens one partial gradient is summed over; 0: 2048, and 1024 for large models"),
       lora(),
       real("mtp_loss_weight", "0", 0, kAny,
            "learn multi-token prediction beside the stage's loss, with this weight (DeepSeek-V3's lambda); 0: not, and its layers stay"),

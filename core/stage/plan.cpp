@@ -18,6 +18,7 @@
 #include "core/stage/host_settings.h"
 #include "core/stage/loop_handles.h"
 #include "core/stage/models.h"
+#include "core/stage/plan_memory.h"
 #include "core/stage/plan_rows.h"
 #include "core/stage/planning_services.h"
 #include "core/stage/reward_trial.h"
@@ -38,8 +39,8 @@ struct ModelSize {
 
 class Planner {
  public:
-  Planner(const Pipeline &pipeline, const Registry &registry, Host &host, Script &script)
-      : pipeline_(pipeline), registry_(registry), host_(host), script_(script), services_(registry, pipeline, host),
+  Planner(const Pipeline &pipeline, const Registry &registry, Host &host, Script &script, const Workplace &workplace)
+      : pipeline_(pipeline), registry_(registry), host_(host), script_(script), workplace_(workplace), services_(registry, pipeline, host),
         rows_(pipeline, script, [this](int stage, const Place &place) { must_be_earlier(stage, "the data", place); }) {}
 
   std::vector<StagePlan> check() {
@@ -214,22 +215,6 @@ class Planner {
     }
   }
 
-  // Of a model that is only run: its numbers, whose memory is given back a matrix at a time while they are packed.
-  static double running_bytes(const ModelSize &size) {
-    uint64_t largest = 0;
-    for (const ParameterInfo &parameter : size.architecture->parameters()) largest = std::max(largest, parameter.size);
-    return 4.0 * static_cast<double>(size.parameters + largest);
-  }
-
-  // Numbers and their packing, gradient slots, the gradient, the optimizer's state, and a reference model; of an
-  // adapter, whose reference is its base, the model's numbers and packing beside all of that for itself.
-  static double training_bytes(const ModelSize &size, const TrainingNeeds &training, uint64_t adapter) {
-    const uint32_t slots = 4;
-    const double weights = 4.0 * static_cast<double>(size.parameters), each = 2 + slots + 1 + training.n_states;
-    if (adapter) return weights * 2 + 4.0 * static_cast<double>(adapter) * each;
-    return weights * (each + ((training.columns & (HONE_LOGP_REF | HONE_KL)) ? 2 : 0));
-  }
-
   // How many numbers the stage's adapter of this model has, checked; 0: none is asked for.
   uint64_t adapter_size(int index, const StageNode &node, const ModelSize &size) const {
     if (!given(node.settings, "lora")) return 0;
@@ -302,11 +287,18 @@ class Planner {
     if (plan.steps == 0) plan.steps = static_cast<uint64_t>(std::ceil(one_pass * node.settings.at("epochs").get<double>() / batch));
     if (plan.steps == 0 && node.settings.at("epochs").get<double>() == 0)
       throw UsageError(where(index) + ": steps and epochs are both 0; give one of them");
-    const double key_values = 4.0 * size.info.attention_layers * size.info.kv_heads * (size.info.key_size + size.info.value_size);
-    plan.adapter_parameters = adapter_size(index, node, size);
-    plan.memory_bytes = training_bytes(size, training, plan.adapter_parameters);
     const auto most = node.settings.at("max_completion_length").get<double>();
-    if (samples) plan.memory_bytes += std::min(batch * generations, 512.0) * most * key_values;
+    plan.adapter_parameters = adapter_size(index, node, size);
+    TrainingPlan memory{size.architecture, plan.adapter_parameters, training.n_states, reference};
+    memory.samples = source == HONE_ON_POLICY;
+    memory.prompt_tokens = seen.mean_tokens / (source == HONE_PAIRS ? 2 : 1);
+    memory.response_tokens = samples ? most : 0;
+    memory.groups = batch;
+    memory.rows_per_group = source == HONE_ON_POLICY ? generations : source == HONE_PAIRS ? 2 : 1;
+    memory.unit_tokens = node.settings.at("unit_tokens").get<uint32_t>();
+    memory.checkpointing = node.settings.at("gradient_checkpointing").get<bool>();
+    memory.depths = node.settings.at("mtp_loss_weight").get<double>() > 0 ? size.info.depths : 0;
+    plan.memory_bytes = training_bytes(memory, workplace_);
 
     // Work: 2 flops a parameter and token for a forward pass, 6 with the backward one (4 where the model's own matrices
     // have no gradient), 2 more where it computes values again; half the limit is a fair length. Only what trains looks ahead.
@@ -357,7 +349,8 @@ class Planner {
       const uint64_t adapter = adapter_size(index, node, model(trainer.model));
       refuse_unlearnable_depths(index, node, training.source, model(trainer.model));
       plan.adapter_parameters += adapter;
-      plan.memory_bytes += training_bytes(model(trainer.model), training, adapter);
+      TrainingPlan memory{model(trainer.model).architecture, adapter, training.n_states, (training.columns & (HONE_LOGP_REF | HONE_KL)) != 0};
+      plan.memory_bytes += training_bytes(memory, workplace_);
       plan.objectives.push_back(trainer.objective->library);
       plan.trains += (plan.trains.empty() ? "" : ", ") + trainer.objective->name + " with " + pipeline_.optimizers[trainer.optimizer].component;
     }
@@ -368,13 +361,14 @@ class Planner {
     plan.parameters = std::max(plan.parameters, size.parameters);
     plan.active_parameters = std::max(plan.active_parameters, size.info.active_parameters);
     const auto trains_it = [&](const TrainerRequest &trainer) { return trainer.model == index; };
-    if (std::none_of(trainers.begin(), trainers.end(), trains_it)) plan.memory_bytes = std::max(plan.memory_bytes, running_bytes(size));
+    if (std::none_of(trainers.begin(), trainers.end(), trains_it)) plan.memory_bytes = std::max(plan.memory_bytes, running_bytes(*size.architecture, workplace_));
   }
 
   const Pipeline &pipeline_;
   const Registry &registry_;
   const Host &host_;
   Script &script_;
+  Workplace workplace_;
   PlanningServices services_;
   std::map<int, ModelSize> sizes_;
   std::map<int, std::shared_ptr<const Tokenizer>> tokenizers_;  // by model
@@ -387,9 +381,9 @@ class Planner {
 
 }  // namespace
 
-std::vector<StagePlan> check_plan(const Pipeline &pipeline, const Registry &registry, Host &host, Script &script) {
+std::vector<StagePlan> check_plan(const Pipeline &pipeline, const Registry &registry, Host &host, Script &script, uint32_t dtype, uint32_t threads) {
   if (pipeline.order.empty()) throw UsageError(pipeline.name + ".lua: the pipeline has no stage; return hone.pipeline { stage, ... }");
-  return Planner(pipeline, registry, host, script).check();
+  return Planner(pipeline, registry, host, script, {dtype, threads}).check();
 }
 
 }  // namespace hone

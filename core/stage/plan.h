@@ -19,7 +19,7 @@ struct StagePlan {
   std::vector<std::filesystem::path> objectives;  // libraries of what it trains with
   uint64_t parameters = 0, active_parameters = 0;
   uint64_t adapter_parameters = 0;       // of lora: what is trained instead of the model; 0: all of it
-  double memory_bytes = 0;               // weights, gradient slots, optimizer state, cache
+  double memory_bytes = 0;               // at most: weights, gradients, optimizer state, activations or the sampler's cache, and the program
   double flops = 0;                      // 0: unknown
   std::vector<std::string> notes;        // what is no error, but worth knowing: a reward that has no score for anything yet
   std::vector<std::string> unused;       // the host's settings that this stage does not look at
@@ -29,7 +29,8 @@ struct StagePlan {
 // stage needs, and lets rewards judge made-up responses (reward_trial.h). Throws UsageError or Failure with the script's file
 // and line; nothing is written and nothing trains. The host is good for nothing else afterwards: it was offered services that
 // are gone (planning_services.h).
-std::vector<StagePlan> check_plan(const Pipeline &, const Registry &, Host &, Script &);
+// dtype: of the models' products; threads: that will work.
+std::vector<StagePlan> check_plan(const Pipeline &, const Registry &, Host &, Script &, uint32_t dtype = HONE_F32, uint32_t threads = 1);
 
 void print_plan(const Pipeline &, const std::vector<StagePlan> &, std::ostream &);
 

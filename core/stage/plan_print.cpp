@@ -128,7 +128,7 @@ void print_plan(const Pipeline &pipeline, const std::vector<StagePlan> &plans, s
     if (!plan.trains.empty()) out << "      trains    " << plan.trains << "\n";
     if (!plan.data.empty()) out << "      data      " << plan.data << "\n";
     if (plan.source != "loop") out << "      steps     " << (plan.steps ? std::to_string(plan.steps) : "as many as the data of an earlier stage needs") << "\n";
-    if (plan.memory_bytes > 0) out << "      memory    " << human_bytes(static_cast<uint64_t>(plan.memory_bytes)) << " for weights, gradients, optimizer and cache\n";
+    if (plan.memory_bytes > 0) out << "      memory    " << human_bytes(static_cast<uint64_t>(plan.memory_bytes)) << " at most, the whole program\n";
     if (plan.flops > 0) out << "      work      about " << count_text(plan.flops / 1e9) << " GFLOP\n";
     else unknown.push_back(plan.name);
     for (const std::string &note : plan.notes) out << "      note      " << note << "\n";

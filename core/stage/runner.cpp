@@ -117,7 +117,7 @@ fs::path create_run(const RunRequest &request) {
   const Pipeline &pipeline = script->pipeline();
   Pool pool(request.threads);
   Host host(pool, pipeline.seed);
-  const std::vector<StagePlan> plans = check_plan(pipeline, registry, host, *script);
+  const std::vector<StagePlan> plans = check_plan(pipeline, registry, host, *script, request.dtype, pool.threads());
   std::map<std::string, std::string> files;
   for (size_t i = 0; i < pipeline.sources.size(); ++i) files["script/" + pipeline.source_names[i]] = read_file(pipeline.sources[i]);
   files["script/where.json"] = json({{"script", pipeline.source_names.at(0)}, {"folder", fs::absolute(pipeline.base_folder).string()}}).dump(1) + "\n";

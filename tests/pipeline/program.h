@@ -32,7 +32,7 @@ using nlohmann::json;
 struct Ended {
   int code = -1;     // exit code, or 128 + the signal that ended it
   std::string out, err;
-  double seconds = 0;
+  double seconds = 0, peak_bytes = 0;  // the most memory it had
 };
 
 struct How {
@@ -99,8 +99,9 @@ inline Ended hone(const std::vector<std::string> &arguments, const How &how = {}
     return how.ready ? how.ready() : fs::exists(how.watched) && count_lines(how.watched) - lines_before >= how.after_lines;
   };
   int status = 0;
+  rusage usage{};
   for (;;) {
-    if (waitpid(child, &status, WNOHANG) == child) break;
+    if (wait4(child, &status, WNOHANG, &usage) == child) break;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     if (!signalled && ready()) {
       std::this_thread::sleep_for(std::chrono::duration<double>(how.delay));
@@ -112,6 +113,7 @@ inline Ended hone(const std::vector<std::string> &arguments, const How &how = {}
   }
   Ended ended;
   ended.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  ended.peak_bytes = 1024.0 * static_cast<double>(usage.ru_maxrss);
   ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   ended.out = slurp(out);
   ended.err = slurp(err);

@@ -234,7 +234,7 @@ TEST_F(TrainingLoop, APlanChecksTheTrainersAndCountsTheirMemory) {
   expect_refused(plan(trains(rows + ", objective = \"eval\"") + end), {"script.lua:23", "eval", "no objective"}, 2);
   expect_refused(plan(trains(rows + ", objective = \"grpo\", objective_settings = { epsilno = 1 }") + end), {"script.lua:23", "epsilno", "did you mean \"epsilon\""}, 2);
   expect_refused(plan(trains(rows + ", objective = \"grpo\", objective_settings = { epsilon = 7 }") + end), {"script.lua:23", "epsilon", "7"}, 2);
-  expect_refused(plan(trains(rows + ", unit_tokens = 0") + end), {"script.lua:23", "unit_tokens"}, 2);
+  expect_refused(plan(trains(rows + ", unit_tokens = -1") + end), {"script.lua:23", "unit_tokens"}, 2);
   expect_refused(plan(trains(rows + ", temperature = 200") + end), {"script.lua:23", "temperature", "200"}, 2);
   expect_refused(plan(trains("rows = \"data\"") + end), {"script.lua:23", "gave it no optimizer"}, 2);
   expect_refused(plan("local s = hone.optimizer \"adamw\" { schedule = \"cosine\" }\nlocal x = hone.stage \"expert_iteration\" { model = model, prompts = prompts, "

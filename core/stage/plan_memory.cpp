@@ -1,0 +1,92 @@
+// plan_memory.cpp -- see plan_memory.h. The parts: weights and their packing, gradients, optimizer state and a reference, which stay;
+// beside them either a training pass (measured, core/tape/measure.h) or the sampler's cache.
+#include "core/stage/plan_memory.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/model/layout.h"
+#include "core/rollout/sampler.h"
+#include "core/tape/measure.h"
+#include "core/train/trainer.h"
+
+namespace hone {
+namespace {
+
+constexpr double program_bytes = 4e7;  // code, plugins, Lua, the tokenizer's tables
+
+double packed_bytes(const Architecture &architecture, uint32_t dtype) {
+  double bytes = 0;
+  const std::vector<ParameterInfo> &parameters = architecture.parameters();
+  for (uint32_t i = 0; i < parameters.size(); ++i) {
+    if (!is_matrix(parameters[i], architecture.info(), i)) continue;
+    const bool experts = parameters[i].dims.size() == 3;
+    bytes += static_cast<double>(kernels().packed_bytes(dtype, parameters[i].dims[experts], parameters[i].dims[experts + 1])) *
+             (experts ? parameters[i].dims[0] : 1);
+  }
+  return bytes;
+}
+
+double weights_bytes(const Architecture &architecture, uint32_t dtype) {
+  return 4.0 * static_cast<double>(architecture.total_size()) + packed_bytes(architecture, dtype);
+}
+
+// The logits of a chunk forward (96 tokens of a large vocabulary), or of a block backward, whichever are more, and the hidden states
+// of n tokens that predict: gathered, their gradients, scattered.
+double head_bytes(const hone_model_info &info, double n, uint32_t threads) {
+  const double chunk = std::clamp(double(1u << 18) / info.vocab_size * threads, 96.0, 256.0 * threads);
+  const double block = std::max(double(1u << 21), 64 * n);
+  return 4 * std::max(std::min(n, chunk) * info.vocab_size, std::min(block, n * info.vocab_size)) + 4 * 4 * n * info.hidden_size;
+}
+
+double pass_bytes(const TrainingPlan &plan, const Workplace &work, bool small) {
+  const double row = plan.prompt_tokens + plan.response_tokens;
+  if (row <= 0) return 0;
+  const bool shared = plan.samples && plan.architecture->all_routed_layers() == 0;  // the prompt is run once for its group
+  const double group = shared ? plan.prompt_tokens + plan.rows_per_group * plan.response_tokens : plan.rows_per_group * row;
+  const double slots = small ? TrainerSettings{}.slots : 1, total = plan.groups * group;
+  const double asked = plan.unit_tokens ? plan.unit_tokens : small ? 2048 : 1024;
+  const double most = std::min(asked, std::max(std::ceil(total / slots), 256.0));
+  const double unit = std::min(total, std::max(group, std::floor(most / group) * group));
+  const double workers = small ? std::min<double>({double(work.threads), slots, std::ceil(total / unit)}) : 1;
+  const auto rows = static_cast<uint32_t>(std::max(1.0, std::ceil(unit / row)));
+  const auto measured = training_pass_bytes(plan.architecture, {rows, static_cast<uint32_t>(std::ceil(unit / rows)), plan.checkpointing, plan.depths});
+  const double predicted = unit * (plan.samples ? plan.rows_per_group * plan.response_tokens / group : 1);
+  return workers * (static_cast<double>(measured.value_or(0)) + head_bytes(plan.architecture->info(), predicted, work.threads));
+}
+
+double sampling_bytes(const TrainingPlan &plan) {
+  const hone_model_info &info = plan.architecture->info();
+  const double of_token = 4.0 * info.attention_layers * info.kv_heads * (info.key_size + info.value_size);
+  const double rows = std::min(plan.groups * plan.rows_per_group, 512.0);
+  const double page = 16;  // tokens that a row's last page has no use for, on average, and its copy of the prompt's last
+  const double cache = rows * (plan.response_tokens + page) + std::min(plan.groups, rows) * (plan.prompt_tokens + page);
+  const double logits = std::min(rows, std::max(1.0, 4e6 / info.vocab_size)) + std::min(plan.groups, rows);
+  const double pass = std::min(2048.0, plan.groups * plan.prompt_tokens) * 20 * info.hidden_size;
+  return std::min(cache * of_token, double(SamplerLimits{}.kv_bytes)) + 4 * (logits * info.vocab_size + pass);
+}
+
+}  // namespace
+
+double training_bytes(const TrainingPlan &plan, const Workplace &work) {
+  const Architecture &architecture = *plan.architecture;
+  const auto model = static_cast<double>(architecture.trained_size());
+  const bool small = architecture.total_size() + plan.adapter < small_model_size;
+  const double trained = 4 * (plan.adapter ? static_cast<double>(plan.adapter) : model);
+  double held = program_bytes + weights_bytes(architecture, work.dtype);
+  if (plan.adapter) held += 2 * trained;  // its numbers, and packed
+  held += trained * (1 + (small ? TrainerSettings{}.slots : 0) + plan.optimizer_states);
+  if (plan.reference && !plan.adapter) held += weights_bytes(architecture, work.dtype);  // an adapter's is its base
+  const double pass = pass_bytes(plan, work, small), sampling = plan.samples ? sampling_bytes(plan) : 0;
+  return held + (small ? pass + sampling : std::max(pass, sampling));  // a large model's cache rests while it trains
+}
+
+// The numbers are read whole, and their memory is given back a matrix at a time while they are packed.
+double running_bytes(const Architecture &architecture, const Workplace &work) {
+  uint64_t largest = 0;
+  for (const ParameterInfo &parameter : architecture.parameters()) largest = std::max(largest, parameter.size);
+  const double size = work.dtype == HONE_BF16 ? 2 : 4;
+  return program_bytes + 4.0 * static_cast<double>(architecture.total_size()) + size * static_cast<double>(largest);
+}
+
+}  // namespace hone
