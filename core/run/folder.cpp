@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,29 +25,6 @@ Failure trouble(const std::string &what, const fs::path &path, int error) {
 }
 
 fs::path parent_of(const fs::path &path) { return path.parent_path().empty() ? fs::path(".") : path.parent_path(); }
-
-std::string file_checksum(const fs::path &path, uint64_t &bytes) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) throw trouble("open", path, errno);
-  struct stat facts;
-  if (fstat(descriptor, &facts) != 0) {
-    const int error = errno;
-    close(descriptor);
-    throw trouble("look at", path, error);
-  }
-  bytes = uint64_t(facts.st_size);
-  if (bytes == 0) {
-    close(descriptor);
-    return checksum_hex("");
-  }
-  void *map = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, descriptor, 0);
-  const int error = errno;
-  close(descriptor);
-  if (map == MAP_FAILED) throw trouble("read", path, error);
-  const std::string sum = checksum_hex({static_cast<const char *>(map), bytes});
-  munmap(map, bytes);
-  return sum;
-}
 
 }  // namespace
 
@@ -123,9 +99,7 @@ nlohmann::json checksums_of(const fs::path &folder, const std::string &except) {
     if (!entry.is_regular_file()) continue;
     const std::string name = entry.path().lexically_relative(folder).generic_string();
     if (name == except) continue;
-    uint64_t bytes = 0;
-    const std::string sum = file_checksum(entry.path(), bytes);
-    out[name] = {{"bytes", bytes}, {"xxh3", sum}};
+    out[name] = {{"bytes", entry.file_size()}, {"xxh3", file_checksum_hex(entry.path())}};
   }
   return out;
 }

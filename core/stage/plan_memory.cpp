@@ -13,7 +13,7 @@
 namespace hone {
 namespace {
 
-constexpr double program_bytes = 4e7;  // code, plugins, Lua, the tokenizer's tables
+constexpr double program_bytes = 6e7;  // code, plugins, Lua, the tokenizer's tables
 
 double packed_bytes(const Architecture &architecture, uint32_t dtype) {
   double bytes = 0;
@@ -51,15 +51,18 @@ double pass_bytes(const TrainingPlan &plan, const Workplace &work, bool small) {
   const double workers = small ? std::min<double>({double(work.threads), slots, std::ceil(total / unit)}) : 1;
   const auto rows = static_cast<uint32_t>(std::max(1.0, std::ceil(unit / row)));
   const auto measured = training_pass_bytes(plan.architecture, {rows, static_cast<uint32_t>(std::ceil(unit / rows)), plan.checkpointing, plan.depths});
+  // A reference keeps a segment only: about this much of a token, whatever the model.
+  const double of_reference = plan.reference ? 4 * unit * 24 * plan.architecture->info().hidden_size : 0;
   const double predicted = unit * (plan.samples ? plan.rows_per_group * plan.response_tokens / group : 1);
-  return workers * (static_cast<double>(measured.value_or(0)) + head_bytes(plan.architecture->info(), predicted, work.threads));
+  const double head = head_bytes(plan.architecture->info(), predicted, work.threads) * (plan.reference ? 2 : 1);
+  return workers * (static_cast<double>(measured.value_or(0)) + of_reference + head);
 }
 
 double sampling_bytes(const TrainingPlan &plan) {
   const hone_model_info &info = plan.architecture->info();
   const double of_token = 4.0 * info.attention_layers * info.kv_heads * (info.key_size + info.value_size);
   const double rows = std::min(plan.groups * plan.rows_per_group, 512.0);
-  const double page = 16;  // tokens that a row's last page has no use for, on average, and its copy of the prompt's last
+  const double page = 32;  // tokens that a row's last page has no use for, and its copy of the prompt's last
   const double cache = rows * (plan.response_tokens + page) + std::min(plan.groups, rows) * (plan.prompt_tokens + page);
   const double logits = std::min(rows, std::max(1.0, 4e6 / info.vocab_size)) + std::min(plan.groups, rows);
   const double pass = std::min(2048.0, plan.groups * plan.prompt_tokens) * 20 * info.hidden_size;

@@ -76,6 +76,7 @@ class Tape {
   // [routed_layers, and then those of all depths][experts].
   std::span<const uint64_t> expert_counts() const;
   void reset_expert_counts();
+  void rest();  // forgets the last pass and gives its memory back until the next one
   size_t arena_bytes() const;
   uint64_t most_used_bytes() const;  // of the arenas, in any pass so far
 
