@@ -20,6 +20,7 @@ struct Arguments {
   std::filesystem::path script, config, out;
   std::vector<std::pair<std::string, std::string>> set;
   bool trust = false;
+  std::string verify;                     // run, resume: "all"; "": as the stages say
   // a run
   std::filesystem::path run;
   std::string stage;

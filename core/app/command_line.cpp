@@ -95,10 +95,11 @@ struct Line {
     app.add_flag("-q,--quiet", a.quiet, "only warnings on stderr");
     app.add_flag("-v,--verbose", a.verbose, "more on stderr");
 
-    scripts(verb("run", "run a pipeline: hone run SCRIPT.lua [--config F.toml] [--set key=value] [--out RUN]"))
-        ->add_option("--out", a.out, "run directory to make (default: runs/<script>-<n>)");
+    CLI::App *run = scripts(verb("run", "run a pipeline: hone run SCRIPT.lua [--config F.toml] [--set key=value] [--out RUN]"));
+    run->add_option("--out", a.out, "run directory to make (default: runs/<script>-<n>)");
+    verification(run);
     scripts(verb("plan", "check a pipeline and show its stages, settings, memory and cost; nothing trains"));
-    run_directory(verb("resume", "go on with a run that was interrupted or killed"));
+    verification(run_directory(verb("resume", "go on with a run that was interrupted or killed")));
     run_directory(verb("report", "write RUN/report.html and print the table of results"));
     CLI::App *replay = run_directory(verb("replay", "regenerate a past rollout bit for bit"));
     replay->add_option("--stage", a.stage, "stage: its number, label or folder")->required();
@@ -168,6 +169,10 @@ struct Line {
     sub->add_flag("--trust", a.trust, "let the script use io, os and load");
     setting(sub, "an option of the script: key=value");
     return dtype(sub);
+  }
+  void verification(CLI::App *sub) {
+    sub->add_option("--verify", a.verify, "all: hold every row's recorded log-probs to the trainer's, bit for bit, also in stages with verify = false")
+        ->check(one_of({"all"}));
   }
   CLI::App *run_directory(CLI::App *sub) {
     sub->add_option("RUN", a.run, "the run directory")->required()->check(something());

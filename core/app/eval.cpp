@@ -118,7 +118,7 @@ int eval_verb(const Arguments &a) {
   fs::path run;
   try {
     run = create_run(request);
-    if (const int code = continue_run(run, a.plugins, a.threads, a.out.empty()); code != 0) return code;
+    if (const int code = continue_run(run, a.plugins, a.threads, {.passing = a.out.empty()}); code != 0) return code;
   } catch (const UsageError &error) {
     throw UsageError(in_places_of_the_task(error.what(), places));
   } catch (const Failure &failure) {

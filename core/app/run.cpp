@@ -20,7 +20,7 @@ static ScriptArguments script_arguments(const Arguments &a) {
 }
 
 static int continue_and_show(const std::filesystem::path &run, const Arguments &a) {
-  const int code = continue_run(run, a.plugins, a.threads);
+  const int code = continue_run(run, a.plugins, a.threads, {.verify_all = a.verify == "all"});
   if (code == 0) std::cout << results_table(run) << std::flush;
   return code;
 }

@@ -60,10 +60,6 @@ void Decoder::prepare_cache(const Weights &weights, const Limits &limits, uint32
   cache_layers_ = info.attention_layers;
 }
 
-void Decoder::rest() {
-  if (cache_) cache_->rest();
-}
-
 void Decoder::release(std::vector<uint32_t> &pages) {
   for (uint32_t page : pages) cache_->release(page);
   pages.clear();

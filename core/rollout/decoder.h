@@ -39,7 +39,6 @@ class Decoder {
   bool run(const Weights &, const Tokenizer *, const SampleSettings &, const Limits &,
            const std::function<const DecodeJob *()> &next_job, const std::function<void(size_t, SampledRow &&)> &done,
            const std::function<bool()> &keep_on, uint32_t rows_expected, uint32_t longest_prompt);
-  void rest();  // gives back the memory of the cache's pages until the next run
 
  private:
   struct Prompt {

@@ -130,7 +130,6 @@ std::vector<SampledRow> Sampler::generate(const Weights &weights, const Tokenize
   } else {
     if (!state.together) state.together = std::make_unique<Decoder>(state.kernels, state.pool.stream());
     decode(*state.together);
-    state.together->rest();  // a large model's trainer has better use for the memory
   }
   report();
   if (stop) return {};

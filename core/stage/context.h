@@ -34,6 +34,7 @@ struct RunContext {
   std::filesystem::path script_path; // the saved script in the run directory
   uint32_t dtype = HONE_F32;
   std::atomic<int> *signal = nullptr;  // not 0 once a signal came; may be null
+  bool verify_all = false;             // --verify all: also where a stage says verify = false
 
   bool interrupted() const { return signal && signal->load(std::memory_order_relaxed) != 0; }
   void stop_if_interrupted() const {

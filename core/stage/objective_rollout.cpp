@@ -187,7 +187,7 @@ std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
     auto taught = score_tokens(context_.kernels, context_.pool, *teacher_, sequences, begins, setting<float>("temperature"));
     for (size_t i = 0; i < rows.size(); ++i) rows[i].logp_teacher = std::move(taught[i].logp);
   }
-  const StepReport report = training_->step(rows, step, setting<bool>("verify"));
+  const StepReport report = training_->step(rows, step, context_.verify_all || setting<bool>("verify"));
   metrics["time/train"] = since(clock);
 
   place_.tokens += report.tokens;

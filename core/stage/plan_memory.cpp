@@ -1,5 +1,5 @@
-// plan_memory.cpp -- see plan_memory.h. The parts: weights and their packing, gradients, optimizer state and a reference, which stay;
-// beside them either a training pass (measured, core/tape/measure.h) or the sampler's cache.
+// plan_memory.cpp -- see plan_memory.h. The parts: weights and their packing, gradients, optimizer state and a reference, a training
+// pass (measured, core/tape/measure.h) and the sampler's cache, all of which stay from step to step.
 #include "core/stage/plan_memory.h"
 
 #include <algorithm>
@@ -80,8 +80,7 @@ double training_bytes(const TrainingPlan &plan, const Workplace &work) {
   if (plan.adapter) held += 2 * trained;  // its numbers, and packed
   held += trained * (1 + (small ? TrainerSettings{}.slots : 0) + plan.optimizer_states);
   if (plan.reference && !plan.adapter) held += weights_bytes(architecture, work.dtype);  // an adapter's is its base
-  const double pass = pass_bytes(plan, work, small), sampling = plan.samples ? sampling_bytes(plan) : 0;
-  return held + (small ? pass + sampling : std::max(pass, sampling));  // a large model's cache rests while it trains
+  return held + pass_bytes(plan, work, small) + (plan.samples ? sampling_bytes(plan) : 0);
 }
 
 // The numbers are read whole, and their memory is given back a matrix at a time while they are packed.

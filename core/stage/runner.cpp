@@ -197,11 +197,13 @@ void run_stage(RunContext &context, int index) {
 
 }  // namespace
 
-int continue_run(const fs::path &path, const std::vector<fs::path> &plugins, uint32_t threads, bool passing) {
+int continue_run(const fs::path &path, const std::vector<fs::path> &plugins, uint32_t threads, Continuing how) {
+  const bool passing = how.passing;
   std::atomic<int> &flag = interrupt_flag();
   OpenRun open(path, plugins, threads, &flag, true);
   log_also_to(path / "log.txt");
   RunContext &context = open.context();
+  context.verify_all = how.verify_all;
   truncate_metrics(context);
   const auto began = std::chrono::steady_clock::now();
   const size_t total = context.pipeline.order.size();

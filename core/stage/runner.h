@@ -35,8 +35,11 @@ class OpenRun {
 
 // Checks everything that can be checked (see plan.h), makes the run directory and returns its path.
 std::filesystem::path create_run(const RunRequest &);
-// Runs what is not done yet. Returns the exit code: 0, or 128 + signal after an interruption. passing: the directory will be
-// gone when the program ends, so no report is written and nothing in it is named.
-int continue_run(const std::filesystem::path &run, const std::vector<std::filesystem::path> &plugins, uint32_t threads, bool passing = false);
+struct Continuing {
+  bool passing = false;     // the directory will be gone when the program ends: no report is written and nothing in it is named
+  bool verify_all = false;  // see RunContext
+};
+// Runs what is not done yet. Returns the exit code: 0, or 128 + signal after an interruption.
+int continue_run(const std::filesystem::path &run, const std::vector<std::filesystem::path> &plugins, uint32_t threads, Continuing = {});
 
 }  // namespace hone

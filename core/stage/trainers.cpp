@@ -139,7 +139,7 @@ OwnedTable Trainers::step(int64_t handle, const hone_table &table, uint64_t &tok
   std::vector<TrainRow> rows = train_rows(reader, *trained.training, trained.version, where);
   StepReport report;
   try {
-    report = trained.training->step(rows, trained.steps + 1, node_.settings.at("verify").get<bool>());
+    report = trained.training->step(rows, trained.steps + 1, context_.verify_all || node_.settings.at("verify").get<bool>());
   } catch (const LogpMismatch &mismatch) {
     throw Failure(where + ": " + mismatch.what() +
                   (reader.has("policy_version") ? "" : " Rows that other weights sampled need the column \"policy_version\", as rollout() gave it."));

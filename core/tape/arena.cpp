@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "core/base/failure.h"
-#include "core/base/pool.h"
 #include "core/base/text.h"
 
 namespace hone {
@@ -33,12 +32,6 @@ void *Arena::take(uint64_t bytes) {
   used_ += bytes;
   most_used_ = std::max(most_used_, before_ + used_);
   return taken;
-}
-
-void Arena::rest() {
-  rewind();
-  hone_stream stream = Pool::serial_stream();
-  for (const Block &block : blocks_) kernels_.discard(&stream, block.data, block.size);
 }
 
 void Arena::restart() {

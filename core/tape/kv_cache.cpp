@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "core/base/failure.h"
-#include "core/base/pool.h"
 #include "core/base/text.h"
 #include "core/tape/tape.h"
 
@@ -42,12 +41,6 @@ KvCache::~KvCache() = default;
 uint32_t KvCache::page_tokens() const { return state_->shape.page_tokens; }
 uint32_t KvCache::pages() const { return static_cast<uint32_t>(state_->references.size()); }
 uint32_t KvCache::free_pages() const { return static_cast<uint32_t>(state_->free.size()); }
-void KvCache::rest() {
-  hone_stream stream = Pool::serial_stream();
-  for (void *layer : state_->layers)
-    state_->kernels.discard(&stream, layer, uint64_t{pages()} * state_->kernels.kv_page_bytes(&state_->shape));
-}
-
 void *KvCache::layer(uint32_t attention_layer) { return state_->layers.at(attention_layer); }
 const hone_kv_page_shape &KvCache::shape() const { return state_->shape; }
 

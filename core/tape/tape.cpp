@@ -232,12 +232,6 @@ void Tape::backward(const float *d_hidden, float *gradient, float auxiliary_scal
 double Tape::auxiliary_loss() const { return state_->auxiliary_loss; }
 std::span<const uint64_t> Tape::expert_counts() const { return state_->counts; }
 void Tape::reset_expert_counts() { std::fill(state_->counts.begin(), state_->counts.end(), 0); }
-void Tape::rest() {
-  state_->record = false;
-  state_->hidden = 0;
-  state_->kept.rest();
-  state_->scratch.rest();
-}
 uint64_t Tape::most_used_bytes() const { return state_->kept.most_used() + state_->scratch.most_used(); }
 size_t Tape::arena_bytes() const { return state_->kept.bytes() + state_->scratch.bytes(); }
 

@@ -28,7 +28,6 @@ class KvCache {
   void release(uint32_t page);  // one fewer; free at zero
   void copy_page(hone_stream &, uint32_t to, uint32_t from);  // in all layers
   void *layer(uint32_t attention_layer);                      // kernels' `pages`
-  void rest();  // what the pages hold is lost, and their memory given back until they are written again
   const hone_kv_page_shape &shape() const;
 
  private:
@@ -76,7 +75,6 @@ class Tape {
   // [routed_layers, and then those of all depths][experts].
   std::span<const uint64_t> expert_counts() const;
   void reset_expert_counts();
-  void rest();  // forgets the last pass and gives its memory back until the next one
   size_t arena_bytes() const;
   uint64_t most_used_bytes() const;  // of the arenas, in any pass so far
 

@@ -436,9 +436,6 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
     if (epoch == 0 && on_policy) report.metrics["entropy"] = mean(columns.entropy);
   }
 
-  if (s.n_slots == 1)  // a large model's sampler has better use for the memory
-    for (const auto &worker : s.workers) worker->pass.tape().rest(), worker->other.tape().rest();
-
   if (!columns.logp_ref.empty()) {  // of the last pass over the rows, before its update
     double kl = 0;
     for (uint32_t t = 0; t < columns.tokens(); ++t) {

@@ -6,8 +6,9 @@
 //     top_k  the k largest logits, ties to the lower id
 //     top_p  the fewest of the largest weights whose sum reaches top_p of all that is left, ties to the lower id; at least one
 //     min_p  weights of at least min_p times the largest
-//   pick     the first id at which the running sum of weights, in id order, exceeds uniform * their total. Sums are of chunks of
-//            1,024 ids (16 lanes over blocks in order, then the tree of cpu/simd.h), added in double; within a chunk in double
+//   pick     the first id at which the running sum of weights, in id order and in double, exceeds uniform * their total. Of more
+//            than 1,024 ids, and without filters, whole chunks of 1,024 are passed over by their sums in f32 (16 lanes over
+//            blocks in order, then the tree of cpu/simd.h), which also make up the total
 //   greedy   the largest logit, the lowest id on ties
 // No sort: what the filters cannot keep is left out block by block, and the cut among the rest is found digit by digit (radix
 // selection). A row without any positive weight (all NaN or -infinity, or

@@ -48,9 +48,14 @@ int32_t largest_logit(uint32_t V, const float *logits) {
 
 constexpr uint32_t kChunk = 1024;  // ids whose weights are summed by lanes
 
-// sums[c]: of chunk c of the weights. Returns their total.
+// sums[c]: of chunk c of the weights. Returns their total; of one chunk, in double as it is searched.
 double sum_chunks(uint32_t V, const float *weights, float *sums) {
   double total = 0;
+  if (V <= kChunk) {
+    for (uint32_t v = 0; v < V; ++v) total += weights[v];
+    sums[0] = (float)total;
+    return total;
+  }
   for (uint32_t begin = 0; begin < V; begin += kChunk) {
     F16 lanes_of_chunk = zero();
     each_block(begin, least(V, begin + kChunk), [&](uint64_t i, uint32_t lanes) {
@@ -151,7 +156,7 @@ int32_t pick_of_all(uint32_t V, const float *weights, const float *sums, double 
   for (; begin < V; running += sums[begin / kChunk], begin += kChunk) {
     if (!(sums[begin / kChunk] > 0)) continue;
     any = true, last_begin = begin;
-    if (running + sums[begin / kChunk] > goal) break;
+    if (V <= kChunk || running + sums[begin / kChunk] > goal) break;
   }
   if (!any) return -1;
   if (begin >= V) begin = last_begin, goal = __builtin_inf();

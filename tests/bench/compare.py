@@ -8,6 +8,7 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -60,12 +61,13 @@ def json_lines(text):
 class Contender:
     """One program at one kind of work. measure() gives the figures of one process, warm: tokens a second, or seconds."""
 
-    def __init__(self, name, measure):
-        self.name, self.measure, self.figures, self.memory, self.note = name, measure, [], [], ""
+    def __init__(self, name, measure, turns=1000):
+        self.name, self.measure, self.turns, self.figures, self.memory, self.note = name, measure, turns, [], [], ""
 
     def turn(self):
-        if self.note:
+        if self.note or not self.turns:
             return
+        self.turns -= 1
         try:
             figures, memory = self.measure()
         except Failed as failed:
@@ -89,26 +91,29 @@ class Work:
         return theirs / mine if self.unit == "s" else mine / theirs
 
 
-def rates(text, skip=1):
-    return [line["tokens_per_second"] for line in json_lines(text)][skip:]
+def rates(text):
+    """The first repetition is a warm-up, where there is a second."""
+    figures = [line["tokens_per_second"] for line in json_lines(text)]
+    return figures[1:] or figures
 
 
 def works(a, files):
     t = str(a.threads)
     rounds = "3"
 
-    def hone(what):
+    def hone(what, tiny=False):
         def measure():
-            text, _, memory = run([BIN / "model_speed", files["hf"], PLUGINS, "bf16", t, what, rounds], a.timeout)
+            model, dtype, repeats = (files["tiny"], "f32", "6") if tiny else (files["hf"], "bf16", rounds)
+            text, _, memory = run([BIN / "model_speed", model, PLUGINS, dtype, t, what, repeats], a.timeout)
             return rates(text), memory
         return Contender("hone", measure)
 
-    def transformers(what):
+    def transformers(what, tiny=False):
         def measure():
-            model = files["hf"] if what == "train" else files["hf_bf16"]
-            text, _, memory = run([sys.executable, HERE / "peers/transformers_speed.py", model, "bf16", t, what, "2"], a.timeout)
+            model, dtype, repeats = (files["tiny"], "f32", "4") if tiny else (files["hf"] if what == "train" else files["hf_bf16"], "bf16", str(a.slow_repeats))
+            text, _, memory = run([sys.executable, HERE / "peers/transformers_speed.py", model, dtype, t, what, repeats], a.timeout)
             return rates(text), memory
-        return Contender("PyTorch" if what == "train" else "transformers", measure)
+        return Contender("PyTorch" if what == "train" else "transformers", measure, 1000 if tiny else a.slow_turns)
 
     def batched_bench():
         text, _, memory = run([a.cache / "llama.cpp/bin/llama-batched-bench", "-m", files["gguf"], "-c", "16384", "-b", "2048", "-ub", "512",
@@ -131,8 +136,10 @@ def works(a, files):
             return [step["step_time"] for step in steps if "step_time" in step][1:], memory
 
     def trl_grpo():
-        text, _, memory = run([sys.executable, HERE / "peers/trl_grpo.py", files["hf"], files["prompts"], "bf16", t, "2"], 2 * a.timeout)
-        return [line["seconds"] for line in json_lines(text)][1:], memory
+        # The first step is a warm-up, where there is a second.
+        text, _, memory = run([sys.executable, HERE / "peers/trl_grpo.py", files["hf"], files["prompts"], "bf16", t, a.trl_steps], 2 * a.timeout)
+        seconds = [line["seconds"] for line in json_lines(text)]
+        return seconds[1:] or seconds, memory
 
     def start(command):
         def measure():
@@ -152,7 +159,9 @@ def works(a, files):
              compute / (2 * layers), "arithmetic"),
         Work("train", "train step of 8 × 256 tokens: forward, backward, AdamW", "tok/s", [hone("train"), transformers("train")],
              compute / (6 * PARAMETERS), "arithmetic"),
-        Work("grpo", "GRPO step: 8 prompts × 8 completions × 64 tokens", "s", [Contender("hone", hone_grpo), Contender("TRL", trl_grpo)]),
+        Work("grpo", "GRPO step: 8 prompts × 8 completions × 64 tokens", "s", [Contender("hone", hone_grpo), Contender("TRL", trl_grpo, a.slow_turns)]),
+        Work("tiny_sample", "the embedded model (250 k parameters, f32): sample 64 sequences", "tok/s", [hone("sample", True), transformers("sample", True)]),
+        Work("tiny_train", "the embedded model: train step of 8 × 255 tokens", "tok/s", [hone("train", True), transformers("train", True)]),
         Work("start", "start: hone --version against import trl", "s",
              [Contender("hone", start([BIN / "hone", "--version"])), Contender("TRL", start([sys.executable, "-c", "from trl import GRPOTrainer"]))]),
     ]
@@ -167,6 +176,11 @@ def make_files(a):
         run([BIN / "hone", "export", "--model", files["hf"], "--to", "hf", "--dtype", "bf16", files["hf_bf16"]], 600)
     if not files["gguf"].exists():
         run([BIN / "hone", "export", "--model", files["hf"], "--to", "gguf", "--dtype", "bf16", files["gguf"]], 600)
+    files["tiny"] = a.cache / "tiny"
+    if not files["tiny"].exists():
+        with tempfile.TemporaryDirectory() as folder:
+            run([BIN / "hone", "run", HERE / "tiny.lua", "--out", f"{folder}/run"], 600)
+            shutil.copytree(next(pathlib.Path(folder).glob("run/01-*/checkpoints/step-1")), files["tiny"])
     import transformers
     tokenizer = transformers.AutoTokenizer.from_pretrained(files["hf"])
     ids, rows, at = tokenizer((ROOT / "README.md").read_text() + (ROOT / "docs/architecture.md").read_text())["input_ids"], [], 0
@@ -230,7 +244,8 @@ def page(a, all_works, files):
              + (f"{limits['bf16_gflops']:.0f} GFLOP/s in bf16" if limits["bf16_gflops"] else "no instruction for bf16")
              + f", {limits['read_gigabytes']:.1f} GB/s read. {datetime.date.today()}, Python {platform.python_version()}, "
              + ", ".join(f"{name} {version}" for name, version in versions.items()) + ", llama.cpp of llama-cpp-python. "
-             f"{a.rounds} rounds; figures are the best, with the least and the largest seen.", "",
+             f"{a.rounds} rounds of hone and llama.cpp, {a.slow_turns} of the slower ones ({a.slow_repeats} repetitions, {a.trl_steps} of TRL's steps, of which the first is a warm-up where there is a second); "
+             "figures are the best, with the least and the largest seen.", "",
              "| work | hone | limit here | peer | its figure | ratio | ratio of medians |", "|---|---|---|---|---|---|---|"]
     for work in all_works:
         mine = work.contenders[0]
@@ -260,18 +275,30 @@ def main():
     parser.add_argument("--gguf", type=pathlib.Path, required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--slow-turns", type=int, default=1, help="rounds in which PyTorch, transformers and TRL take part")
+    parser.add_argument("--slow-repeats", type=int, default=2, help="what transformers and PyTorch do in one turn; the first is a warm-up, where there is a second")
+    parser.add_argument("--trl-steps", type=int, default=2, help="the first is a warm-up, where there is a second")
     parser.add_argument("--timeout", type=int, default=900, help="seconds that one process may take")
-    parser.add_argument("--only", default="", help="some kinds of work, by comma: sample, sample_one, prefill, train, grpo, start")
+    parser.add_argument("--only", default="", help="only these kinds of work, by comma, beside the figures that earlier runs left of the others: sample, sample_one, prefill, train, grpo, tiny_sample, tiny_train, start")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs", help="a folder")
     a = parser.parse_args()
     files = make_files(a)
     say(f"limits: {files['limits']}")
-    all_works = [work for work in works(a, files) if not a.only or work.key in a.only.split(",")]
+    all_works = works(a, files)
+    kept = a.cache / "figures.json"
+    figures = json.loads(kept.read_text()) if a.only and kept.exists() else {}
     for work in all_works:
+        if a.only and work.key not in a.only.split(","):
+            for contender, known in zip(work.contenders, figures.get(work.key, [])):
+                contender.figures, contender.memory, contender.note = known
+            continue
         for number in range(a.rounds):
             say(f"{work.key}, round {number + 1} of {a.rounds}")
             for contender in work.contenders:
                 contender.turn()
+        figures[work.key] = [(c.figures, c.memory, c.note) for c in work.contenders]
+        kept.write_text(json.dumps(figures))
+    all_works = [work for work in all_works if any(c.figures for c in work.contenders)]
     (a.out / "images").mkdir(parents=True, exist_ok=True)
     chart(all_works, a.out / "images/benchmarks.png")
     (a.out / "benchmarks.md").write_text(page(a, all_works, files))

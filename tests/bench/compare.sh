@@ -12,7 +12,7 @@ gguf=$(bash scripts/smollm2.sh)
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 [ -f build/release/CMakeCache.txt ] || cmake --preset release >&2
 cmake --build --preset release --target hone hone_kernels_cpu model_speed machine_limits hone_reward_letter_e \
-  hone_model_llama hone_stage_grpo hone_stage_sft hone_optimizer_adamw >&2
+  hone_model_llama hone_model_deepseek_moe hone_stage_grpo hone_stage_sft hone_optimizer_adamw >&2
 
 venv=$cache/venv
 if [ ! -x "$venv/bin/python" ]; then

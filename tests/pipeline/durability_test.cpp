@@ -234,6 +234,24 @@ TEST_F(Durability, APerturbedKernelStopsTheRun) {
   EXPECT_NE(ended.err.find("log-prob"), std::string::npos) << ended.err;
 }
 
+TEST_F(Durability, VerifyAllStopsStagesThatDoNotVerifyToo) {
+  std::string lax = small_pipeline();
+  for (const char *of_a_stage_that_trains : {"rewards = { right, format }", "rewards = { sums ="}) {
+    const size_t at = lax.find(of_a_stage_that_trains);
+    ASSERT_NE(at, std::string::npos);
+    lax.insert(at, "verify = false, ");
+  }
+  How how;
+  how.environment["HONE_KERNELS"] = std::string(HONE_BUILD_DIR) + "/tests/perturbed";
+  const std::string path = script(lax);
+  const Ended unverified = hone({"run", path, "--out", (folder / "one").string()}, how);
+  EXPECT_EQ(unverified.code, 0) << unverified.err;
+  const Ended verified = hone({"run", path, "--verify", "all", "--out", (folder / "two").string()}, how);
+  EXPECT_EQ(verified.code, 1);
+  EXPECT_NE(verified.err.find("log-prob"), std::string::npos) << verified.err;
+  EXPECT_EQ(hone({"run", path, "--verify", "some"}, how).code, 2);
+}
+
 TEST_F(Durability, ReplayRegeneratesAnyRowBitForBit) {
   const fs::path run = reference();
   for (const auto &[stage, step, row] : {std::tuple{"rl", 1, 0}, {"rl", 4, 13}, {"02-rl", 5, 15}, {"second", 2, 7}}) {

@@ -20,7 +20,7 @@ vocabulary = model.config.vocab_size
 
 
 def tokens(rows, n):
-    return torch.randint(100, vocabulary - 100, (rows, n))
+    return torch.randint(vocabulary // 4, vocabulary * 3 // 4, (rows, n))
 
 
 def report(n_tokens, seconds):
@@ -46,9 +46,10 @@ def generate(ids, n):
 if what == "train":
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
     model.train()
+    length = min(256, model.config.max_position_embeddings - 1)
 
     def step():
-        ids = tokens(8, 257)
+        ids = tokens(8, length + 1)
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
             logits = model(ids[:, :-1], use_cache=False).logits
         loss = torch.nn.functional.cross_entropy(logits.float().view(-1, vocabulary), ids[:, 1:].reshape(-1))
@@ -57,7 +58,7 @@ if what == "train":
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    timed(step, 8 * 256)
+    timed(step, 8 * length)
 else:
     model.eval()
     if what == "prefill":
