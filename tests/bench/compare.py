@@ -20,6 +20,8 @@ ROOT = HERE.parent.parent
 BIN = ROOT / "build/release/bin"
 PLUGINS = ROOT / "build/release/lib/hone"
 REWARDS = ROOT / "build/release/tests/bench"
+SHORT = {"sample": "sample 64 sequences", "sample_one": "sample 1 sequence", "prefill": "prefill of 512 tokens", "train": "train step",
+         "grpo": "GRPO step", "tiny_sample": "tiny model: sample 64", "tiny_train": "tiny model: train step", "start": "start"}
 PARAMETERS, HEAD = 134_515_008, 49152 * 576  # SmolLM2-135M; its head is its embedding
 
 
@@ -168,7 +170,8 @@ def works(a, files):
 
 
 def make_files(a):
-    """The model in every shape, and 8 prompts of 64 tokens."""
+    """The model in every shape, and 8 prompts of 64 tokens. What is large is imported by children alone: a child's peak of memory begins with
+    what its parent had."""
     files = {"hf": a.cache / "smollm2-f32", "hf_bf16": a.cache / "smollm2-bf16", "gguf": a.cache / "smollm2-bf16.gguf", "prompts": a.cache / "prompts.jsonl"}
     if not files["hf"].exists():
         run([sys.executable, ROOT / "tests/parity/smollm2_directory.py", a.gguf, files["hf"], "--python", sys.executable], 600)
@@ -181,17 +184,7 @@ def make_files(a):
         with tempfile.TemporaryDirectory() as folder:
             run([BIN / "hone", "run", HERE / "tiny.lua", "--out", f"{folder}/run"], 600)
             shutil.copytree(next(pathlib.Path(folder).glob("run/01-*/checkpoints/step-1")), files["tiny"])
-    import transformers
-    tokenizer = transformers.AutoTokenizer.from_pretrained(files["hf"])
-    ids, rows, at = tokenizer((ROOT / "README.md").read_text() + (ROOT / "docs/architecture.md").read_text())["input_ids"], [], 0
-    while len(rows) < 8:
-        text = tokenizer.decode(ids[at:at + 64])
-        if tokenizer(text)["input_ids"] == ids[at:at + 64]:
-            rows.append(json.dumps({"prompt": text}))
-            at += 64
-        else:
-            at += 1
-    files["prompts"].write_text("\n".join(rows) + "\n")
+    run([sys.executable, HERE / "peers/prompts.py", files["hf"], files["prompts"], ROOT / "README.md", ROOT / "docs/architecture.md"], 600)
     files["limits"] = json.loads(run([BIN / "machine_limits", a.threads], 600)[0])
     return files
 
@@ -213,19 +206,19 @@ def chart(all_works, path):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
     bars = [(work, peer) for work in all_works for peer in work.contenders[1:] if peer.figures and work.contenders[0].figures]
-    figure, axis = plt.subplots(figsize=(9, 0.62 * len(bars) + 1.3))
+    figure, axis = plt.subplots(figsize=(9, 0.45 * len(bars) + 1.2))
     labels, values = [], []
     for work, peer in bars:
-        labels.append(f"{work.title.split(':')[0]}\nagainst {peer.name}")
+        labels.append(f"{SHORT[work.key]}, against {peer.name}")
         values.append(work.ratio(peer))
     places = list(range(len(bars)))[::-1]
-    axis.barh(places, values, color="#2f6f9f", height=0.6)
+    axis.barh(places, [value - 1 for value in values], left=1, color=["#2f6f9f" if value >= 1 else "#b5533c" for value in values], height=0.6)
     axis.axvline(1, color="#444", linewidth=1)
     axis.set_xscale("log")
     axis.set_xlim(0.5, max(values) * 2.2)
     axis.set_yticks(places, labels, fontsize=9)
     for place, value in zip(places, values):
-        axis.text(value * 1.04, place, f"{value:.2f} ×" if value < 10 else f"{value:.0f} ×", va="center", fontsize=9)
+        axis.text(max(value, 1) * 1.06, place, f"{value:.2f} ×" if value < 10 else f"{value:.0f} ×", va="center", fontsize=9)
     axis.set_xlabel("times as fast as the peer (1: as fast; logarithmic)")
     axis.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda x, _: f"{x:g}"))
     axis.spines[["top", "right"]].set_visible(False)
@@ -235,7 +228,8 @@ def chart(all_works, path):
 
 def page(a, all_works, files):
     limits = files["limits"]
-    versions = {name: __import__(name).__version__ for name in ("torch", "transformers", "trl")}
+    from importlib.metadata import version
+    versions = {name: version(name) for name in ("torch", "transformers", "trl")}
     lines = ["# Benchmarks: hone beside its peers", "",
              "Made by `bash tests/bench/compare.sh`: every contender in turn, on the same weights (SmolLM2-135M-Instruct, bf16), with the same number of",
              f"tokens and {a.threads} threads, on one machine. Ratios above 1 say that hone is faster.", "",
@@ -244,7 +238,7 @@ def page(a, all_works, files):
              + (f"{limits['bf16_gflops']:.0f} GFLOP/s in bf16" if limits["bf16_gflops"] else "no instruction for bf16")
              + f", {limits['read_gigabytes']:.1f} GB/s read. {datetime.date.today()}, Python {platform.python_version()}, "
              + ", ".join(f"{name} {version}" for name, version in versions.items()) + ", llama.cpp of llama-cpp-python. "
-             f"{a.rounds} rounds of hone and llama.cpp, {a.slow_turns} of the slower ones ({a.slow_repeats} repetitions, {a.trl_steps} of TRL's steps, of which the first is a warm-up where there is a second); "
+             f"{a.rounds} rounds of hone and llama.cpp, {a.slow_turns} of the slower ones (of {a.slow_repeats} in a row, and {a.trl_steps} of TRL's steps; the first is a warm-up where there is a second); "
              "figures are the best, with the least and the largest seen.", "",
              "| work | hone | limit here | peer | its figure | ratio | ratio of medians |", "|---|---|---|---|---|---|---|"]
     for work in all_works:
@@ -265,7 +259,8 @@ def page(a, all_works, files):
     lines += ["", "**What differs.** llama.cpp's batched-bench is given only its time for the new tokens, and it draws no sample: hone's and transformers' times hold the "
               "prompts and the sampling too. hone computes each prompt once for its 8 responses. All train f32 weights with bf16 products; TRL runs "
               "micro-batches of 8 rows, which is what keeps its memory low, and all must make 64 tokens, while hone's responses may end before. Start: a "
-              "whole process.", "", "The limits are of this machine at its best moment, all threads at once: a virtual machine may give less at others.", ""]
+              "whole process.", "", "The limits are of this machine at its best moment, all threads at once: a virtual machine may give less at others. "
+              "Where a step's time goes, and what is left on the table: [profile.md](profile.md).", ""]
     return "\n".join(lines)
 
 
