@@ -90,15 +90,14 @@ void Decoder::start_rows() {
     const DecodeJob &job = *prompt->job;
     const uint32_t tokens = static_cast<uint32_t>(job.prompt->size()), limit = row_limit(tokens);
     const uint32_t shared = tokens / page_tokens_, own = pages_for(tokens + limit) - shared;
-    std::vector<Row *> &fresh = fresh_;
-    fresh.clear();
+    fresh_.clear();
     const auto sample_fresh = [&] {
-      if (fresh.empty()) return;
-      logits_.at_least(fresh.size() * uint64_t{V});
-      for (size_t i = 0; i < fresh.size(); ++i)
+      if (fresh_.empty()) return;
+      logits_.at_least(fresh_.size() * uint64_t{V});
+      for (size_t i = 0; i < fresh_.size(); ++i)
         kernels_.copy_in(&stream_, logits_.data() + i * V, prompt->logits.data(), V * sizeof(float));
-      sample(fresh, logits_.data());
-      fresh.clear();
+      sample(fresh_, logits_.data());
+      fresh_.clear();
     };
     while (prompt->started < job.rows && rows_.size() < limits_.max_rows) {
       if (prompt->started > 0) {  // the first row's pages were reserved with the prompt
@@ -124,8 +123,8 @@ void Decoder::start_rows() {
         cache_->copy_page(stream_, row.pages.back(), prompt->pages[shared]);
       }
       ++prompt->started;
-      fresh.push_back(&row);
-      if (fresh.size() == most) sample_fresh();
+      fresh_.push_back(&row);
+      if (fresh_.size() == most) sample_fresh();
     }
     sample_fresh();
     if (prompt->started == job.rows) {
@@ -183,10 +182,7 @@ void Decoder::sample(std::vector<Row *> &rows, const float *logits) {
 void Decoder::pass() {
   const hone_model_info &info = weights_->architecture().info();
   ids_.clear(), row_start_.assign(1, 0), first_position_.clear(), last_places_.clear();
-  std::vector<Row *> &decoding = decoding_;
-  std::vector<const std::vector<uint32_t> *> &tables = tables_;
-  std::vector<Prompt *> &filled = filled_;
-  decoding.clear(), tables.clear(), filled.clear();
+  decoding_.clear(), tables_.clear(), filled_.clear();
   for (Row &row : rows_) {
     const uint32_t position = row.prompt_tokens + static_cast<uint32_t>(row.sampled.ids.size()) - 1;
     if (position / page_tokens_ == row.pages.size()) {
@@ -195,10 +191,10 @@ void Decoder::pass() {
     }
     ids_.push_back(row.sampled.ids.back());
     first_position_.push_back(position);
-    tables.push_back(&row.pages);
+    tables_.push_back(&row.pages);
     last_places_.push_back(static_cast<uint32_t>(ids_.size()) - 1);
     row_start_.push_back(static_cast<uint32_t>(ids_.size()));
-    decoding.push_back(&row);
+    decoding_.push_back(&row);
   }
   uint32_t room = limits_.prefill_tokens;
   for (Prompt &prompt : prompts_) {
@@ -208,20 +204,20 @@ void Decoder::pass() {
     const uint32_t count = std::min<uint32_t>(room, static_cast<uint32_t>(tokens.size()) - prompt.filled);
     ids_.insert(ids_.end(), tokens.begin() + prompt.filled, tokens.begin() + prompt.filled + count);
     first_position_.push_back(prompt.filled);
-    tables.push_back(&prompt.pages);
+    tables_.push_back(&prompt.pages);
     row_start_.push_back(static_cast<uint32_t>(ids_.size()));
     prompt.filled += count;
     room -= count;
     if (prompt.ready()) {
       last_places_.push_back(static_cast<uint32_t>(ids_.size()) - 1);
-      filled.push_back(&prompt);
+      filled_.push_back(&prompt);
     }
   }
   size_t max_pages = 0;
-  for (const auto *pages : tables) max_pages = std::max(max_pages, pages->size());
-  page_table_.assign(tables.size() * max_pages, 0);
-  for (size_t i = 0; i < tables.size(); ++i)
-    std::copy(tables[i]->begin(), tables[i]->end(), &page_table_[i * max_pages]);
+  for (const auto *pages : tables_) max_pages = std::max(max_pages, pages->size());
+  page_table_.assign(tables_.size() * max_pages, 0);
+  for (size_t i = 0; i < tables_.size(); ++i)
+    std::copy(tables_[i]->begin(), tables_[i]->end(), &page_table_[i * max_pages]);
 
   const float *hidden = tape_.forward_cached(*weights_, {ids_, row_start_}, first_position_, page_table_,
                                              static_cast<uint32_t>(max_pages), *cache_);
@@ -232,14 +228,14 @@ void Decoder::pass() {
   for (uint32_t from = 0; from < n; from += most) {
     const uint32_t count = std::min(most, n - from);
     const float *logits = head_.logits(*weights_, count, last_hidden_.data() + uint64_t{from} * C);
-    const uint32_t in_decoding = static_cast<uint32_t>(decoding.size());
+    const uint32_t in_decoding = static_cast<uint32_t>(decoding_.size());
     for (uint32_t i = std::max(from, in_decoding); i < from + count; ++i) {
-      std::vector<float> &kept = filled[i - in_decoding]->logits;
+      std::vector<float> &kept = filled_[i - in_decoding]->logits;
       kept.resize(V);
       kernels_.copy_out(&stream_, kept.data(), logits + uint64_t{i - from} * V, V * sizeof(float));
     }
     if (from < in_decoding) {
-      sampling_.assign(decoding.begin() + from, decoding.begin() + std::min(from + count, in_decoding));
+      sampling_.assign(decoding_.begin() + from, decoding_.begin() + std::min(from + count, in_decoding));
       sample(sampling_, logits);
     }
   }

@@ -128,9 +128,9 @@ void Tape::State::differentiate_linear(Node &n) {
   const uint32_t columns = node(n.in[0]).columns;
   const float *dy = n.gradient;
   kernels.matmul_backward_input(&stream, T, dy, n.columns, &weights->weight(index_of(n.in[1])), gradient_of(n.in[0]), columns);
-  if (!parameter_gradient(n.in[1]) && !weights->low_rank(index_of(n.in[1])) && !n.in[2]) return;
-  const float *x = value_of(n.in[0]);
-  if (float *dw = parameter_gradient(n.in[1]))
+  float *dw = parameter_gradient(n.in[1]);
+  const float *x = dw || weights->low_rank(index_of(n.in[1])) ? value_of(n.in[0]) : nullptr;  // a bias alone does not read it
+  if (dw)
     kernels.matmul_backward_weight(&stream, weights->weight(index_of(n.in[1])).dtype, T, n.columns, columns, x, columns, dy, n.columns,
                                    dw);
   if (float *db = n.in[2] ? parameter_gradient(n.in[2]) : nullptr)

@@ -21,6 +21,17 @@ constexpr uint32_t kAccumulators = 4, kTileRows = 4;
 constexpr uint32_t kPanelBytes = 20480;
 constexpr uint32_t kGroup = 8;  // panels whose part of C stays in L2 while s goes on
 
+// sum[m][p] += factor(m) w[p]
+template <uint32_t MR, uint32_t NP, class Factor>
+HONE_INLINE void add_outer(F16 (&sum)[MR][NP], const F16 (&w)[NP], const Factor &factor) {
+#pragma GCC unroll 12
+  for (uint32_t m = 0; m < MR; ++m) {
+    const F16 x = broadcast(factor(m));
+#pragma GCC unroll 8
+    for (uint32_t p = 0; p < NP; ++p) sum[m][p] = fma(x, w[p], sum[m][p]);
+  }
+}
+
 // What one step of s adds to a tile: rows[m / 3] + (m % 3) a_row is row m's factor. PARTIAL: the float panel has `lanes`
 // columns only.
 template <uint32_t MR, uint32_t NP, bool PARTIAL>
@@ -28,12 +39,7 @@ HONE_INLINE void add_step(F16 (&sum)[MR][NP], const float *const *rows, size_t a
   F16 w[NP];
 #pragma GCC unroll 8
   for (uint32_t p = 0; p < NP; ++p) w[p] = PARTIAL ? load_first(columns[p], lanes) : load(columns[p]);
-#pragma GCC unroll 12
-  for (uint32_t m = 0; m < MR; ++m) {
-    const F16 x = broadcast(rows[m / 3][(m % 3) * a_row]);
-#pragma GCC unroll 8
-    for (uint32_t p = 0; p < NP; ++p) sum[m][p] = fma(x, w[p], sum[m][p]);
-  }
+  add_outer(sum, w, [&](uint32_t m) { return rows[m / 3][(m % 3) * a_row]; });
 }
 template <uint32_t MR, uint32_t NP, bool PARTIAL>
 HONE_INLINE void add_step(F16 (&sum)[MR][NP], const LeftPair *const *rows, size_t a_row, const Pair *const *columns, uint32_t) {
@@ -51,20 +57,10 @@ HONE_INLINE void add_step(F16 (&sum)[MR][NP], const LeftPair *const *rows, size_
   F16 w[NP];
 #pragma GCC unroll 8
   for (uint32_t p = 0; p < NP; ++p) w[p] = first_of(columns[p]);
-#pragma GCC unroll 12
-  for (uint32_t m = 0; m < MR; ++m) {
-    const F16 x = broadcast(rows[m / 3][(m % 3) * a_row].first);
-#pragma GCC unroll 8
-    for (uint32_t p = 0; p < NP; ++p) sum[m][p] = fma(x, w[p], sum[m][p]);
-  }
+  add_outer(sum, w, [&](uint32_t m) { return rows[m / 3][(m % 3) * a_row].first; });
 #pragma GCC unroll 8
   for (uint32_t p = 0; p < NP; ++p) w[p] = second_of(columns[p]);
-#pragma GCC unroll 12
-  for (uint32_t m = 0; m < MR; ++m) {
-    const F16 x = broadcast(rows[m / 3][(m % 3) * a_row].second);
-#pragma GCC unroll 8
-    for (uint32_t p = 0; p < NP; ++p) sum[m][p] = fma(x, w[p], sum[m][p]);
-  }
+  add_outer(sum, w, [&](uint32_t m) { return rows[m / 3][(m % 3) * a_row].second; });
 #endif
 }
 

@@ -18,33 +18,17 @@ double now() {
 
 constexpr int kChains = 12, kSteps = 2000;
 
-// Seconds of one round of independent chains, two steps of s each time, by either way.
-double time_of_dot(float start) {
+// Seconds of one round of independent chains, two steps of s each time: step(x, sum).
+template <class Step>
+double time_of(Bits x, const Step &step) {
   F16 sum[kChains];
   for (F16 &s : sum) s = zero();
-  Bits x = Bits{} + pair_of(start, start);
   const double begin = now();
   for (int i = 0; i < kSteps; ++i)
 #pragma GCC unroll 12
     for (int c = 0; c < kChains; ++c) {
       asm volatile("" : "+v"(x));
-      sum[c] = dot(x, x, sum[c]);
-    }
-  const double end = now();
-  for (F16 &s : sum) asm volatile("" ::"v"(s.part[0]));
-  return end - begin;
-}
-double time_of_two_fma(float start) {
-  F16 sum[kChains];
-  for (F16 &s : sum) s = zero();
-  F16 x = broadcast(start);
-  const double begin = now();
-  for (int i = 0; i < kSteps; ++i)
-#pragma GCC unroll 12
-    for (int c = 0; c < kChains; ++c) {
-      asm volatile("" : "+v"(x.part[0]));
-      sum[c] = fma(x, x, sum[c]);
-      sum[c] = fma(x, x, sum[c]);
+      sum[c] = step(x, sum[c]);
     }
   const double end = now();
   for (F16 &s : sum) asm volatile("" ::"v"(s.part[0]));
@@ -90,8 +74,15 @@ bool dot_keeps_the_chain() {
 
 // Some CPUs have the instruction at half the speed of fused multiply-adds. Either way gives the same bits.
 bool dot_is_faster() {
+  const F16 small = broadcast(1e-3f);
   double by_dot = 1, by_fma = 1;
-  for (int i = 0; i < 5; ++i) by_dot = least(by_dot, time_of_dot(1e-3f)), by_fma = least(by_fma, time_of_two_fma(1e-3f));
+  for (int i = 0; i < 5; ++i) {
+    by_dot = least(by_dot, time_of(Bits{} + pair_of(1e-3f, 1e-3f), [](Bits x, F16 sum) { return dot(x, x, sum); }));
+    by_fma = least(by_fma, time_of((Bits)small.part[0], [](Bits x, F16 sum) {
+                     const F16 factor = {{(Register)x}};
+                     return fma(factor, factor, fma(factor, factor, sum));
+                   }));
+  }
   return by_dot < by_fma;
 }
 

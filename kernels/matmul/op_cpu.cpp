@@ -61,24 +61,25 @@ void matmul(hone_stream *stream, uint32_t T, const float *x, uint32_t ldx, const
   if (T == 0 || w->N == 0) return;
   const uint32_t N = w->N, row_blocks = (T + kRowBlock - 1) / kRowBlock;
   const bool on_caller = alone(stream, cost(T, N, w->K));
-  const auto rows_of_block = [&](uint64_t block, uint32_t first, uint32_t columns, const LeftRows *ready) {
-    const uint32_t t = (uint32_t)block * kRowBlock, rows = least(kRowBlock, T - t);
-    const LeftRows left = ready ? *ready : left_rows(rows, x + (size_t)t * ldx, ldx, *w);
-    matmul_block(rows, first, columns, left, *w, y + (size_t)t * ldy + first, ldy, accumulate != 0);
+  const auto left_of = [&](uint32_t t) { return left_rows(least(kRowBlock, T - t), x + (size_t)t * ldx, ldx, *w); };
+  const auto multiply = [&](uint32_t t, const LeftRows &left, uint32_t first, uint32_t columns) {
+    matmul_block(least(kRowBlock, T - t), first, columns, left, *w, y + (size_t)t * ldy + first, ldy, accumulate != 0);
   };
   if (on_caller || row_blocks >= 2 * stream->threads) {
     parallel(on_caller ? nullptr : stream, row_blocks, cost(kRowBlock, N, w->K), [&](uint64_t begin, uint64_t end) {
-      for (uint64_t block = begin; block < end; ++block) rows_of_block(block, 0, N, nullptr);
+      for (uint64_t block = begin; block < end; ++block) {
+        const uint32_t t = (uint32_t)block * kRowBlock;
+        multiply(t, left_of(t), 0, N);
+      }
     });
     return;
   }
   // Few rows: threads share the outputs, and the rows are made ready once for all of them.
-  for (uint32_t block = 0; block < row_blocks; ++block) {
-    const uint32_t t = block * kRowBlock, rows = least(kRowBlock, T - t);
-    const LeftRows left = left_rows(rows, x + (size_t)t * ldx, ldx, *w);
-    parallel(stream, panels(N), cost(rows, 16, w->K), [&](uint64_t begin, uint64_t end) {
+  for (uint32_t t = 0; t < T; t += kRowBlock) {
+    const LeftRows left = left_of(t);
+    parallel(stream, panels(N), cost(least(kRowBlock, T - t), 16, w->K), [&](uint64_t begin, uint64_t end) {
       const uint32_t first = (uint32_t)begin * 16;
-      rows_of_block(block, first, least(N, (uint32_t)end * 16) - first, &left);
+      multiply(t, left, first, least(N, (uint32_t)end * 16) - first);
     });
   }
 }

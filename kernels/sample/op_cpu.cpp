@@ -73,7 +73,7 @@ struct Candidates {
   uint32_t *ids, *keys;
   float *weights;
 
-  // Only what `stays` says, of (key, place).
+  // Only the candidates whose place `stays` takes.
   template <class Stays>
   void filter(const Stays &stays) {
     uint32_t kept = 0;

@@ -1,5 +1,5 @@
 // model_speed.cpp -- how fast one model samples, reads and trains here: what tests/bench/compare.py sets beside other programs.
-//   model_speed MODEL PLUGINS f32|bf16 THREADS WHAT ROUNDS [AFTER]
+//   model_speed MODEL PLUGINS f32|bf16 THREADS WHAT ROUNDS
 // WHAT: sample (8 prompts of 64 tokens, 8 responses of 64 tokens each), sample_one, prefill (512 tokens), train (AdamW steps
 // of 8 rows of 256 tokens). One JSON line on stdout for each round, the first of which is a warm-up.
 #include <sys/resource.h>
