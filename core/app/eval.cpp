@@ -113,7 +113,7 @@ int eval_verb(const Arguments &a) {
   request.out = a.out.empty() ? scratch.path / "run" : a.out;
   request.plugins = a.plugins;
   request.threads = a.threads;
-  request.dtype = a.dtype == "bf16" ? HONE_BF16 : HONE_F32;
+  request.dtype = dtype_of(a);
   request.command_line = a.command_line;
   fs::path run;
   try {

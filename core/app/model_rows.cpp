@@ -30,7 +30,7 @@ OpenModel::OpenModel(const Arguments &a)
     : pool(a.threads),
       host(pool, a.seed),
       registry(Registry::scan(plugin_folders(a.plugins))),
-      model(load_model(a.model, registry, host, a.dtype == "bf16" ? HONE_BF16 : HONE_F32)) {
+      model(load_model(a.model, registry, host, dtype_of(a))) {
   // Nobody else has the tokenizer yet.
   use_chat_options(const_cast<Tokenizer &>(*model.tokenizer), a);
   model.weights->settle(pool);

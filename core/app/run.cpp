@@ -32,7 +32,7 @@ int run_pipeline_verb(const Arguments &a) {
   request.out = a.out;
   request.plugins = a.plugins;
   request.threads = a.threads;
-  request.dtype = a.dtype == "bf16" ? HONE_BF16 : HONE_F32;
+  request.dtype = dtype_of(a);
   request.command_line = a.command_line;
   const std::filesystem::path run = create_run(request);
   log_info("run directory: " + run.string());
@@ -46,8 +46,7 @@ int plan_verb(const Arguments &a) {
   const std::unique_ptr<Script> script = Script::load(a.script, registry, script_host(), script_arguments(a));
   Pool pool(a.threads);
   Host host(pool, script->pipeline().seed);
-  print_plan(script->pipeline(), check_plan(script->pipeline(), registry, host, *script, a.dtype == "bf16" ? HONE_BF16 : HONE_F32, pool.threads()),
-             std::cout);
+  print_plan(script->pipeline(), check_plan(script->pipeline(), registry, host, *script, dtype_of(a), pool.threads()), std::cout);
   return 0;
 }
 

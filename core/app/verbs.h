@@ -2,8 +2,12 @@
 #pragma once
 
 #include "core/app/arguments.h"
+#include "kernels/table.h"
 
 namespace hone {
+
+// What --dtype says of the models that run.
+inline uint32_t dtype_of(const Arguments &a) { return a.dtype == "bf16" ? HONE_BF16 : HONE_F32; }
 
 int run_verb(const Arguments &);  // calls the one that arguments.verb names
 

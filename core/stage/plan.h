@@ -19,7 +19,7 @@ struct StagePlan {
   std::vector<std::filesystem::path> objectives;  // libraries of what it trains with
   uint64_t parameters = 0, active_parameters = 0;
   uint64_t adapter_parameters = 0;       // of lora: what is trained instead of the model; 0: all of it
-  double memory_bytes = 0;               // at most: weights, gradients, optimizer state, activations or the sampler's cache, and the program
+  double memory_bytes = 0;               // at most: weights, gradients, optimizer state, activations, the sampler's cache, and the program
   double flops = 0;                      // 0: unknown
   std::vector<std::string> notes;        // what is no error, but worth knowing: a reward that has no score for anything yet
   std::vector<std::string> unused;       // the host's settings that this stage does not look at

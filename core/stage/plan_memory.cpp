@@ -39,14 +39,13 @@ double head_bytes(const hone_model_info &info, double n, uint32_t threads) {
   return 4 * std::max(std::min(n, chunk) * info.vocab_size, std::min(block, n * info.vocab_size)) + 4 * 4 * n * info.hidden_size;
 }
 
-double pass_bytes(const TrainingPlan &plan, const Workplace &work, bool small) {
+double pass_bytes(const TrainingPlan &plan, const Workplace &work, const TrainerSettings &how, bool small) {
   const double row = plan.prompt_tokens + plan.response_tokens;
   if (row <= 0) return 0;
   const bool shared = plan.samples && plan.architecture->all_routed_layers() == 0;  // the prompt is run once for its group
   const double group = shared ? plan.prompt_tokens + plan.rows_per_group * plan.response_tokens : plan.rows_per_group * row;
-  const double slots = small ? TrainerSettings{}.slots : 1, total = plan.groups * group;
-  const double asked = plan.unit_tokens ? plan.unit_tokens : small ? 2048 : 1024;
-  const double most = std::min(asked, std::max(std::ceil(total / slots), 256.0));
+  const double slots = how.slots, total = plan.groups * group;
+  const double most = std::min<double>(how.unit_tokens, std::max(std::ceil(total / slots), 256.0));
   const double unit = std::min(total, std::max(group, std::floor(most / group) * group));
   const double workers = small ? std::min<double>({double(work.threads), slots, std::ceil(total / unit)}) : 1;
   const auto rows = static_cast<uint32_t>(std::max(1.0, std::ceil(unit / row)));
@@ -61,12 +60,13 @@ double pass_bytes(const TrainingPlan &plan, const Workplace &work, bool small) {
 double sampling_bytes(const TrainingPlan &plan) {
   const hone_model_info &info = plan.architecture->info();
   const double of_token = 4.0 * info.attention_layers * info.kv_heads * (info.key_size + info.value_size);
-  const double rows = std::min(plan.groups * plan.rows_per_group, 512.0);
+  const SamplerLimits limits;
+  const double rows = std::min<double>(plan.groups * plan.rows_per_group, limits.max_rows);
   const double page = 32;  // tokens that a row's last page has no use for, and its copy of the prompt's last
   const double cache = rows * (plan.response_tokens + page) + std::min(plan.groups, rows) * (plan.prompt_tokens + page);
   const double logits = std::min(rows, std::max(1.0, 4e6 / info.vocab_size)) + std::min(plan.groups, rows);
-  const double pass = std::min(2048.0, plan.groups * plan.prompt_tokens) * 20 * info.hidden_size;
-  return std::min(cache * of_token, double(SamplerLimits{}.kv_bytes)) + 4 * (logits * info.vocab_size + pass);
+  const double pass = std::min<double>(limits.prefill_tokens, plan.groups * plan.prompt_tokens) * 20 * info.hidden_size;
+  return std::min(cache * of_token, double(limits.kv_bytes)) + 4 * (logits * info.vocab_size + pass);
 }
 
 }  // namespace
@@ -74,13 +74,17 @@ double sampling_bytes(const TrainingPlan &plan) {
 double training_bytes(const TrainingPlan &plan, const Workplace &work) {
   const Architecture &architecture = *plan.architecture;
   const auto model = static_cast<double>(architecture.trained_size());
-  const bool small = architecture.total_size() + plan.adapter < small_model_size;
+  const uint64_t size = architecture.total_size() + plan.adapter;
+  const bool small = size < small_model_size;
+  TrainerSettings how;
+  how.unit_tokens = plan.unit_tokens;
+  how = how.for_model_of(size);
   const double trained = 4 * (plan.adapter ? static_cast<double>(plan.adapter) : model);
   double held = program_bytes + weights_bytes(architecture, work.dtype);
   if (plan.adapter) held += 2 * trained;  // its numbers, and packed
-  held += trained * (1 + (small ? TrainerSettings{}.slots : 0) + plan.optimizer_states);
+  held += trained * (1 + (how.slots > 1 ? how.slots : 0) + plan.optimizer_states);
   if (plan.reference && !plan.adapter) held += weights_bytes(architecture, work.dtype);  // an adapter's is its base
-  return held + pass_bytes(plan, work, small) + (plan.samples ? sampling_bytes(plan) : 0);
+  return held + pass_bytes(plan, work, how, small) + (plan.samples ? sampling_bytes(plan) : 0);
 }
 
 // The numbers are read whole, and their memory is given back a matrix at a time while they are packed.

@@ -44,7 +44,7 @@ uint32_t shared_tokens(const ObjectiveColumns &columns, const std::vector<TrainR
 // Whole groups in order, up to `unit_tokens` each, but no more than spread the step evenly over the slots. Depends on
 // the rows alone, never on threads. share: what a group's rows begin with is run once.
 std::vector<Unit> cut_units(const ObjectiveColumns &columns, const std::vector<TrainRow> &rows,
-                            const TrainerSettings &settings, uint32_t n_slots, bool value_after, bool share) {
+                            const TrainerSettings &settings, bool value_after, bool share) {
   uint64_t total = 0;
   std::vector<Group> groups;
   for (uint32_t r = 0, end; r < columns.rows(); r = end) {
@@ -56,7 +56,7 @@ std::vector<Unit> cut_units(const ObjectiveColumns &columns, const std::vector<T
       group.tokens += rows[columns.row[i]].begin + columns.token[columns.row_start[i + 1] - 1] + (value_after ? 1 : 0) - group.shared;
     total += group.tokens;
   }
-  const uint64_t even = (total + n_slots - 1) / n_slots;
+  const uint64_t even = (total + settings.slots - 1) / settings.slots;
   const uint64_t most = std::min<uint64_t>(settings.unit_tokens, std::max<uint64_t>(even, least_unit));
   std::vector<Unit> units;
   std::vector<uint32_t> places;
@@ -106,9 +106,7 @@ struct Trainer::State {
   uint32_t depths;  // of multi-token prediction that are trained
   bool old_logp_unknown = false, old_value_unknown = false;  // in the first pass over a step's rows
   std::vector<std::unique_ptr<Worker>> workers;
-  // Where units add their gradients: more than one only for small models, by their size alone. One is `gradient` itself.
-  uint32_t n_slots;
-  std::vector<FloatBuffer> slots;
+  std::vector<FloatBuffer> slots;  // where units add their gradients; empty: there is one slot, `gradient` itself
   FloatBuffer gradient;
   std::mutex objective_mutex;
 
@@ -118,19 +116,17 @@ struct Trainer::State {
         pool(pool_in),
         weights(weights_in),
         objective(objective_in, objective_self, "the objective"),
-        settings(std::move(settings_in)),
+        settings(settings_in.for_model_of(weights.model_size())),
         update(kernels, weights, optimizer, optimizer_self),
         apart(weights.model_size() < settings.small_model),
         value_after(false),
         depths(settings.mtp_loss_weight > 0 ? weights.architecture().info().depths : 0),
-        n_slots(weights.model_size() < small_model_size ? settings.slots : 1),
         gradient(kernels, weights.trained_size()) {
     value_after = objective.source() != HONE_ON_POLICY && (objective.needs() & HONE_VALUE);
-    for (uint32_t i = 0; n_slots > 1 && i < n_slots; ++i) slots.emplace_back(kernels, weights.trained_size());
-    if (settings.unit_tokens == 0) settings.unit_tokens = weights.model_size() < small_model_size ? 2048 : 1024;
+    for (uint32_t i = 0; settings.slots > 1 && i < settings.slots; ++i) slots.emplace_back(kernels, weights.trained_size());
   }
 
-  float *slot(size_t unit) { return n_slots > 1 ? slots[unit % n_slots].data() : gradient.data(); }
+  float *slot(size_t unit) { return slots.empty() ? gradient.data() : slots[unit % slots.size()].data(); }
 
   bool needs(uint64_t column) const { return (objective.needs() & column) != 0; }
 
@@ -255,9 +251,9 @@ Trainer::State::Losses Trainer::State::run_units(ObjectiveColumns &columns, cons
         slot(i), auxiliary_scale, reference, &worker.other, dlogp_ahead);
   };
   hone_stream stream = pool.stream();
-  for (uint32_t i = 0; i < n_slots; ++i) kernels.fill(&stream, slot(i), gradient.size(), 0.0f);
-  spread(std::min<size_t>(n_slots, units.size()), [&](Worker &worker, size_t first) {
-    for (size_t i = first; i < units.size(); i += n_slots) run_unit(worker, i);
+  for (uint32_t i = 0; i < settings.slots; ++i) kernels.fill(&stream, slot(i), gradient.size(), 0.0f);
+  spread(std::min<size_t>(settings.slots, units.size()), [&](Worker &worker, size_t first) {
+    for (size_t i = first; i < units.size(); i += settings.slots) run_unit(worker, i);
   });
   Losses sum;
   for (size_t i = 0; i < units.size(); ++i) {
@@ -337,6 +333,14 @@ Trainer::Trainer(const hone_kernels &kernels, Pool &pool, Weights &weights, cons
   if (!why_not.empty()) throw UsageError("training: " + why_not);
 }
 
+TrainerSettings TrainerSettings::for_model_of(uint64_t size) const {
+  TrainerSettings out = *this;
+  const bool small = size < small_model_size;
+  if (!small) out.slots = 1;
+  if (unit_tokens == 0) out.unit_tokens = small ? 2048 : 1024;
+  return out;
+}
+
 std::string why_not_ahead(double weight, const Architecture &architecture, bool pairs) {
   if (!(weight > 0)) return "";
   if (pairs) return "mtp_loss_weight goes with what learns tokens; of pairs, nothing is predicted. Leave it out";
@@ -369,7 +373,7 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
     throw Failure("the reference model has another vocabulary than the model that is trained");
 
   const bool share = s.settings.share_prefixes && s.depths == 0 && can_share(s.weights) && (!reference || can_share(*reference));
-  const std::vector<Unit> units = cut_units(columns, rows, s.settings, s.n_slots, s.value_after, share);
+  const std::vector<Unit> units = cut_units(columns, rows, s.settings, s.value_after, share);
   s.weights.prepare(s.pool);
   if (reference) reference->prepare(s.pool);
   if (s.needs(HONE_LOGP_REF) && !given_ref) s.run_reference(columns, units, *reference);
@@ -416,7 +420,7 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
     std::vector<const float *> slots;
     for (const FloatBuffer &slot : s.slots) slots.push_back(slot.data());
     const uint64_t size = s.weights.trained_size();
-    if (s.n_slots > 1) s.kernels.add_slots(&stream, size, s.n_slots, slots.data(), s.gradient.data());
+    if (!slots.empty()) s.kernels.add_slots(&stream, size, s.settings.slots, slots.data(), s.gradient.data());
     if (!std::isfinite(loss) || !s.kernels.all_finite(&stream, size, s.gradient.data()))
       throw Failure("step " + std::to_string(step) + ": " + (std::isfinite(loss) ? "a gradient" : "the loss") +
                     " is not finite" + unchanged + ". A lower learning rate usually helps");

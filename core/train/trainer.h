@@ -52,6 +52,8 @@ struct TrainerSettings {
   // what only it uses stays as it is.
   double mtp_loss_weight = 0;
   uint64_t small_model = 4'000'000;  // models of fewer numbers: units side by side on the threads; else one at a time
+  // unit_tokens and slots as a model of this many numbers has them: by its size alone, whatever small_model says.
+  TrainerSettings for_model_of(uint64_t size) const;
 };
 
 // What was recorded when a row was sampled is not what the weights give now.
