@@ -23,11 +23,12 @@ typedef struct hone_stream {
   void *device;  // the backend's own: null on a CPU
 } hone_stream;
 
-enum { HONE_F32 = 0, HONE_BF16 = 1 };
+// How matrix products and their gradients are made: of f32; of both factors rounded to bf16 (to nearest even), accumulated in f32, as
+// one chain; or so, but in blocks of 32 steps. matmul/op.h has the order of each. Every set has all three, with the same bits.
+enum { HONE_F32 = 0, HONE_BF16 = 1, HONE_BF16_BLOCKS = 2 };
 
 // A weight [N, K] prepared for matmul. `packed` is what pack_weight wrote (packed_bytes of it); data is the f32 original,
-// which backward_input and tests read. With dtype HONE_BF16 products and their gradients use both factors rounded to bf16 (to
-// nearest even), accumulated in f32.
+// which backward_input and tests read.
 typedef struct hone_weight {
   uint32_t dtype, reserved;
   uint32_t N, K;
@@ -58,7 +59,8 @@ typedef struct hone_sample_args {
 typedef struct hone_kernels {
   uint32_t struct_size;
   const char *device;  // "cpu"
-  const char *isa;     // "avx512", "avx2", "plain", chosen at load (HONE_ISA overrides)
+  const char *isa;     // "amx", "avx512bf16", "avx512", "avx2", "plain", chosen at load (HONE_ISA overrides)
+  uint32_t bf16;       // HONE_BF16 or HONE_BF16_BLOCKS: the one that is faster here
 
   // memory ------------------------------------------------------------------------------------------------------------
   void *(*allocate)(size_t bytes);  // 64-byte aligned, zeroed; null when there is none
@@ -78,8 +80,8 @@ typedef struct hone_kernels {
   void (*weight_outputs)(const hone_weight *, uint32_t first, uint32_t n, hone_weight *part);
   // y[T,N] (+)= x[T,K] W^T;  accumulate 0 overwrites
   void (*matmul)(hone_stream *, uint32_t T, const float *x, uint32_t ldx, const hone_weight *, float *y, uint32_t ldy, int accumulate);
-  // dx[T,K] += dy[T,N] W
-  void (*matmul_backward_input)(hone_stream *, uint32_t T, const float *dy, uint32_t lddy, const hone_weight *, float *dx, uint32_t lddx);
+  // dx[T,K] (+)= dy[T,N] W;  accumulate 0 overwrites
+  void (*matmul_backward_input)(hone_stream *, uint32_t T, const float *dy, uint32_t lddy, const hone_weight *, float *dx, uint32_t lddx, int accumulate);
   // dW[N,K] += dy^T x, tokens in order; dtype: what both are rounded to
   void (*matmul_backward_weight)(hone_stream *, uint32_t dtype, uint32_t T, uint32_t N, uint32_t K, const float *x, uint32_t ldx,
                                  const float *dy, uint32_t lddy, float *dW);
@@ -94,7 +96,8 @@ typedef struct hone_kernels {
   void (*add_bias)(hone_stream *, uint32_t T, uint32_t N, const float *bias, float *y);              // y[t] += bias
   void (*add_bias_backward)(hone_stream *, uint32_t T, uint32_t N, const float *dy, float *dbias);   // += tokens in order
   void (*swiglu)(hone_stream *, uint64_t n, const float *gate, const float *up, float *y);
-  void (*swiglu_backward)(hone_stream *, uint64_t n, const float *gate, const float *up, const float *dy, float *dgate, float *dup);  // +=
+  void (*swiglu_backward)(hone_stream *, uint64_t n, const float *gate, const float *up, const float *dy, float *dgate, float *dup,
+                          int accumulate);  // (+)=; accumulate 0 overwrites both
   // y[t, h, :] (size wide, at y + t*ldy + h*y_head) (+)= x[t, h, :] at x + t*ldx + h*x_head; x_head 0 repeats one head
   void (*copy_heads)(hone_stream *, uint32_t T, uint32_t H, uint32_t size, const float *x, uint32_t ldx, uint32_t x_head, float *y,
                      uint32_t ldy, uint32_t y_head, int accumulate);

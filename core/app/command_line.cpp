@@ -160,7 +160,8 @@ struct Line {
     return sub;
   }
   CLI::App *dtype(CLI::App *sub) {
-    sub->add_option("--dtype", a.dtype, "of the weights in matrix products")->check(one_of({"f32", "bf16"}))->capture_default_str();
+    sub->add_option("--dtype", a.dtype, "of the numbers in matrix products; bf16 is bf16-pairs or bf16-blocks, whichever is faster here (hone doctor)")
+        ->check(one_of({"f32", "bf16", "bf16-pairs", "bf16-blocks"}))->capture_default_str();
     return sub;
   }
   CLI::App *scripts(CLI::App *sub) {

@@ -1,4 +1,5 @@
 // doctor.cpp -- `hone doctor`: what this machine has, which kernels are used, and which plugins were found.
+#include <cpuid.h>
 #include <sys/sysinfo.h>
 
 #include <fstream>
@@ -29,6 +30,8 @@ static std::string features() {
   add(__builtin_cpu_supports("avx512f"), "avx512f");
   add(__builtin_cpu_supports("avx512bw"), "avx512bw");
   add(__builtin_cpu_supports("avx512bf16"), "avx512bf16");
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  add(__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (edx >> 22 & 1), "amx_bf16");
   return out.empty() ? "none of avx2, avx512" : out;
 }
 
@@ -43,7 +46,8 @@ int doctor_verb(const Arguments &a) {
   bool well = true;
   try {
     const hone_kernels &table = kernels();
-    std::cout << "kernels        " << table.device << ", " << table.isa << " (" << kernel_library().string() << ")\n";
+    std::cout << "kernels        " << table.device << ", " << table.isa << " (" << kernel_library().string() << ")\n"
+              << "bf16           " << (table.bf16 == HONE_BF16_BLOCKS ? "bf16-blocks" : "bf16-pairs") << " (what --dtype bf16 means here)\n";
   } catch (const Failure &failure) {
     std::cout << "kernels        missing: " << failure.what() << "\n";
     well = false;

@@ -10,6 +10,11 @@
 
 namespace hone {
 
+uint32_t dtype_of(const Arguments &a) {
+  if (a.dtype == "bf16") return kernels().bf16;
+  return a.dtype == "bf16-pairs" ? HONE_BF16 : a.dtype == "bf16-blocks" ? HONE_BF16_BLOCKS : HONE_F32;
+}
+
 int run_verb(const Arguments &arguments) {
   static const std::map<std::string, int (*)(const Arguments &)> verbs = {
       {"run", run_pipeline_verb},      {"resume", resume_verb},       {"plan", plan_verb},

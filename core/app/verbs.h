@@ -2,12 +2,12 @@
 #pragma once
 
 #include "core/app/arguments.h"
-#include "kernels/table.h"
+#include "core/model/model.h"
 
 namespace hone {
 
-// What --dtype says of the models that run.
-inline uint32_t dtype_of(const Arguments &a) { return a.dtype == "bf16" ? HONE_BF16 : HONE_F32; }
+// What --dtype says of the models that run: HONE_F32 ... of kernels/table.h.
+uint32_t dtype_of(const Arguments &);
 
 int run_verb(const Arguments &);  // calls the one that arguments.verb names
 

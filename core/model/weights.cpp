@@ -179,8 +179,7 @@ struct Weights::State {
 Weights::Weights(std::shared_ptr<const Architecture> architecture, bool value_head, uint32_t dtype, const hone_kernels *on)
     : architecture_(std::move(architecture)), state_(std::make_unique<State>()) {
   if (on) state_->table = on;
-  if (dtype != HONE_F32 && dtype != HONE_BF16)
-    throw Failure("unknown weight type " + std::to_string(dtype) + "; it is f32 or bf16");
+  if (dtype > HONE_BF16_BLOCKS) throw Failure("unknown weight type " + std::to_string(dtype) + "; it is 0 (f32), 1 (bf16 in pairs) or 2 (bf16 in blocks)");
   state_->dtype = dtype;
   state_->value_head = value_head;
   state_->lay_out(*architecture_);

@@ -91,7 +91,7 @@ double training_bytes(const TrainingPlan &plan, const Workplace &work) {
 double running_bytes(const Architecture &architecture, const Workplace &work) {
   uint64_t largest = 0;
   for (const ParameterInfo &parameter : architecture.parameters()) largest = std::max(largest, parameter.size);
-  const double size = work.dtype == HONE_BF16 ? 2 : 4;
+  const double size = work.dtype == HONE_F32 ? 4 : 2;
   return program_bytes + 4.0 * static_cast<double>(architecture.total_size()) + size * static_cast<double>(largest);
 }
 

@@ -29,12 +29,17 @@ float *Tape::State::borrow_zeroes(uint64_t floats) {
 
 void Tape::State::give_back(float *data, uint64_t floats) { free_gradients.push_back({floats, data}); }
 
-float *Tape::State::gradient_of(hone_tensor tensor) {
+Tape::State::Sum Tape::State::begin_gradient_of(hone_tensor tensor) {
   Node &n = node(tensor);
-  if (n.gradient) return n.gradient;
+  if (n.gradient) return {n.gradient, 1};
   n.gradient = keep_boundaries_only && n.kept ? kept.floats(size_of(n)) : borrow(size_of(n));
-  kernels.fill(&stream, n.gradient, size_of(n), 0);
-  return n.gradient;
+  return {n.gradient, 0};
+}
+
+float *Tape::State::gradient_of(hone_tensor tensor) {
+  const Sum sum = begin_gradient_of(tensor);
+  if (!sum.begun) kernels.fill(&stream, sum.data, size_of(node(tensor)), 0);
+  return sum.data;
 }
 
 void Tape::State::contribute(hone_tensor tensor, Node &from) {
@@ -83,10 +88,13 @@ void Tape::State::differentiate(Node &n) {
     case Operator::scale:
       kernels.add_scaled(s, size_of(n), dy, n.scale.factor, gradient_of(n.in[0]));
       break;
-    case Operator::swiglu:
-      kernels.swiglu_backward(s, size_of(n), node(n.in[0]).data, node(n.in[1]).data, dy, gradient_of(n.in[0]),
-                              gradient_of(n.in[1]));
+    case Operator::swiglu: {
+      const bool fresh = n.in[0] != n.in[1] && !node(n.in[0]).gradient && !node(n.in[1]).gradient;
+      float *dgate = fresh ? begin_gradient_of(n.in[0]).data : gradient_of(n.in[0]);
+      float *dup = fresh ? begin_gradient_of(n.in[1]).data : gradient_of(n.in[1]);
+      kernels.swiglu_backward(s, size_of(n), node(n.in[0]).data, node(n.in[1]).data, dy, dgate, dup, !fresh);
       break;
+    }
     case Operator::slice: {
       const auto &[heads, begin, size] = n.slice;
       const uint32_t columns = node(n.in[0]).columns;
@@ -127,7 +135,8 @@ void Tape::State::differentiate(Node &n) {
 void Tape::State::differentiate_linear(Node &n) {
   const uint32_t columns = node(n.in[0]).columns;
   const float *dy = n.gradient;
-  kernels.matmul_backward_input(&stream, T, dy, n.columns, &weights->weight(index_of(n.in[1])), gradient_of(n.in[0]), columns);
+  const Sum dx = begin_gradient_of(n.in[0]);
+  kernels.matmul_backward_input(&stream, T, dy, n.columns, &weights->weight(index_of(n.in[1])), dx.data, columns, dx.begun);
   float *dw = parameter_gradient(n.in[1]);
   const float *x = dw || weights->low_rank(index_of(n.in[1])) ? value_of(n.in[0]) : nullptr;  // a bias alone does not read it
   if (dw)
@@ -135,7 +144,7 @@ void Tape::State::differentiate_linear(Node &n) {
                                    dw);
   if (float *db = n.in[2] ? parameter_gradient(n.in[2]) : nullptr)
     kernels.add_bias_backward(&stream, T, n.columns, dy, db);
-  differentiate_low_rank(n.in[1], {T, 0, nullptr}, x, n.linear.low, dy, gradient_of(n.in[0]));
+  differentiate_low_rank(n.in[1], {T, 0, nullptr}, x, n.linear.low, dy, dx.data);
 }
 
 void Tape::State::differentiate_join(Node &n) {
@@ -183,8 +192,8 @@ void Tape::State::differentiate_experts(Node &n) {
     kernels.expert_matmul_backward_weight(&stream, down->dtype, E, offsets, C, F, saved.hidden, d_down, dw);
   const ProductRows by_expert{static_cast<uint32_t>(rows), E, offsets};
   differentiate_low_rank(n.in[4], by_expert, saved.hidden, saved.low_down, d_down, d_hidden);
-  float *d_gate = borrow_zeroes(rows * F), *d_up = borrow_zeroes(rows * F);
-  kernels.swiglu_backward(&stream, rows * F, saved.gate, saved.up, d_hidden, d_gate, d_up);
+  float *d_gate = borrow(rows * F), *d_up = borrow(rows * F);
+  kernels.swiglu_backward(&stream, rows * F, saved.gate, saved.up, d_hidden, d_gate, d_up, 0);
   float *d_x = d_down;
   kernels.fill(&stream, d_x, rows * C, 0);
   kernels.expert_matmul_backward_input(&stream, E, offsets, d_gate, gate, d_x);

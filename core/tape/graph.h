@@ -179,6 +179,11 @@ struct Tape::State {
   void differentiate_custom(Node &);
   float *parameter_gradient(hone_tensor parameter) const;  // null: not trained
   float *gradient_of(hone_tensor);                         // made of zeroes at its first use
+  struct Sum {
+    float *data;
+    int begun;  // 0: not yet, what is there is to be overwritten
+  };
+  Sum begin_gradient_of(hone_tensor);                      // without the zeroes
   void contribute(hone_tensor, Node &from);                // adds from's gradient, or hands it over
   float *borrow(uint64_t floats);
   float *borrow_zeroes(uint64_t floats);

@@ -130,7 +130,7 @@ void Head::backward(const Weights &weights, uint32_t n, const float *hidden, con
       state.kernels.logprob_backward(stream, n, first, count, logits, temperature, target, record.lse.data(),
                                      dentropy ? record.entropy.data() : nullptr, dlogp ? dlogp : zeroes, dentropy);
       if (dkl) state.kernels.add_scaled(stream, numbers, from_kl, 1, logits);
-      state.kernels.matmul_backward_input(stream, n, logits, count, &part, d_hidden, C);
+      state.kernels.matmul_backward_input(stream, n, logits, count, &part, d_hidden, C, 1);
       if (head.trained)
         state.kernels.matmul_backward_weight(stream, weight.dtype, n, count, C, hidden, C, logits, count,
                                              gradient + head.offset + uint64_t{first} * C);

@@ -44,7 +44,7 @@ void Tape::State::differentiate_low_rank(hone_tensor weight, ProductRows rows, c
     kernels.expert_matmul_backward_input(&stream, rows.experts, rows.offsets, dy, b, d_scaled);
   } else {
     kernels.matmul_backward_weight(&stream, b->dtype, rows.rows, N, rank, scaled, rank, dy, N, db);
-    kernels.matmul_backward_input(&stream, rows.rows, dy, N, b, d_scaled, rank);
+    kernels.matmul_backward_input(&stream, rows.rows, dy, N, b, d_scaled, rank, 1);
   }
   kernels.add_scaled(&stream, n, d_scaled, low->scaling, d_plain);
   if (rows.offsets) {
@@ -52,7 +52,7 @@ void Tape::State::differentiate_low_rank(hone_tensor weight, ProductRows rows, c
     kernels.expert_matmul_backward_input(&stream, rows.experts, rows.offsets, d_plain, a, dx);
   } else {
     kernels.matmul_backward_weight(&stream, a->dtype, rows.rows, rank, K, x, K, d_plain, rank, da);
-    kernels.matmul_backward_input(&stream, rows.rows, d_plain, rank, a, dx, K);
+    kernels.matmul_backward_input(&stream, rows.rows, d_plain, rank, a, dx, K, 1);
   }
   give_back(d_scaled, n);
   give_back(d_plain, n);

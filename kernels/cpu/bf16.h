@@ -12,15 +12,17 @@
 
 namespace hone::kernels::HONE_ISA {
 
-// Two bf16 of one chain; the first, in the upper half, is added first.
+// Two bf16 of consecutive steps; the first, in the upper half, is added first.
 typedef uint32_t Pair;
-// The same as a tile's left factor: what its broadcast needs.
+// The same as a broadcast needs it.
+struct SplitPair {
+  float first, second;
+};
+// A tile's left factor.
 #if defined(HONE_DOT)
 typedef Pair LeftPair;
 #else
-struct LeftPair {
-  float first, second;
-};
+typedef SplitPair LeftPair;
 #endif
 
 HONE_INLINE uint32_t pairs(uint32_t steps) { return steps / 2 + steps % 2; }
@@ -37,15 +39,10 @@ HONE_INLINE uint32_t rounded_bits(float x) {
   return (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
 }
 HONE_INLINE Pair pair_of(float first, float second) { return rounded_bits(first) | rounded_bits(second) >> 16; }
-HONE_INLINE LeftPair left_pair_of(float first, float second) {
-#if defined(HONE_DOT)
-  return pair_of(first, second);
-#else
+HONE_INLINE void make_pair_of(float first, float second, Pair *to) { *to = pair_of(first, second); }
+HONE_INLINE void make_pair_of(float first, float second, SplitPair *to) {
   const uint32_t bits[2] = {rounded_bits(first), rounded_bits(second)};
-  LeftPair pair;
-  __builtin_memcpy(&pair, bits, sizeof pair);
-  return pair;
-#endif
+  __builtin_memcpy(to, bits, sizeof *to);
 }
 
 #if defined(HONE_DOT)
@@ -58,7 +55,7 @@ HONE_INLINE F16 dot(Bits x, Bits w, F16 sum) {
   sum.part[0] = (Register)_mm512_dpbf16_ps((__m512)sum.part[0], (__m512bh)x, (__m512bh)w);
   return sum;
 }
-#else
+#endif
 // The first, and the second, of 16 pairs.
 HONE_INLINE F16 first_of(const Pair *p) {
   F16 r;
@@ -82,18 +79,24 @@ HONE_INLINE F16 second_of(const Pair *p) {
   }
   return r;
 }
-#endif
 
+#if defined(HONE_DOT)
+// The 16 pairs of 32 numbers. The instruction puts the first of two into the lower half.
+HONE_INLINE __m512i pairs_of_row(const float *row) {
+  return _mm512_rol_epi32((__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(row + 16), _mm512_loadu_ps(row)), 16);
+}
+#endif
 // row[s], s < steps (0 beyond), as pairs(steps) left factors.
-HONE_INLINE void left_pairs_of_row(uint32_t steps, const float *row, LeftPair *to) {
+HONE_INLINE void left_pairs_of_row(uint32_t steps, const float *row, Pair *to) {
   uint32_t s = 0;
 #if defined(HONE_DOT)
-  for (; s + 32 <= steps; s += 32) {  // the instruction puts the first of two into the lower half
-    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(row + s + 16), _mm512_loadu_ps(row + s));
-    _mm512_storeu_si512(to + s / 2, _mm512_rol_epi32(both, 16));
-  }
+  for (; s + 32 <= steps; s += 32) _mm512_storeu_si512(to + s / 2, pairs_of_row(row + s));
+#endif
   for (; s + 2 <= steps; s += 2) to[s / 2] = pair_of(row[s], row[s + 1]);
-#else
+  if (s < steps) to[s / 2] = pair_of(row[s], 0);
+}
+HONE_INLINE void left_pairs_of_row(uint32_t steps, const float *row, SplitPair *to) {
+  uint32_t s = 0;
   float *flat = &to[0].first;
   for (; s + kPartLanes <= steps; s += kPartLanes) {
     Register x;
@@ -101,13 +104,51 @@ HONE_INLINE void left_pairs_of_row(uint32_t steps, const float *row, LeftPair *t
     const Bits bits = rounded_bits(x);
     __builtin_memcpy(flat + s, &bits, sizeof bits);
   }
-  for (; s + 2 <= steps; s += 2) to[s / 2] = left_pair_of(row[s], row[s + 1]);
-#endif
-  if (s < steps) to[s / 2] = left_pair_of(row[s], 0);
+  for (; s + 2 <= steps; s += 2) make_pair_of(row[s], row[s + 1], &to[s / 2]);
+  if (s < steps) make_pair_of(row[s], 0, &to[s / 2]);
 }
+#if defined(HONE_DOT)
+// The pairs of a and b, rounded.
+HONE_INLINE __m512i pairs_of(__m512 first, __m512 second) {
+  const __m512i low = _mm512_set_epi32(0x1f000f, 0x1e000e, 0x1d000d, 0x1c000c, 0x1b000b, 0x1a000a, 0x190009, 0x180008, 0x170007, 0x160006,
+                                       0x150005, 0x140004, 0x130003, 0x120002, 0x110001, 0x100000);
+  return _mm512_permutexvar_epi16(low, (__m512i)_mm512_cvtne2ps_pbh(first, second));
+}
+// x[i] of row j and x[j] of row i change places.
+HONE_INLINE void transpose(__m512i (&x)[16]) {
+  __m512i y[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) {
+    y[2 * i] = _mm512_unpacklo_epi32(x[2 * i], x[2 * i + 1]);
+    y[2 * i + 1] = _mm512_unpackhi_epi32(x[2 * i], x[2 * i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; ++j) {
+      x[4 * i + 2 * j] = _mm512_unpacklo_epi64(y[4 * i + j], y[4 * i + j + 2]);
+      x[4 * i + 2 * j + 1] = _mm512_unpackhi_epi64(y[4 * i + j], y[4 * i + j + 2]);
+    }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {  // quarter q of x[4 r + i] is the columns 4 q + i of rows 4 r .. 4 r + 3
+    const __m512i a = _mm512_shuffle_i32x4(x[i], x[4 + i], 0x88), b = _mm512_shuffle_i32x4(x[i], x[4 + i], 0xdd);
+    const __m512i c = _mm512_shuffle_i32x4(x[8 + i], x[12 + i], 0x88), d = _mm512_shuffle_i32x4(x[8 + i], x[12 + i], 0xdd);
+    y[i] = _mm512_shuffle_i32x4(a, c, 0x88);
+    y[8 + i] = _mm512_shuffle_i32x4(a, c, 0xdd);
+    y[4 + i] = _mm512_shuffle_i32x4(b, d, 0x88);
+    y[12 + i] = _mm512_shuffle_i32x4(b, d, 0xdd);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) x[i] = y[i];
+}
+#endif
 // to[n] = the pair of step[n] and next[n]; next null: of step[n] and 0. n_padded (of 16) beyond n are zeroes.
 HONE_INLINE void pairs_of_steps(uint32_t n, const float *step, const float *next, Pair *to, uint32_t n_padded) {
   uint32_t i = 0;
+#if defined(HONE_DOT)
+  for (; i + 16 <= n; i += 16)
+    _mm512_storeu_si512(to + i, pairs_of(_mm512_loadu_ps(step + i), next ? _mm512_loadu_ps(next + i) : _mm512_setzero_ps()));
+#endif
   for (; i + kPartLanes <= n; i += kPartLanes) {
     Register a, b = Register{};
     __builtin_memcpy(&a, step + i, sizeof a);
@@ -118,10 +159,8 @@ HONE_INLINE void pairs_of_steps(uint32_t n, const float *step, const float *next
   for (; i < n; ++i) to[i] = pair_of(step[i], next ? next[i] : 0);
   for (; i < n_padded; ++i) to[i] = 0;
 }
-HONE_INLINE void left_pairs_of_steps(uint32_t n, const float *step, const float *next, LeftPair *to) {
-#if defined(HONE_DOT)
-  pairs_of_steps(n, step, next, to, 0);
-#else
+HONE_INLINE void left_pairs_of_steps(uint32_t n, const float *step, const float *next, Pair *to) { pairs_of_steps(n, step, next, to, 0); }
+HONE_INLINE void left_pairs_of_steps(uint32_t n, const float *step, const float *next, SplitPair *to) {
   uint32_t i = 0;
 #if defined(__AVX2__) && !defined(__AVX512F__)
   for (; i + 8 <= n; i += 8) {
@@ -133,8 +172,7 @@ HONE_INLINE void left_pairs_of_steps(uint32_t n, const float *step, const float 
     _mm256_storeu_ps(&to[i + 4].first, _mm256_permute2f128_ps(low, high, 0x31));
   }
 #endif
-  for (; i < n; ++i) to[i] = left_pair_of(step[i], next ? next[i] : 0);
-#endif
+  for (; i < n; ++i) make_pair_of(step[i], next ? next[i] : 0, &to[i]);
 }
 
 // While one lives, this thread takes subnormal numbers as zero and makes none.

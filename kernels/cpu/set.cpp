@@ -27,6 +27,7 @@ const hone_kernels *set() {
     t.struct_size = sizeof t;
     t.device = "cpu";
     t.isa = HONE_TEXT(HONE_ISA);
+    t.bf16 = HONE_BF16;
     fill_memory(t);
     fill_matmul(t);
     fill_expert_matmul(t);

@@ -5,6 +5,10 @@
 
 namespace hone::kernels {
 
+namespace amx {
+const hone_kernels *set();
+bool tiles_keep_the_blocks();
+}  // namespace amx
 namespace avx512bf16 {
 const hone_kernels *set();
 bool dot_keeps_the_chain();

@@ -3,7 +3,7 @@
 //   add_scaled        y = fma(factor, x, y)
 //   add_bias_backward dbias[n]: from dbias over t = 0 .. T-1 of · + dy[t,n]
 //   swiglu            y = (g s) u with s = 1 / (1 + exp(-g))
-//   swiglu_backward   dgate += (dy u) (s fma(g, 1 - s, 1)); dup += dy (g s), each += rounded on its own
+//   swiglu_backward   dgate += (dy u) (s fma(g, 1 - s, 1)); dup += dy (g s), each (+)= rounded on its own
 // 16 lanes with one arithmetic, tails included: an element does not depend on where it stands.
 #pragma once
 

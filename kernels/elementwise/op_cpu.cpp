@@ -53,13 +53,14 @@ void swiglu(hone_stream *stream, uint64_t n, const float *gate, const float *up,
 }
 
 void swiglu_backward(hone_stream *stream, uint64_t n, const float *gate, const float *up, const float *dy, float *dgate,
-                     float *dup) {
+                     float *dup, int accumulate) {
   parallel_blocks(stream, n, 18, [&](uint64_t begin, uint64_t end) {
     each_block(begin, end, [&](uint64_t i, uint32_t lanes) {
       const F16 one = broadcast(1.0f), g = load_block(gate + i, lanes), u = load_block(up + i, lanes),
                 d = load_block(dy + i, lanes), s = sigmoid(g);
-      store_block(dgate + i, lanes, load_block(dgate + i, lanes) + (d * u) * (s * fma(g, one - s, one)));
-      store_block(dup + i, lanes, load_block(dup + i, lanes) + d * (g * s));
+      const F16 slope_of_gate = (d * u) * (s * fma(g, one - s, one)), slope_of_up = d * (g * s);
+      store_block(dgate + i, lanes, accumulate ? load_block(dgate + i, lanes) + slope_of_gate : slope_of_gate);
+      store_block(dup + i, lanes, accumulate ? load_block(dup + i, lanes) + slope_of_up : slope_of_up);
     });
   });
 }

@@ -41,7 +41,7 @@ void expert_matmul_backward_input(hone_stream *stream, uint32_t E, const uint32_
                                   float *dx) {
   const uint32_t N = w->N, K = w->K;
   each_expert_block(stream, E, offsets, 2.0 * N * K / 50, [&](uint32_t e, uint32_t row, uint32_t rows) {
-    add_product(nullptr, w[e].dtype, {dy + (size_t)row * N, N, false}, {w[e].data, K, true}, rows, K, N, dx + (size_t)row * K, K);
+    add_product(nullptr, w[e].dtype, {dy + (size_t)row * N, N, false}, {w[e].data, K, true}, rows, K, N, dx + (size_t)row * K, K, true);
   });
 }
 
@@ -54,7 +54,7 @@ void expert_matmul_backward_weight(hone_stream *stream, uint32_t dtype, uint32_t
       const uint32_t e = (uint32_t)(i / blocks), n = (uint32_t)(i % blocks) * kRowBlock, row = offsets[e];
       if (offsets[e + 1] > row)
         add_product(nullptr, dtype, {dy + (size_t)row * N + n, N, true}, {x + (size_t)row * K, K, true}, least(kRowBlock, N - n), K,
-                    offsets[e + 1] - row, dW + ((size_t)e * N + n) * K, K);
+                    offsets[e + 1] - row, dW + ((size_t)e * N + n) * K, K, true);
     }
   });
 }

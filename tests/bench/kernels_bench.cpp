@@ -47,12 +47,12 @@ void matmul(benchmark::State &state, uint32_t dtype) {
   flops(state, p.flops());
 }
 void matmul_f32(benchmark::State &state) { matmul(state, HONE_F32); }
-void matmul_bf16(benchmark::State &state) { matmul(state, HONE_BF16); }
+void matmul_bf16(benchmark::State &state) { matmul(state, hone_kernels_v1()->bf16); }
 void matmul_backward_input(benchmark::State &state, uint32_t dtype) {
   Problem p(state, dtype);
   const hone_kernels *set = hone_kernels_v1();
   Floats dx(p.x.size());
-  for (auto _ : state) set->matmul_backward_input(nullptr, p.T, p.y.data(), p.N, &p.weight, dx.data(), p.K);
+  for (auto _ : state) set->matmul_backward_input(nullptr, p.T, p.y.data(), p.N, &p.weight, dx.data(), p.K, 1);
   flops(state, p.flops());
 }
 void matmul_backward_weight(benchmark::State &state, uint32_t dtype) {
@@ -81,9 +81,9 @@ void backward_shapes(benchmark::internal::Benchmark *b) {
   b->Args({256, 64, 64})->Args({64, 256, 256});
 }
 BENCHMARK_CAPTURE(matmul_backward_input, f32, HONE_F32)->Apply(backward_shapes);
-BENCHMARK_CAPTURE(matmul_backward_input, bf16, HONE_BF16)->Apply(backward_shapes);
+BENCHMARK_CAPTURE(matmul_backward_input, bf16, hone_kernels_v1()->bf16)->Apply(backward_shapes);
 BENCHMARK_CAPTURE(matmul_backward_weight, f32, HONE_F32)->Apply(backward_shapes);
-BENCHMARK_CAPTURE(matmul_backward_weight, bf16, HONE_BF16)->Apply(backward_shapes);
+BENCHMARK_CAPTURE(matmul_backward_weight, bf16, hone_kernels_v1()->bf16)->Apply(backward_shapes);
 
 // R rows of `length` tokens, H heads of 16 or 64.
 void attention(benchmark::State &state, bool backward) {

@@ -1,5 +1,5 @@
 // machine_limits.cpp -- what this machine can do at most, with all threads at once: multiply-adds a second in f32 and, where the
-// CPU has an instruction for them, in bf16, and bytes a second read from memory. Compiled for this very CPU. JSON on stdout.
+// CPU has instructions for them, in bf16 (the faster of vectors and tiles), and bytes a second read from memory. Compiled for this very CPU. JSON on stdout.
 #include <immintrin.h>
 
 #include <algorithm>
@@ -9,7 +9,9 @@
 #include <cstdlib>
 #include <functional>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -72,6 +74,29 @@ int main(int argc, char **argv) {
 #if defined(__AVX512BF16__)
   const __m512bh pairs = (__m512bh)_mm512_set1_epi32(0x3f803f80);
   bf16 = best_rate(threads, 4.0 * kLanes * kChains * kSteps, [&](unsigned) { run_chains([&](Vector s) { return _mm512_dpbf16_ps(s, pairs, pairs); }); });
+#endif
+#if defined(__AMX_BF16__)
+  constexpr long kAskForState = 0x1023, kTileData = 18;  // as kernels/cpu/choose.cpp
+  if (syscall(SYS_arch_prctl, kAskForState, kTileData) == 0) {
+    constexpr long kTileSteps = 400'000;  // of four tiles of 16 x 16 outputs, 32 steps each
+    bf16 = std::max(bf16, best_rate(threads, 2.0 * 4 * 16 * 16 * 32 * kTileSteps, [&](unsigned) {
+      struct {
+        unsigned char palette = 1, others[15] = {};
+        unsigned short row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+        unsigned char rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+      } config;
+      asm volatile("ldtilecfg %0" ::"m"(config));
+      _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
+      _tile_zero(4); _tile_zero(5); _tile_zero(6); _tile_zero(7);
+      for (long i = 0; i < kTileSteps; ++i) {
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+      }
+      _tile_release();
+    }));
+  }
 #endif
   const size_t bytes = size_t{256} << 20;  // each: more than any cache
   std::vector<float *> data;

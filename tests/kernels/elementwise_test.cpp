@@ -44,6 +44,19 @@ TEST(Elementwise, BiasIsAddedToEveryTokenAndItsGradientSumsThemInOrder) {
     }
 }
 
+TEST(Swiglu, AGradientThatOverwritesIsOneThatBeginsAtZero) {
+  const uint64_t n = 100;
+  const Floats gate = random_floats(n, 6, 3), up = random_floats(n, 7), dy = random_floats(n, 8);
+  const auto run = [&](float before, int accumulate) {
+    return everywhere([&](const hone_kernels &set, hone_stream *stream) {
+      Floats dgate(n, before), dup(n, before);
+      set.swiglu_backward(stream, n, gate.data(), up.data(), dy.data(), dgate.data(), dup.data(), accumulate);
+      return joined({dgate, dup});
+    });
+  };
+  EXPECT_TRUE(same_bits(run(NAN, 0), run(0, 1)));
+}
+
 TEST(Swiglu, AgreesWithTheReferenceAndFiniteDifferences) {
   for (uint64_t n : {uint64_t(1), uint64_t(37), uint64_t(256)}) {
     const Floats gate = random_floats(n, 6, 3), up = random_floats(n, 7), dy = random_floats(n, 8),
@@ -51,7 +64,7 @@ TEST(Swiglu, AgreesWithTheReferenceAndFiniteDifferences) {
     const Floats got = everywhere([&](const hone_kernels &set, hone_stream *stream) {
       Floats y(n), dgate = before, dup = before;
       set.swiglu(stream, n, gate.data(), up.data(), y.data());
-      set.swiglu_backward(stream, n, gate.data(), up.data(), dy.data(), dgate.data(), dup.data());
+      set.swiglu_backward(stream, n, gate.data(), up.data(), dy.data(), dgate.data(), dup.data(), 1);
       return joined({y, dgate, dup});
     });
     const auto loss = [&](const Doubles &g, const Doubles &u) {

@@ -52,7 +52,7 @@ TEST(ExpertMatmul, IsMatmulPerExpertAndLeavesIdleOnesAlone) {
   const std::vector<std::vector<uint32_t>> cuts = {
       {0, 3, 3, 200, 201, 333}, {0, 0, 0, 0, 0, 0}, {0, 0, 1, 1, 1, 1}, {0, 900, 900, 900, 900, 901}};
   for (const auto &offsets : cuts)
-    for (uint32_t dtype : {HONE_F32, HONE_BF16}) {
+    for (uint32_t dtype : {HONE_F32, HONE_BF16, HONE_BF16_BLOCKS}) {
       const uint32_t T = offsets[E];
       const Floats x = random_floats(size_t(T) * K + 1, 19), W = random_floats(E * N * K, 20),
                    dy = random_floats(size_t(T) * N + 1, 21);
@@ -69,7 +69,7 @@ TEST(ExpertMatmul, IsMatmulPerExpertAndLeavesIdleOnesAlone) {
             const size_t at = offsets[e];
             const uint32_t rows = offsets[e + 1] - offsets[e];
             set.matmul(stream, rows, x.data() + at * K, K, &w[e], y.data() + at * N, N, 0);
-            set.matmul_backward_input(stream, rows, dy.data() + at * N, N, &w[e], dx.data() + at * K, K);
+            set.matmul_backward_input(stream, rows, dy.data() + at * N, N, &w[e], dx.data() + at * K, K, 1);
             set.matmul_backward_weight(stream, HONE_F32, rows, N, K, x.data() + at * K, K, dy.data() + at * N, N,
                                        dW.data() + e * N * K);
           }

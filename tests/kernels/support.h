@@ -47,7 +47,7 @@ class Threads {
 
 inline std::vector<const hone_kernels *> sets() {
   std::vector<const hone_kernels *> found;
-  for (const char *isa : {"plain", "avx2", "avx512", "avx512bf16"})
+  for (const char *isa : {"plain", "avx2", "avx512", "avx512bf16", "amx"})
     if (const hone_kernels *set = kernels::set_named(isa)) found.push_back(set);
   return found;
 }

@@ -92,7 +92,7 @@ TEST_F(BadInput, CommandLinesThatAreWrong) {
       {{"run", "x.lua", "--set", "steps"}, "--set: \"steps\" is not of the form key=value"},
       {{"replay", "x", "--stage", "a", "--step", "-1", "--row", "0"}, "--step: must be a whole number from 1 to 4294967295, got \"-1\""},
       {{"generate", "--model", "m", "--input", "-", "--temperature", "warm"}, "--temperature: must be a number from 0 to 100, got \"warm\""},
-      {{"generate", "--model", "m", "--input", "-", "--dtype", "f64"}, "--dtype: must be f32 or bf16, got \"f64\""},
+      {{"generate", "--model", "m", "--input", "-", "--dtype", "f64"}, "--dtype: must be f32, bf16, bf16-pairs or bf16-blocks, got \"f64\""},
   };
   for (const auto &[arguments, sentence] : wrong) {
     const Ended ended = hone(arguments);

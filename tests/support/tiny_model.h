@@ -37,12 +37,13 @@ inline std::shared_ptr<const Architecture> tiny_architecture(const Host &host, c
   return std::make_shared<const Architecture>(info, host, check_settings(info.settings, config, family));
 }
 
-// family: a plugin's name, with _bf16 after it for products of bf16.
+// family: a plugin's name, with _bf16 or _blocks after it for products of bf16 in pairs or in blocks.
 inline std::unique_ptr<Weights> tiny_weights(const Host &host, const std::string &family, uint64_t seed = 1,
                                              bool value_head = false) {
-  const bool bf16 = family.ends_with("_bf16");
-  return Weights::initialised(tiny_architecture(host, bf16 ? family.substr(0, family.size() - 5) : family), seed, value_head,
-                              bf16 ? HONE_BF16 : HONE_F32);
+  for (const auto &[suffix, dtype] : {std::pair<std::string, uint32_t>{"_bf16", HONE_BF16}, {"_blocks", HONE_BF16_BLOCKS}})
+    if (family.ends_with(suffix))
+      return Weights::initialised(tiny_architecture(host, family.substr(0, family.size() - suffix.size())), seed, value_head, dtype);
+  return Weights::initialised(tiny_architecture(host, family), seed, value_head);
 }
 
 }  // namespace hone

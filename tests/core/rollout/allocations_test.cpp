@@ -47,7 +47,7 @@ TEST(Allocations, TheDecodeLoopMakesNone) {
   Pool one(1), two(2);
   const Host host(one, 1);
   const hone_kernels table = counting_kernels();
-  for (const char *family : {"llama", "llama_bf16", "deepseek_moe"})
+  for (const char *family : {"llama", "llama_bf16", "llama_blocks", "deepseek_moe"})
     for (const uint64_t small : {small_model_size, uint64_t{0}}) {
       const auto weights = tiny_weights(host, family);
       // Threads that decode apart begin when they please, and allocate when they begin: one has a beginning only.
@@ -77,7 +77,7 @@ TEST(Allocations, AWarmPassOfTrainingMakesNone) {
   Pool pool(2);
   const Host host(pool, 1);
   const hone_kernels table = counting_kernels();
-  for (const char *family : {"llama", "llama_bf16", "deepseek_moe"})
+  for (const char *family : {"llama", "llama_bf16", "llama_blocks", "deepseek_moe"})
     for (const bool checkpointing : {false, true}) {
       const auto weights = tiny_weights(host, family);
       weights->prepare(pool);

@@ -280,7 +280,7 @@ TEST_P(SamplerTest, BadRequestsAreSentences) {
   EXPECT_TRUE(sampler.generate(*weights, nullptr, {}, settings()).empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, SamplerTest, testing::Values("llama", "deepseek_moe", "llama_bf16", "deepseek_moe_bf16"),
+INSTANTIATE_TEST_SUITE_P(Models, SamplerTest, testing::Values("llama", "deepseek_moe", "llama_bf16", "deepseek_moe_bf16", "llama_blocks", "deepseek_moe_blocks"),
                          [](const auto &info) { return std::string(info.param); });
 
 }  // namespace

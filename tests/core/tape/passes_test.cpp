@@ -31,7 +31,9 @@ std::vector<Named> models() {
           {"deepseek_moe", latent},
           {"deepseek_moe", uneven},
           {"llama", wide, HONE_BF16},
-          {"deepseek_moe", latent, HONE_BF16}};
+          {"deepseek_moe", latent, HONE_BF16},
+          {"llama", wide, HONE_BF16_BLOCKS},
+          {"deepseek_moe", latent, HONE_BF16_BLOCKS}};
 }
 
 std::vector<float> forward(const Weights &weights, const Rows &rows,
