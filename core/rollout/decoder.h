@@ -39,6 +39,10 @@ class Decoder {
   bool run(const Weights &, const Tokenizer *, const SampleSettings &, const Limits &,
            const std::function<const DecodeJob *()> &next_job, const std::function<void(size_t, SampledRow &&)> &done,
            const std::function<bool()> &keep_on, uint32_t rows_expected, uint32_t longest_prompt);
+  // Gives the cache's memory back until the next run, which keeps its place: a training step can use it meanwhile.
+  void discard_cache() {
+    if (cache_) cache_->discard(stream_);
+  }
 
  private:
   struct Prompt {

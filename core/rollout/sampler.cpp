@@ -130,6 +130,7 @@ std::vector<SampledRow> Sampler::generate(const Weights &weights, const Tokenize
   } else {
     if (!state.together) state.together = std::make_unique<Decoder>(state.kernels, state.pool.stream());
     decode(*state.together);
+    state.together->discard_cache();
   }
   report();
   if (stop) return {};

@@ -103,6 +103,7 @@ struct LoopServices {
       settings.seed = stage.context_.pipeline.seed;
       settings.stage = stage.number_;
       settings.step = sampling.step;
+      stage.trainers_.discard_values();
       const auto sampled = stage.sampler_->generate(*loaded.weights, loaded.tokenizer, requests, settings, {},
                                                     [&] { return stage.context_.interrupted(); });
       stage.context_.stop_if_interrupted();

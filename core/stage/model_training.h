@@ -38,6 +38,9 @@ class ModelTraining {
   // Once, before the first step. The schedule and clipping are the optimizer's, whatever the settings say of them.
   void begin(TrainerSettings);
   StepReport step(std::vector<TrainRow> &, uint64_t step, bool verify);  // see Trainer::step
+  void discard_values() {  // before its weights sample: see Trainer
+    if (trainer_) trainer_->discard_values();
+  }
   void restart();  // weights and optimizer as they were when this was made
 
   // A model directory with the optimizer's state beside it; of an adapter, what adapter_files.h says. The first save of

@@ -138,6 +138,7 @@ std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
   std::map<std::string, double> metrics;
   auto clock = std::chrono::steady_clock::now();
   const std::vector<StepPrompt> prompts = step_prompts(step);
+  training_->discard_values();
   const std::vector<SampledRow> sampled = sampler_->generate(weights(), &tokenizer(), requests(prompts), sampling(step), {},
                                                              [this] { return context_.interrupted(); });
   context_.stop_if_interrupted();

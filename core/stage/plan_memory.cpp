@@ -1,5 +1,6 @@
 // plan_memory.cpp -- see plan_memory.h. The parts: weights and their packing, gradients, optimizer state and a reference, a training
-// pass (measured, core/tape/measure.h) and the sampler's cache, all of which stay from step to step.
+// pass (measured, core/tape/measure.h) and the sampler's, all of which stay from step to step but a large model's activations and
+// cache, of which either is given back before the other is needed.
 #include "core/stage/plan_memory.h"
 
 #include <algorithm>
@@ -49,7 +50,7 @@ double pass_bytes(const TrainingPlan &plan, const Workplace &work, const Trainer
   const double unit = std::min(total, std::max(group, std::floor(most / group) * group));
   const double workers = small ? std::min<double>({double(work.threads), slots, std::ceil(total / unit)}) : 1;
   const auto rows = static_cast<uint32_t>(std::max(1.0, std::ceil(unit / row)));
-  const auto measured = training_pass_bytes(plan.architecture, {rows, static_cast<uint32_t>(std::ceil(unit / rows)), plan.checkpointing, plan.depths});
+  const auto measured = training_pass_bytes(plan.architecture, {rows, static_cast<uint32_t>(std::ceil(unit / rows)), plan.checkpointing, plan.depths, work.dtype});
   // A reference keeps a segment only: about this much of a token, whatever the model.
   const double of_reference = plan.reference ? 4 * unit * 24 * plan.architecture->info().hidden_size : 0;
   const double predicted = unit * (plan.samples ? plan.rows_per_group * plan.response_tokens / group : 1);
@@ -57,7 +58,10 @@ double pass_bytes(const TrainingPlan &plan, const Workplace &work, const Trainer
   return workers * (static_cast<double>(measured.value_or(0)) + of_reference + head);
 }
 
-double sampling_bytes(const TrainingPlan &plan) {
+struct Sampling {
+  double cache, rest;
+};
+Sampling sampling_bytes(const TrainingPlan &plan) {
   const hone_model_info &info = plan.architecture->info();
   const double of_token = 4.0 * info.attention_layers * info.kv_heads * (info.key_size + info.value_size);
   const SamplerLimits limits;
@@ -66,7 +70,7 @@ double sampling_bytes(const TrainingPlan &plan) {
   const double cache = rows * (plan.response_tokens + page) + std::min(plan.groups, rows) * (plan.prompt_tokens + page);
   const double logits = std::min(rows, std::max(1.0, 4e6 / info.vocab_size)) + std::min(plan.groups, rows);
   const double pass = std::min<double>(limits.prefill_tokens, plan.groups * plan.prompt_tokens) * 20 * info.hidden_size;
-  return std::min(cache * of_token, double(limits.kv_bytes)) + 4 * (logits * info.vocab_size + pass);
+  return {std::min(cache * of_token, double(limits.kv_bytes)), 4 * (logits * info.vocab_size + pass)};
 }
 
 }  // namespace
@@ -84,7 +88,10 @@ double training_bytes(const TrainingPlan &plan, const Workplace &work) {
   if (plan.adapter) held += 2 * trained;  // its numbers, and packed
   held += trained * (1 + (how.slots > 1 ? how.slots : 0) + plan.optimizer_states);
   if (plan.reference && !plan.adapter) held += weights_bytes(architecture, work.dtype);  // an adapter's is its base
-  return held + pass_bytes(plan, work, how, small) + (plan.samples ? sampling_bytes(plan) : 0);
+  const double pass = pass_bytes(plan, work, how, small);
+  if (!plan.samples) return held + pass;
+  const Sampling sampling = sampling_bytes(plan);
+  return held + sampling.rest + (small ? pass + sampling.cache : std::max(pass, sampling.cache));
 }
 
 // The numbers are read whole, and their memory is given back a matrix at a time while they are packed.

@@ -42,6 +42,9 @@ class Trainers {
   uint64_t version(int64_t handle) const { return find(handle).version; }
   OwnedTable step(int64_t handle, const hone_table &rows, uint64_t &tokens);
   void restart(int64_t handle);
+  void discard_values() {
+    for (const Trained &trained : trained_) trained.training->discard_values();
+  }
 
   // The first model at the folder's top, so that it loads as a model; others in trainer-2/, ...
   void save(const std::filesystem::path &folder) const;

@@ -45,4 +45,9 @@ void Arena::restart() {
   add_block(whole);
 }
 
+void Arena::discard(hone_stream &stream) {
+  rewind();
+  for (const Block &block : blocks_) kernels_.discard(&stream, block.data, block.size);
+}
+
 }  // namespace hone

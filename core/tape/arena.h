@@ -21,6 +21,7 @@ class Arena {
   float *floats(uint64_t n) { return static_cast<float *>(take(n * sizeof(float))); }
   void rewind() { block_ = 0, used_ = before_ = 0; }
   void restart();  // rewind, and lay what was taken piecemeal into one piece, while it is little
+  void discard(hone_stream &);  // what was taken is over, and its memory given back until it is written again
   size_t bytes() const { return total_; }
   uint64_t most_used() const { return most_used_; }  // of bytes(), since the first pass
 

@@ -92,7 +92,8 @@ void Tape::State::differentiate(Node &n) {
       const bool fresh = n.in[0] != n.in[1] && !node(n.in[0]).gradient && !node(n.in[1]).gradient;
       float *dgate = fresh ? begin_gradient_of(n.in[0]).data : gradient_of(n.in[0]);
       float *dup = fresh ? begin_gradient_of(n.in[1]).data : gradient_of(n.in[1]);
-      kernels.swiglu_backward(s, size_of(n), node(n.in[0]).data, node(n.in[1]).data, dy, dgate, dup, !fresh);
+      const float *gate = value_of(n.in[0]), *up = value_of(n.in[1]);
+      kernels.swiglu_backward(s, size_of(n), gate, up, dy, dgate, dup, !fresh);
       break;
     }
     case Operator::slice: {

@@ -5,7 +5,7 @@
 // A segment is what lies between two boundaries. Where a pass keeps boundaries only (checkpointing, or nothing
 // recorded), the memory of a segment is given back when the next begins; boundaries' values live in `kept` for the
 // whole pass. Where all is recorded, a finished segment gives back the values that no gradient reads, and those that are
-// cheaply computed again (norms and swiglu, for the products that read them); the segments after it use their memory.
+// cheaply computed again (norms and swiglu, for the products that read them; and what swiglu reads, where products are made of tiles); the segments after it use their memory.
 #pragma once
 
 #include <algorithm>
@@ -157,12 +157,14 @@ struct Tape::State {
 
   // run.cpp: computes a node's value into scratch.
   void run(Node &);
+  void run_product(const Node &, const float *x, float *y);  // of a linear, without an adapter's part
   void run_norm(Node &, float *y);
   void run_swiglu(Node &, float *y);
   void run_route(Node &);
   void run_experts(Node &);
   void run_custom(Node &);
   // keep.cpp: which values stay until their gradient is computed.
+  bool cheap_product(const Node &);
   void note_needs(const Node &);           // of a node just made, what its gradient will read
   void give_back_segment(uint32_t first);  // of the nodes from `first`, what no gradient reads
   float *value_of(hone_tensor);            // of a product's input, computed once more where it was given back

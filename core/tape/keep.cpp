@@ -1,5 +1,5 @@
 // keep.cpp -- which values of a recorded pass stay until their gradient is computed, and which are given back and, where a
-// product's gradient reads them, computed once more: the same kernels on the same numbers, so the same bits.
+// gradient reads them, computed once more: the same kernels on the same numbers, so the same bits.
 #include "core/tape/graph.h"
 
 namespace hone {
@@ -22,6 +22,13 @@ bool may_go(const Node &n) {
 
 }  // namespace
 
+// A product of tiles costs less than its memory is worth: the two that swiglu takes are half of what a layer keeps.
+bool Tape::State::cheap_product(const Node &n) {
+  if (n.op != Operator::linear || keep_boundaries_only || is_parameter(n.in[0]) || node(n.in[0]).op != Operator::rms_norm) return false;
+  const uint32_t weight = index_of(n.in[1]);
+  return weights->weight(weight).dtype == HONE_BF16_BLOCKS && !weights->low_rank(weight);
+}
+
 void Tape::State::note_needs(const Node &n) {
   const auto reads = [&](hone_tensor tensor) {
     if (tensor && !is_parameter(tensor)) node(tensor).needed = true;
@@ -34,7 +41,8 @@ void Tape::State::note_needs(const Node &n) {
       reads(n.in[0]);
       break;
     case Operator::swiglu:
-      reads(n.in[0]), reads(n.in[1]);
+      for (const hone_tensor in : {n.in[0], n.in[1]})
+        if (!cheap_product(node(in))) reads(in);
       break;
     case Operator::attention:
       for (int i = 0; i < 3; ++i) reads(n.in[i]);
@@ -61,10 +69,11 @@ float *Tape::State::value_of(hone_tensor tensor) {
   if (n.data) return n.data;
   n.data = borrow(size_of(n));
   n.again = true;
-  if (n.op == Operator::rms_norm)
-    run_norm(n, n.data);
-  else
-    run_swiglu(n, n.data);
+  switch (n.op) {
+    case Operator::rms_norm: run_norm(n, n.data); break;
+    case Operator::swiglu: run_swiglu(n, n.data); break;
+    default: run_product(n, value_of(n.in[0]), n.data);
+  }
   return n.data;
 }
 

@@ -11,6 +11,7 @@ struct KvCache::State {
   const hone_kernels &kernels;
   hone_kv_page_shape shape{};
   std::vector<void *> layers;
+  uint64_t layer_bytes = 0;
   std::vector<uint32_t> references, free;  // free: a stack, page 0 on top at first
 
   explicit State(const hone_kernels &table) : kernels(table) {}
@@ -25,7 +26,7 @@ KvCache::KvCache(const hone_kernels &kernels, const hone_model_info &info, uint3
     throw Failure("a cache page holds a multiple of 16 tokens, not " + std::to_string(page_tokens));
   if (pages == 0) throw Failure("a cache needs at least one page; raise the memory given to it");
   state_->shape = {page_tokens, info.kv_heads, info.key_size, info.value_size};
-  const uint64_t bytes = uint64_t{pages} * kernels.kv_page_bytes(&state_->shape);
+  const uint64_t bytes = state_->layer_bytes = uint64_t{pages} * kernels.kv_page_bytes(&state_->shape);
   for (uint32_t layer = 0; layer < info.attention_layers; ++layer) {
     void *data = kernels.allocate(bytes);
     if (!data)
@@ -68,6 +69,10 @@ void KvCache::copy_page(hone_stream &stream, uint32_t to, uint32_t from) {
   if (to >= pages() || from >= pages())
     throw Failure("cache page " + std::to_string(std::max(to, from)) + " does not exist");
   for (void *layer : state_->layers) state_->kernels.copy_page(&stream, &state_->shape, layer, to, from);
+}
+
+void KvCache::discard(hone_stream &stream) {
+  for (void *layer : state_->layers) state_->kernels.discard(&stream, layer, state_->layer_bytes);
 }
 
 }  // namespace hone

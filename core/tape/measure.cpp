@@ -34,7 +34,7 @@ hone_kernels idle_kernels(const hone_kernels &real) {
 std::optional<uint64_t> training_pass_bytes(const std::shared_ptr<const Architecture> &architecture, const PassShape &shape) {
   const hone_kernels table = idle_kernels(kernels());
   try {
-    Weights weights(architecture, false, HONE_F32, &table);
+    Weights weights(architecture, false, shape.dtype, &table);
     Pool pool(1);
     weights.prepare(pool);
     Tape tape(table, Pool::serial_stream());

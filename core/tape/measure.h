@@ -13,6 +13,7 @@ struct PassShape {
   uint32_t rows = 1, tokens_per_row = 1;
   bool checkpointing = false;
   uint32_t depths = 0;  // of multi-token prediction
+  uint32_t dtype = HONE_F32;  // of the products
 };
 // Bytes of a recorded pass's values and gradients, without those of the weights and of the head. Nothing where the model's weights
 // do not even fit the address space. Rows longer than the model's positions count as that long.

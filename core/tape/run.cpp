@@ -15,8 +15,7 @@ void Tape::State::run(Node &n) {
       kernels.embedding(s, T, n.columns, n.embedding.ids, parameter_data(n.in[0]), y);
       break;
     case Operator::linear:
-      kernels.matmul(s, T, x, node(n.in[0]).columns, &weights->weight(index_of(n.in[1])), y, n.columns, 0);
-      if (n.in[2]) kernels.add_bias(s, T, n.columns, parameter_data(n.in[2]), y);
+      run_product(n, x, y);
       n.linear.low = add_low_rank(n.in[1], {T, 0, nullptr}, x, y);
       break;
     case Operator::rms_norm:
@@ -75,12 +74,20 @@ void Tape::State::run(Node &n) {
   }
 }
 
+void Tape::State::run_product(const Node &n, const float *x, float *y) {
+  kernels.matmul(&stream, T, x, node(n.in[0]).columns, &weights->weight(index_of(n.in[1])), y, n.columns, 0);
+  if (n.in[2]) kernels.add_bias(&stream, T, n.columns, parameter_data(n.in[2]), y);
+}
+
 void Tape::State::run_norm(Node &n, float *y) {
   kernels.rms_norm(&stream, size_of(n) / n.norm.width, n.norm.width, node(n.in[0]).data, n.in[1] ? parameter_data(n.in[1]) : nullptr,
                    n.norm.epsilon, y, n.norm.inverse);
 }
 
-void Tape::State::run_swiglu(Node &n, float *y) { kernels.swiglu(&stream, size_of(n), node(n.in[0]).data, node(n.in[1]).data, y); }
+void Tape::State::run_swiglu(Node &n, float *y) {
+  const float *gate = value_of(n.in[0]), *up = value_of(n.in[1]);
+  kernels.swiglu(&stream, size_of(n), gate, up, y);
+}
 
 void Tape::State::run_route(Node &n) {
   auto &route = n.route;

@@ -233,6 +233,10 @@ double Tape::auxiliary_loss() const { return state_->auxiliary_loss; }
 std::span<const uint64_t> Tape::expert_counts() const { return state_->counts; }
 void Tape::reset_expert_counts() { std::fill(state_->counts.begin(), state_->counts.end(), 0); }
 uint64_t Tape::most_used_bytes() const { return state_->kept.most_used() + state_->scratch.most_used(); }
+void Tape::discard_values() {
+  state_->kept.discard(state_->stream);
+  state_->scratch.discard(state_->stream);
+}
 size_t Tape::arena_bytes() const { return state_->kept.bytes() + state_->scratch.bytes(); }
 
 }  // namespace hone

@@ -27,6 +27,7 @@ class KvCache {
   void share(uint32_t page);    // one more reference
   void release(uint32_t page);  // one fewer; free at zero
   void copy_page(hone_stream &, uint32_t to, uint32_t from);  // in all layers
+  void discard(hone_stream &);  // the memory of all pages, until they are written again: what they hold is lost
   void *layer(uint32_t attention_layer);                      // kernels' `pages`
   const hone_kv_page_shape &shape() const;
 
@@ -75,6 +76,7 @@ class Tape {
   // [routed_layers, and then those of all depths][experts].
   std::span<const uint64_t> expert_counts() const;
   void reset_expert_counts();
+  void discard_values();  // of the last pass: their memory is given back until the next
   size_t arena_bytes() const;
   uint64_t most_used_bytes() const;  // of the arenas, in any pass so far
 

@@ -311,6 +311,11 @@ void Trainer::State::end_step() {
              "model " + architecture.component());
 }
 
+void Trainer::discard_values() {
+  if (state_->apart) return;
+  for (auto &worker : state_->workers) worker->pass.tape().discard_values(), worker->other.tape().discard_values();
+}
+
 Trainer::Trainer(const hone_kernels &kernels, Pool &pool, Weights &weights, const hone_objective &objective,
                  void *objective_self, const hone_optimizer &optimizer, void *optimizer_self,
                  TrainerSettings settings) {

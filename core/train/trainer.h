@@ -81,6 +81,8 @@ class Trainer {
   // Failure of the optimizer's or the model's own call the weights may be half updated: go back to the last checkpoint.
   // Rows without a score take part in nothing; when none is left, nothing is updated and report.rows is 0.
   StepReport step(std::vector<TrainRow> &rows, uint64_t step, const Weights *reference = nullptr, bool verify = true);
+  // A large model's activations are given back until the next step, for others to use their memory meanwhile.
+  void discard_values();
   // [n_states][trained_size]; names for files are "state0.<parameter>", ...
   void save_state(const std::filesystem::path &optimizer_safetensors) const;
   void load_state(const std::filesystem::path &optimizer_safetensors);

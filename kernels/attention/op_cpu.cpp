@@ -170,6 +170,45 @@ void chain_heads(uint32_t t, uint32_t Dv, const float *p, size_t ldp, const Keys
   });
 }
 
+// The same for N heads over the same keys and values, ND blocks of 16 of each value at once: values are read once, in order.
+template <uint32_t N, uint32_t ND>
+void chain_group(uint32_t t, uint32_t d, uint32_t Dv, const float *p, size_t ldp, const KeysAndValues &kv, float *y) {
+  F16 total[N][ND];
+#pragma GCC unroll 4
+  for (uint32_t i = 0; i < N; ++i)
+#pragma GCC unroll 4
+    for (uint32_t b = 0; b < ND; ++b) total[i][b] = zero();
+  for (uint32_t from = 0; from <= t; from += kv.run) {
+    const uint32_t n = least(kv.run, t + 1 - from);
+    const float *value = kv.runs[from / kv.run] + d, *weight = p + from;
+    for (uint32_t j = 0; j < n; ++j, value += kv.stride, ++weight) {
+      F16 v[ND];
+#pragma GCC unroll 4
+      for (uint32_t b = 0; b < ND; ++b) v[b] = load(value + b * 16);
+#pragma GCC unroll 4
+      for (uint32_t i = 0; i < N; ++i) {
+        const F16 w = broadcast(weight[i * ldp]);
+#pragma GCC unroll 4
+        for (uint32_t b = 0; b < ND; ++b) total[i][b] = fma(w, v[b], total[i][b]);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (uint32_t i = 0; i < N; ++i)
+#pragma GCC unroll 4
+    for (uint32_t b = 0; b < ND; ++b) store(y + i * Dv + d + b * 16, total[i][b]);
+}
+
+// Blocks of a value that chain_group takes at once for n heads, as many as there are registers for.
+constexpr uint32_t group_blocks(uint32_t n) { return n * 4 <= kAccumulators ? 4 : n * 2 <= kAccumulators ? 2 : 1; }
+template <uint32_t N>
+void chain_group(uint32_t t, uint32_t Dv, const float *p, size_t ldp, const KeysAndValues &kv, float *y) {
+  constexpr uint32_t ND = group_blocks(N);
+  uint32_t d = 0;
+  for (; d + ND * 16 <= Dv; d += ND * 16) chain_group<N, ND>(t, d, Dv, p, ldp, kv, y);
+  for (; d < Dv; d += 16) chain_group<N, 1>(t, d, Dv, p, ldp, kv, y);
+}
+
 void divide(uint32_t rows, uint32_t Dv, const float *total, float *y, size_t ldy) {
   float inverse[16];
   store(inverse, broadcast(1.0f) / load(total));
@@ -217,6 +256,23 @@ void attend_heads(uint32_t n, uint32_t t, uint32_t Dk, uint32_t Dv, float scale,
     case 2: chain_heads<2>(t, Dv, scores, ld, kv, y, Dv); break;
     case 3: chain_heads<3>(t, Dv, scores, ld, kv, y, Dv); break;
     default: chain_heads<4>(t, Dv, scores, ld, kv, y, Dv); break;
+  }
+  divide(n, Dv, total, y, Dv);
+}
+
+// One query at position t in each of n (at most kHeadsAtOnce) heads that share their keys and values; Dv is whole blocks of 16.
+void attend_group(uint32_t n, uint32_t t, uint32_t Dk, uint32_t Dv, float scale, const float *q, const KeysAndValues &kv, float *y) {
+  const uint32_t n_blocks = t / 16 + 1;
+  const size_t ld = (size_t)(n_blocks + kSpareBlocks) * 16;
+  float *scores = scratch_floats(kScratchC, kHeadsAtOnce * ld), total[16], highest[16];
+  store(total, broadcast(1.0f));
+  score(n, n_blocks, Dk, q, Dk, kv.blocks, scores, ld);
+  soften(n, t, 0, scale, scores, ld, total, highest);
+  switch (n) {
+    case 1: chain_group<1>(t, Dv, scores, ld, kv, y); break;
+    case 2: chain_group<2>(t, Dv, scores, ld, kv, y); break;
+    case 3: chain_group<3>(t, Dv, scores, ld, kv, y); break;
+    default: chain_group<4>(t, Dv, scores, ld, kv, y); break;
   }
   divide(n, Dv, total, y, Dv);
 }
@@ -311,6 +367,15 @@ void attention_cached(hone_stream *stream, const hone_cached_rows *rows, const h
           for (uint32_t d = 0; d < Dk; ++d) key[d * 16] = from[d];
           __builtin_memcpy(base + values_at + ((size_t)g * P + at) * Dv, v + ((start + t) * G + g) * Dv, Dv * sizeof(float));
         }
+      }
+      // Heads that share keys go together, unless they are few and narrow: then those of several keys do.
+      if (T == 1 && Dv % 16 == 0 && least(heads, kHeadsAtOnce) * Dv >= 4 * 16) {
+        for (uint32_t g = g0; g < g1; ++g)
+          for (uint32_t i = 0; i < heads; i += kHeadsAtOnce) {
+            const size_t at = start * H + g * heads + i;
+            attend_group(least(kHeadsAtOnce, heads - i), position, Dk, Dv, scale, q + at * Dk, kv[g - g0], y + at * Dv);
+          }
+        continue;
       }
       if (T == 1) {
         for (uint32_t h = g0 * heads; h < g1 * heads; h += kHeadsAtOnce) {

@@ -86,7 +86,7 @@ struct Next {
 template <uint32_t RT, uint32_t NP>
 __attribute__((noinline)) void block_tile(uint32_t blocks, const Pair *a, size_t a_row, const Pair *b, size_t b_panel, float *c, size_t ldc,
                                           bool from_c, uint32_t rows, uint32_t lanes, Next next) {
-  alignas(64) float spare[256] = {};
+  alignas(64) float spare[256];  // what a part of a tile does not fill is computed with, and never written
   const auto of_c = [&](uint32_t r, uint32_t p) {
     return TileOfC{c + r * 16 * ldc + p * 16, ldc, r + 1 < RT ? 16 : rows - 16 * (RT - 1), p + 1 < NP ? 16 : lanes};
   };

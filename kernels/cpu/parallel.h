@@ -7,15 +7,16 @@
 namespace hone::kernels::HONE_ISA {
 
 // f(begin, end) over [0, n). Work under about 20 us stays on the caller: handing it out would cost more than it saves.
+// Each thread is given `pieces` of it: fewer are longer, more even out what disturbs a thread.
 template <class F>
-HONE_INLINE void parallel(hone_stream *stream, uint64_t n, double nanoseconds_each, const F &f) {
+HONE_INLINE void parallel(hone_stream *stream, uint64_t n, double nanoseconds_each, const F &f, uint32_t pieces_each = 4) {
   if (n == 0) return;
   if (!stream || !stream->loop || stream->threads < 2 || n == 1 || (double)n * nanoseconds_each < 20000) {
     f((uint64_t)0, n);
     return;
   }
   // As many pieces for each thread, of 5 us at least.
-  uint64_t pieces = least((uint64_t)stream->threads * 4, (uint64_t)((double)n * nanoseconds_each / 5000));
+  uint64_t pieces = least((uint64_t)stream->threads * pieces_each, (uint64_t)((double)n * nanoseconds_each / 5000));
   pieces = most((uint64_t)stream->threads, pieces - pieces % stream->threads);
   stream->loop(
       stream->pool, n, (n + pieces - 1) / pieces,

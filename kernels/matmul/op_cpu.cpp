@@ -9,8 +9,10 @@ namespace {
 
 #if defined(HONE_AMX)
 constexpr double kFlopsPerNanosecond = 400;  // for deciding what is worth a thread, no more
+constexpr uint32_t kPiecesOfAFewRows = 1;    // a weight's stream from memory is waited for at the start of each piece
 #else
 constexpr double kFlopsPerNanosecond = 50;
+constexpr uint32_t kPiecesOfAFewRows = 4;
 #endif
 
 double cost(double T, double N, double K) { return 2 * T * N * K / kFlopsPerNanosecond; }
@@ -118,7 +120,7 @@ void matmul(hone_stream *stream, uint32_t T, const float *x, uint32_t ldx, const
     parallel(stream, (w->N + kColumns - 1) / kColumns, cost(least(cut.rows, T - t), kColumns, w->K), [&](uint64_t begin, uint64_t end) {
       const uint32_t first = (uint32_t)begin * kColumns;
       multiply(t, left, first, least(w->N, (uint32_t)end * kColumns) - first);
-    });
+    }, kPiecesOfAFewRows);
   }
 }
 

@@ -59,7 +59,7 @@ int main(int argc, char **argv) try {
   Pool pool(static_cast<uint32_t>(std::stoul(argv[4])));
   const Host host(pool, 1);
   const Registry registry = Registry::scan({argv[2]});
-  LoadedModel model = load_model(argv[1], registry, host, std::string(argv[3]) == "bf16" ? kernels().bf16 : HONE_F32);
+  LoadedModel model = load_model(argv[1], registry, host, std::string(argv[3]) == "bf16" ? kernels().bf16 : uint32_t{HONE_F32});
   const uint32_t vocabulary = model.architecture->info().vocab_size;
 
   if (what == "train") {

@@ -183,7 +183,8 @@ TEST(Passes, GiveTheSameBitsWithCheckpointingAndWithLessMemory) {
     expect_same_bits(plain.gradient, checkpointed.gradient, "gradient");
     EXPECT_EQ(plain.counts, checkpointed.counts);
     EXPECT_EQ(plain.auxiliary, checkpointed.auxiliary);
-    EXPECT_LT(checkpointed_tape.arena_bytes() * 2, plain_tape.arena_bytes());
+    // What swiglu reads is not kept of bf16 in blocks, so that there is less to save.
+    EXPECT_LT(checkpointed_tape.arena_bytes() * (model.dtype == HONE_BF16_BLOCKS ? 1 : 2), plain_tape.arena_bytes());
   }
 }
 
