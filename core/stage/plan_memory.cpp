@@ -40,9 +40,12 @@ double head_bytes(const hone_model_info &info, double n, uint32_t threads) {
   return 4 * std::max(std::min(n, chunk) * info.vocab_size, std::min(block, n * info.vocab_size)) + 4 * 4 * n * info.hidden_size;
 }
 
-double pass_bytes(const TrainingPlan &plan, const Workplace &work, const TrainerSettings &how, bool small) {
+struct Pass {
+  double values, head;
+};
+Pass pass_bytes(const TrainingPlan &plan, const Workplace &work, const TrainerSettings &how, bool small) {
   const double row = plan.prompt_tokens + plan.response_tokens;
-  if (row <= 0) return 0;
+  if (row <= 0) return {0, 0};
   const bool shared = plan.samples && plan.architecture->all_routed_layers() == 0;  // the prompt is run once for its group
   const double group = shared ? plan.prompt_tokens + plan.rows_per_group * plan.response_tokens : plan.rows_per_group * row;
   const double slots = how.slots, total = plan.groups * group;
@@ -50,12 +53,13 @@ double pass_bytes(const TrainingPlan &plan, const Workplace &work, const Trainer
   const double unit = std::min(total, std::max(group, std::floor(most / group) * group));
   const double workers = small ? std::min<double>({double(work.threads), slots, std::ceil(total / unit)}) : 1;
   const auto rows = static_cast<uint32_t>(std::max(1.0, std::ceil(unit / row)));
-  const auto measured = training_pass_bytes(plan.architecture, {rows, static_cast<uint32_t>(std::ceil(unit / rows)), plan.checkpointing, plan.depths, work.dtype});
+  const auto measured = training_pass_bytes(plan.architecture, {rows, static_cast<uint32_t>(std::ceil(unit / rows)), plan.checkpointing, plan.depths,
+                                                                plan.adapter ? uint32_t{HONE_F32} : work.dtype});  // an adapter's pass keeps what swiglu reads
   // A reference keeps a segment only: about this much of a token, whatever the model.
   const double of_reference = plan.reference ? 4 * unit * 24 * plan.architecture->info().hidden_size : 0;
   const double predicted = unit * (plan.samples ? plan.rows_per_group * plan.response_tokens / group : 1);
   const double head = head_bytes(plan.architecture->info(), predicted, work.threads) * (plan.reference ? 2 : 1);
-  return workers * (static_cast<double>(measured.value_or(0)) + of_reference + head);
+  return {workers * (static_cast<double>(measured.value_or(0)) + of_reference), workers * head};
 }
 
 struct Sampling {
@@ -88,10 +92,10 @@ double training_bytes(const TrainingPlan &plan, const Workplace &work) {
   if (plan.adapter) held += 2 * trained;  // its numbers, and packed
   held += trained * (1 + (how.slots > 1 ? how.slots : 0) + plan.optimizer_states);
   if (plan.reference && !plan.adapter) held += weights_bytes(architecture, work.dtype);  // an adapter's is its base
-  const double pass = pass_bytes(plan, work, how, small);
-  if (!plan.samples) return held + pass;
+  const Pass pass = pass_bytes(plan, work, how, small);
+  if (!plan.samples) return held + pass.values + pass.head;
   const Sampling sampling = sampling_bytes(plan);
-  return held + sampling.rest + (small ? pass + sampling.cache : std::max(pass, sampling.cache));
+  return held + pass.head + sampling.rest + (small ? pass.values + sampling.cache : std::max(pass.values, sampling.cache));
 }
 
 // The numbers are read whole, and their memory is given back a matrix at a time while they are packed.

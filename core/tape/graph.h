@@ -41,7 +41,7 @@ struct Node {
   Operator op;
   bool kept = false;     // a boundary
   bool needed = false;   // a gradient reads the value
-  bool again = false;    // its value was given back, and is computed once more for the gradient of a product
+  bool again = false;    // its value was given back, and is computed once more for the gradient of a product or of swiglu
   uint32_t columns = 0;  // of the value, [T, columns]; 0 for a route
   uint32_t segment = 0;
   hone_tensor in[5] = {};
@@ -167,7 +167,7 @@ struct Tape::State {
   bool cheap_product(const Node &);
   void note_needs(const Node &);           // of a node just made, what its gradient will read
   void give_back_segment(uint32_t first);  // of the nodes from `first`, what no gradient reads
-  float *value_of(hone_tensor);            // of a product's input, computed once more where it was given back
+  float *value_of(hone_tensor);            // of an input, computed once more where it was given back
   // low_rank.cpp: LoRA, beside each product with a targeted matrix. add gives scaling x A^T, [rows, rank], or null.
   float *add_low_rank(hone_tensor weight, ProductRows, const float *x, float *y);
   void differentiate_low_rank(hone_tensor weight, ProductRows, const float *x, const float *low, const float *dy,

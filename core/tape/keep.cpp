@@ -22,11 +22,12 @@ bool may_go(const Node &n) {
 
 }  // namespace
 
-// A product of tiles costs less than its memory is worth: the two that swiglu takes are half of what a layer keeps.
+// A product of tiles, where the machine has them, costs less than its memory is worth: the two that swiglu takes are half of what a
+// layer keeps.
 bool Tape::State::cheap_product(const Node &n) {
   if (n.op != Operator::linear || keep_boundaries_only || is_parameter(n.in[0]) || node(n.in[0]).op != Operator::rms_norm) return false;
   const uint32_t weight = index_of(n.in[1]);
-  return weights->weight(weight).dtype == HONE_BF16_BLOCKS && !weights->low_rank(weight);
+  return weights->weight(weight).dtype == HONE_BF16_BLOCKS && kernels.bf16 == HONE_BF16_BLOCKS && !weights->low_rank(weight);
 }
 
 void Tape::State::note_needs(const Node &n) {

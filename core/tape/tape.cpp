@@ -234,6 +234,7 @@ std::span<const uint64_t> Tape::expert_counts() const { return state_->counts; }
 void Tape::reset_expert_counts() { std::fill(state_->counts.begin(), state_->counts.end(), 0); }
 uint64_t Tape::most_used_bytes() const { return state_->kept.most_used() + state_->scratch.most_used(); }
 void Tape::discard_values() {
+  state_->record = false, state_->hidden = 0;
   state_->kept.discard(state_->stream);
   state_->scratch.discard(state_->stream);
 }

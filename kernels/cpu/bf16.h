@@ -25,17 +25,28 @@ typedef Pair LeftPair;
 typedef SplitPair LeftPair;
 #endif
 
+// The first of a pair (0) or the second (1).
+HONE_INLINE float number_of(Pair p, int which) {
+  const uint32_t bits = which ? p << 16 : p & 0xffff0000u;
+  float x;
+  __builtin_memcpy(&x, &bits, 4);
+  return x;
+}
+
 HONE_INLINE uint32_t pairs(uint32_t steps) { return steps / 2 + steps % 2; }
 
-// The bits of x rounded to the nearest bf16, ties to even, in the upper halves; the lower are 0. NaN stays NaN.
+// The bits of x rounded to the nearest bf16, ties to even, in the upper halves; the lower are 0. NaN stays NaN. A subnormal x is
+// zero before it is rounded, as the CPU's own instruction has it.
 HONE_INLINE Bits rounded_bits(Register x) {
   const Bits bits = (Bits)x, rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
-  return (x == x ? rounded : bits | 0x400000u) & 0xffff0000u;
+  const Bits number = (x == x ? rounded : bits | 0x400000u) & 0xffff0000u;
+  return (bits & 0x7f800000u) == 0 ? bits & 0x80000000u : number;
 }
 HONE_INLINE uint32_t rounded_bits(float x) {
   uint32_t bits;
   __builtin_memcpy(&bits, &x, 4);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return (bits | 0x400000u) & 0xffff0000u;
+  if ((bits & 0x7f800000u) == 0) return bits & 0x80000000u;
   return (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
 }
 HONE_INLINE Pair pair_of(float first, float second) { return rounded_bits(first) | rounded_bits(second) >> 16; }
@@ -110,9 +121,9 @@ HONE_INLINE void left_pairs_of_row(uint32_t steps, const float *row, SplitPair *
 #if defined(HONE_DOT)
 // The pairs of a and b, rounded.
 HONE_INLINE __m512i pairs_of(__m512 first, __m512 second) {
-  const __m512i low = _mm512_set_epi32(0x1f000f, 0x1e000e, 0x1d000d, 0x1c000c, 0x1b000b, 0x1a000a, 0x190009, 0x180008, 0x170007, 0x160006,
+  const __m512i interleaved = _mm512_set_epi32(0x1f000f, 0x1e000e, 0x1d000d, 0x1c000c, 0x1b000b, 0x1a000a, 0x190009, 0x180008, 0x170007, 0x160006,
                                        0x150005, 0x140004, 0x130003, 0x120002, 0x110001, 0x100000);
-  return _mm512_permutexvar_epi16(low, (__m512i)_mm512_cvtne2ps_pbh(first, second));
+  return _mm512_permutexvar_epi16(interleaved, (__m512i)_mm512_cvtne2ps_pbh(first, second));
 }
 // x[i] of row j and x[j] of row i change places.
 HONE_INLINE void transpose(__m512i (&x)[16]) {

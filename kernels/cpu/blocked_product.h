@@ -1,5 +1,5 @@
 // blocked_product.h -- C[M, N] (+)= A B with both operands packed first, some steps of s at a time, for the gradients of matmul: A's
-// and B's own layouts are strided, so that reading them in place would miss the caches. The order of accumulation is gemm.h's.
+// and B's own layouts are strided, so that reading them in place would miss the caches. The order of accumulation is gemm.h's, or blocks.h's.
 #pragma once
 
 #include "kernels/cpu/blocks.h"
@@ -51,17 +51,12 @@ struct PairsOfBlocks : Pairs {
   static constexpr bool kInBlocks = true;
   static uint32_t steps(uint32_t depth) { return block_pairs(depth); }
   static void left_row(uint32_t depth, const float *row, Left *to) { block_left_of_row(depth, row, to); }
-  static void left_steps(uint32_t, const float *, const float *, Left *) {}
 };
 
 // Rows of A that a thread works on at once, which stay in L2 while B passes by.
 HONE_INLINE uint32_t rows_at_once([[maybe_unused]] bool in_blocks, uint32_t M, uint32_t threads) {
 #if defined(HONE_AMX)
-  constexpr uint32_t kTile = 32, kMost = 384;  // tiles wait for B: it shall pass by as seldom as can be
-  if (in_blocks) {
-    const uint32_t blocks = (M + threads * kMost - 1) / (threads * kMost) * threads, rows = (M + blocks - 1) / blocks;
-    return (rows + kTile - 1) / kTile * kTile;
-  }
+  if (in_blocks) return rows_of_blocks(M, threads);
 #endif
   return threads > 1 && M < kBlockOfRows * threads * 2 ? most(12u, (M / (threads * 2) + 11) / 12 * 12) : kBlockOfRows;
 }
@@ -79,7 +74,7 @@ HONE_INLINE void add_product_as(hone_stream *stream, const Operand &a, const Ope
   const size_t left_ld = ((left_is_rows ? deepest : M) / (2 * kLine) * 2 + 3) * kLine, panel = (size_t)deepest * 16 + 16;
   Left *left = static_cast<Left *>(scratch(kScratchA, left_ld * (left_is_rows ? M + kLeftRowsRead : deepest) * sizeof(Left)));
   Right *right = static_cast<Right *>(scratch(kScratchB, panel * n_panels * sizeof(Right)));
-  if (S == 0 && !from_c)
+  if (S == 0 && !from_c)  // an empty sum
     for (uint32_t m = 0; m < M; ++m) __builtin_memset(c + m * ldc, 0, N * sizeof(float));
   for (uint32_t s = 0; s < S; s += kDepth) {
     const uint32_t depth = least(kDepth, S - s), steps = Format::steps(depth);

@@ -7,7 +7,7 @@
 
 #include "kernels/cpu/bf16.h"
 
-#if defined(__AMX_BF16__)
+#if defined(__AMX_BF16__) || defined(__AMXBF16__)  // as g++ and as clang 14 call it
 #define HONE_AMX 1
 #endif
 
@@ -19,6 +19,14 @@ HONE_INLINE uint32_t block_pairs(uint32_t steps) { return (steps + 2 * kBlockPai
 #if defined(HONE_AMX)
 
 typedef Pair BlockLeft;
+constexpr uint32_t kTileOfBlocks = 32;  // rows, and columns, of two tiles each
+// Rows that a thread works on at once, of M for all: tiles wait for B, which shall pass by as seldom as can be, and A's rows shall
+// stay in L2.
+HONE_INLINE uint32_t rows_of_blocks(uint32_t M, uint32_t threads) {
+  constexpr uint32_t kMost = 384;
+  const uint32_t blocks = (M + threads * kMost - 1) / (threads * kMost) * threads, rows = (M + blocks - 1) / blocks;
+  return (rows + kTileOfBlocks - 1) / kTileOfBlocks * kTileOfBlocks;
+}
 constexpr uint32_t kLeftRowsRead = 16;  // a tile's rows: so many must be readable, whatever they hold
 
 // While one lives, this thread's eight tiles are 16 rows of 64 bytes.
@@ -265,6 +273,8 @@ HONE_INLINE void rows_in_blocks(uint32_t N, uint32_t S, const SplitPair *a, size
 HONE_INLINE void gemm_in_blocks(uint32_t M, uint32_t N, uint32_t S, const SplitPair *a, size_t a_row, const Pair *b, size_t b_panel, float *c,
                                 size_t ldc, bool from_c) {
   const FlushSubnormals flush;
+  if (S == 0 && !from_c)  // an empty sum
+    for (uint32_t m = 0; m < M; ++m) __builtin_memset(c + m * ldc, 0, N * sizeof(float));
   constexpr uint32_t kPanels = 16;  // whose pairs stay in L2 while the rows go by
   for (uint32_t p = 0; p < panels(N); p += kPanels)
     for (uint32_t m = 0; m < M; m += kBlockRows) {

@@ -41,7 +41,7 @@ const hone_kernels *set_named(const char *isa) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (!std::strcmp(isa, "amx"))
-    return has_tiles() && amx::tiles_keep_the_blocks() && avx512bf16::dot_keeps_the_chain() ? amx::set() : nullptr;
+    return has_tiles() && amx::tiles_keep_the_blocks() && avx512bf16::dot_keeps_the_chain() ? amx::set() : nullptr;  // it packs by avx512bf16's
   if (!std::strcmp(isa, "avx512bf16")) return has_bf16_dot() && avx512bf16::dot_keeps_the_chain() ? avx512bf16::set() : nullptr;
   if (!std::strcmp(isa, "avx512")) return runs_level_4() ? avx512::set() : nullptr;
   if (!std::strcmp(isa, "avx2")) return runs_level_3() ? avx2::set() : nullptr;

@@ -7,7 +7,7 @@
 namespace hone::kernels::HONE_ISA {
 
 // f(begin, end) over [0, n). Work under about 20 us stays on the caller: handing it out would cost more than it saves.
-// Each thread is given `pieces` of it: fewer are longer, more even out what disturbs a thread.
+// Each thread is given pieces_each of it: fewer are longer, more even out what disturbs a thread.
 template <class F>
 HONE_INLINE void parallel(hone_stream *stream, uint64_t n, double nanoseconds_each, const F &f, uint32_t pieces_each = 4) {
   if (n == 0) return;

@@ -34,14 +34,6 @@ double time_of(Bits x, const Step &step) {
   for (F16 &s : sum) asm volatile("" ::"v"(s.part[0]));
   return end - begin;
 }
-
-float half(Pair p, int which) {
-  const uint32_t bits = which ? p << 16 : p & 0xffff0000u;
-  float x;
-  __builtin_memcpy(&x, &bits, 4);
-  return x;
-}
-
 }  // namespace
 
 // Whether this CPU's instruction gives the bits of two fused multiply-adds: over random numbers of all sizes, subnormal ones
@@ -62,8 +54,8 @@ bool dot_keeps_the_chain() {
       ws[j] = number(254 - near) << 16 | number(253 - near + (next() >> 31));
       const uint32_t bits = (next() & 0x807fffffu) | (120u + (next() >> 28)) << 23;
       __builtin_memcpy(&sums[j], &bits, 4);
-      if (round % 3 == 0) sums[j] = -half(xs[j], 0) * half(ws[j], 0);  // cancels
-      expected[j] = fma(half(xs[j], 1), half(ws[j], 1), fma(half(xs[j], 0), half(ws[j], 0), sums[j]));
+      if (round % 3 == 0) sums[j] = -number_of(xs[j], 0) * number_of(ws[j], 0);  // cancels
+      expected[j] = fma(number_of(xs[j], 1), number_of(ws[j], 1), fma(number_of(xs[j], 0), number_of(ws[j], 0), sums[j]));
     }
     store(got, dot(load_pairs(xs), load_pairs(ws), load(sums)));
     for (int j = 0; j < 16; ++j)

@@ -1,4 +1,4 @@
-// sets.h -- the kernels of one CPU, once per instruction set. Call a set only where can_run() says that this CPU can.
+// sets.h -- the kernels of one CPU, once per instruction set. Ask set_named(), which knows what this CPU can run.
 #pragma once
 
 #include "kernels/table.h"

@@ -6,7 +6,7 @@
 //   backward_weight   dW[n,k]: from dW over t = 0, 1, ..., T-1 of fma(dy[t,n], x[t,k], ·)
 // A row of y or dx does not depend on the other rows in the call.
 // HONE_BF16: all three round both factors to bf16, to nearest even, and run the same chains in f32, in which subnormal
-// factors count as zero and subnormal sums become zero (as VDPBF16PS has it; cpu/bf16.h).
+// factors count as zero, before they are rounded, and subnormal sums become zero (as VDPBF16PS has it; cpu/bf16.h).
 // HONE_BF16_BLOCKS: the same factors, but the chain of each output goes by blocks of 32 steps, the last filled up with zeroes,
 // as TDPBF16PS has it (cpu/blocks.h): y = y + (chain from 0 over a block's even steps + chain from 0 over its odd ones).
 // A gradient of a weight that is cut into calls keeps its bits if the cuts are between blocks.

@@ -1,4 +1,4 @@
-// matmul on a CPU: panels of the packed weight against tiles of rows (cpu/gemm.h); formula and order in op.h.
+// matmul on a CPU: panels of the packed weight against tiles of rows (cpu/gemm.h, cpu/blocks.h); formula and order in op.h.
 #include "kernels/matmul/op.h"
 
 #include "kernels/cpu/blocked_product.h"
@@ -15,7 +15,8 @@ constexpr double kFlopsPerNanosecond = 50;
 constexpr uint32_t kPiecesOfAFewRows = 4;
 #endif
 
-double cost(double T, double N, double K) { return 2 * T * N * K / kFlopsPerNanosecond; }
+// Of one product, in nanoseconds: by its arithmetic, or where that is little by the weight's bytes, read at 10 a nanosecond.
+double cost(double T, double N, double K) { return most(2 * T * N * K / kFlopsPerNanosecond, N * K / 5); }
 
 // Steps of a packed panel: floats, or pairs.
 uint32_t packed_steps(uint32_t dtype, uint32_t K) {
@@ -85,10 +86,8 @@ struct Cut {
 Cut cut_of(uint32_t T, [[maybe_unused]] uint32_t dtype, uint32_t threads) {
 #if defined(HONE_AMX)
   if (dtype == HONE_BF16_BLOCKS) {  // tiles wait for the weight: it shall pass by as seldom as can be
-    constexpr uint32_t kMost = 384, kTile = 32;
-    if (T < 2 * kTile * threads) return {threads == 1, 2 * kTile * threads};
-    const uint32_t blocks = (T + threads * kMost - 1) / (threads * kMost) * threads, rows = (T + blocks - 1) / blocks;
-    return {true, (rows + kTile - 1) / kTile * kTile};
+    const uint32_t few = 2 * kTileOfBlocks * threads;
+    return T < few ? Cut{threads == 1, few} : Cut{true, rows_of_blocks(T, threads)};
   }
 #endif
   constexpr uint32_t kRows = 96;

@@ -46,16 +46,24 @@ TEST(Matmul, IsOneChainOfFusedMultiplyAddsPerOutput) {
 }
 
 TEST(Matmul, ReadsAndWritesOnlyItsColumnsOfWiderRows) {
-  const uint32_t T = 9, N = 20, K = 18, ldx = 30, ldy = 41;
-  const Floats x = random_floats(T * ldx, 6), W = random_floats(N * K, 7);
-  for (const hone_kernels *set : sets()) {
-    Floats narrow, wide(T * ldy, 5), y(T * N);
-    for (uint32_t t = 0; t < T; ++t) narrow.insert(narrow.end(), x.begin() + t * ldx, x.begin() + t * ldx + K);
-    const Weight w(*set, nullptr, HONE_F32, N, K, W.data());
-    set->matmul(nullptr, T, narrow.data(), K, &w.weight, y.data(), N, 0);
-    set->matmul(nullptr, T, x.data(), ldx, &w.weight, wide.data(), ldy, 0);
-    for (uint32_t t = 0; t < T; ++t)
-      for (uint32_t n = 0; n < ldy; ++n) ASSERT_EQ(wide[t * ldy + n], n < N ? y[t * N + n] : 5.0f);
+  for (const uint32_t T : {9u, 40u}) {
+    const uint32_t N = 52, K = 18, ldx = 30, ldy = 61, lddx = 25;
+    const Floats x = random_floats(T * ldx, 6), W = random_floats(N * K, 7), dy = random_floats(T * ldy, 8);
+    for (const uint32_t dtype : {HONE_F32, HONE_BF16, HONE_BF16_BLOCKS})
+      for (const hone_kernels *set : sets()) {
+        Floats narrow, narrow_dy, wide(T * ldy, 5), y(T * N), wide_dx(T * lddx, 6), dx(T * K);
+        for (uint32_t t = 0; t < T; ++t) narrow.insert(narrow.end(), x.begin() + t * ldx, x.begin() + t * ldx + K);
+        for (uint32_t t = 0; t < T; ++t) narrow_dy.insert(narrow_dy.end(), dy.begin() + t * ldy, dy.begin() + t * ldy + N);
+        const Weight w(*set, nullptr, dtype, N, K, W.data());
+        set->matmul(nullptr, T, narrow.data(), K, &w.weight, y.data(), N, 0);
+        set->matmul(nullptr, T, x.data(), ldx, &w.weight, wide.data(), ldy, 0);
+        set->matmul_backward_input(nullptr, T, narrow_dy.data(), N, &w.weight, dx.data(), K, 0);
+        set->matmul_backward_input(nullptr, T, dy.data(), ldy, &w.weight, wide_dx.data(), lddx, 0);
+        for (uint32_t t = 0; t < T; ++t) {
+          for (uint32_t n = 0; n < ldy; ++n) ASSERT_EQ(wide[t * ldy + n], n < N ? y[t * N + n] : 5.0f) << set->isa << ", type " << dtype;
+          for (uint32_t k = 0; k < lddx; ++k) ASSERT_EQ(wide_dx[t * lddx + k], k < K ? dx[t * K + k] : 6.0f) << set->isa << ", type " << dtype;
+        }
+      }
   }
 }
 
@@ -128,10 +136,10 @@ TEST(Matmul, OfBf16RoundsWeightAndInputToNearestEven) {
     }
 }
 
-// What bf16 products promise, one step at a time: subnormal factors are zero, subnormal sums become zero.
+// What bf16 products promise, one step at a time: subnormal factors are zero before they are rounded, subnormal sums become zero.
 float flushed(float v) { return std::fpclassify(v) == FP_SUBNORMAL ? std::copysign(0.0f, v) : v; }
 float bf16_step(float x, float w, float sum) {
-  return flushed(std::fmaf(flushed(reference::rounded_to_bf16(x)), flushed(reference::rounded_to_bf16(w)), flushed(sum)));
+  return flushed(std::fmaf(reference::rounded_to_bf16(flushed(x)), reference::rounded_to_bf16(flushed(w)), flushed(sum)));
 }
 // One output over its steps, x(s) and w(s), from `sum`.
 template <class X, class W>
@@ -155,6 +163,8 @@ TEST(Matmul, OfBf16AndItsGradientsAddInTheOrderPromisedWithSubnormalNumbersFlush
       const auto numbers = [](size_t n, uint32_t seed) {
         Floats x = random_floats(n, seed);
         for (size_t i = 0; i < n; i += 3) x[i] = std::ldexp(x[i], -int(i % 140));
+        for (size_t i = 1; i < n; i += 29) x[i] = 0x1.fffffcp-127f;  // would round up to a number that is not subnormal
+        for (size_t i = 2; i < n; i += 31) x[i] = 0x1p115f;           // and shows it
         return x;
       };
       const Floats x = numbers(size_t(s.T) * s.K, 31), W = numbers(size_t(s.N) * s.K, 32), dy = numbers(size_t(s.T) * s.N, 33),

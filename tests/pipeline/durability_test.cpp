@@ -194,26 +194,52 @@ TEST_F(Durability, OneAndTwoThreadsEndWithTheSameBits) {
 
 // Those that this CPU can run; "plain" is one of them, wherever it runs.
 std::vector<std::string> instruction_sets() {
-  std::vector<std::string> sets = {"plain"};
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) sets.push_back("avx2");
-  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) sets.push_back("avx512");
-#endif
+  std::vector<std::string> sets;
+  for (const std::string isa : {"plain", "avx2", "avx512", "avx512bf16", "amx"}) {
+    How how;
+    how.environment["HONE_ISA"] = isa;
+    if (hone({"doctor"}, how).out.find("cpu, " + isa + " (") != std::string::npos) sets.push_back(isa);
+  }
   return sets;
 }
 
 TEST_F(Durability, EveryInstructionSetEndsWithTheSameBits) {
   const std::string path = script(small_pipeline());
-  std::vector<fs::path> runs;
-  for (const std::string &isa : instruction_sets()) {
-    How how;
-    how.environment["HONE_ISA"] = isa;
-    const fs::path run = folder / isa;
-    const Ended ended = hone({"run", path, "--out", run.string()}, how);
-    ASSERT_EQ(ended.code, 0) << ended.err;
-    runs.push_back(run);
+  const std::vector<std::string> sets = instruction_sets();
+  ASSERT_EQ(sets.at(0), "plain");
+  for (const std::string dtype : {"f32", "bf16-pairs", "bf16-blocks"}) {
+    std::vector<fs::path> runs;
+    for (const std::string &isa : sets) {
+      How how;
+      how.environment["HONE_ISA"] = isa;
+      const fs::path run = folder / (dtype + "-" + isa);
+      const Ended ended = hone({"run", path, "--dtype", dtype, "--out", run.string()}, how);
+      ASSERT_EQ(ended.code, 0) << ended.err;
+      runs.push_back(run);
+    }
+    for (size_t i = 1; i < runs.size(); ++i) expect_same(runs[0], runs[i]);
   }
-  for (size_t i = 1; i < runs.size(); ++i) expect_same(runs[0], runs[i]);
+}
+
+// bf16 is the order of addition that is faster where a run begins; it goes on in the same one elsewhere.
+TEST_F(Durability, ARunInBf16GoesOnAndIsReplayedInItsOwnOrderOnAnyInstructionSet) {
+  const std::string path = script(small_pipeline()), fastest = instruction_sets().back();
+  const fs::path whole = folder / "whole", run = folder / "run";
+  How there, here;
+  there.environment["HONE_ISA"] = fastest;
+  here.environment["HONE_ISA"] = "plain";
+  ASSERT_EQ(hone({"run", path, "--dtype", "bf16", "--set", "steps=30", "--out", whole.string()}, there).code, 0);
+  How stopped = there;
+  stopped.signal = SIGINT;
+  stopped.watched = run / "metrics.jsonl";
+  stopped.after_lines = 12;
+  ASSERT_EQ(hone({"run", path, "--dtype", "bf16", "--set", "steps=30", "--out", run.string()}, stopped).code, 130);
+  const Ended resumed = hone({"resume", run.string()}, here);
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  expect_same(run, whole);
+  const Ended replayed = hone({"replay", run.string(), "--stage", "rl", "--step", "4", "--row", "3"}, here);
+  EXPECT_EQ(replayed.code, 0) << replayed.err;
+  EXPECT_TRUE(json::parse(replayed.out).at("identical").get<bool>()) << replayed.out;
 }
 
 TEST_F(Durability, AnInstructionSetThatIsNotThereIsOneSentence) {

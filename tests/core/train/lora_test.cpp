@@ -170,7 +170,7 @@ TEST_P(LoraTraining, AValueHeadTrainsInFullBesideIt) {
   EXPECT_NE(weights->value_head()[0], 0.0f);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, LoraTraining, testing::Values("llama", "deepseek_moe"));
+INSTANTIATE_TEST_SUITE_P(Models, LoraTraining, testing::Values("llama", "deepseek_moe", "llama_blocks"));
 
 }  // namespace
 }  // namespace hone
