@@ -39,11 +39,21 @@ Cut find_cut(uint32_t V, const uint32_t *keys, const float *amount, double goal)
   return cut;
 }
 
+// The first of the largest logits that are numbers; 0 when none is more than -infinity.
 int32_t largest_logit(uint32_t V, const float *logits) {
-  uint32_t at = 0;
-  for (uint32_t v = 1; v < V; ++v)
-    if (logits[v] > logits[at] || (logits[at] != logits[at] && logits[v] == logits[v])) at = v;
-  return logits[at] > kNothing ? (int32_t)at : 0;
+  F16 top = broadcast(kNothing);
+  each_block(0, V, [&](uint64_t i, uint32_t lanes) {
+    const F16 z = load_block(logits + i, lanes);
+    top = larger(lanes < 16 ? first(lanes, z, broadcast(kNothing)) : z, top);
+  });
+  const float highest = largest(top);
+  for (uint32_t v = 0; highest > kNothing && v < V; v += 16) {
+    const uint32_t lanes = least(16u, V - v);
+    if (!any_at_least(load_block(logits + v, lanes), broadcast(highest))) continue;
+    for (uint32_t j = v; j < v + lanes; ++j)
+      if (logits[j] == highest) return (int32_t)j;
+  }
+  return 0;
 }
 
 constexpr uint32_t kChunk = 1024;  // ids whose weights are summed by lanes

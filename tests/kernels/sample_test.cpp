@@ -96,6 +96,12 @@ TEST(Sample, GreedyTakesTheLargestLogitAndTheLowestIdOnTies) {
     logits[17] = logits[31] = 100;
     const Picked p = pick(*set, nullptr, 1, 50, logits, {0, 1, 0, 0}, {0.99f});
     EXPECT_EQ(p.token[0], 17);
+    for (uint32_t V = 1; V < 70; ++V) {  // below zero, so that nothing beyond the last may count
+      Floats low = random_floats(V, V);
+      for (float &x : low) x = -1 - std::abs(x);
+      const int32_t largest = int32_t(std::max_element(low.begin(), low.end()) - low.begin());
+      EXPECT_EQ(pick(*set, nullptr, 1, V, low, {0, 1, 0, 0}, {0.99f}).token[0], largest) << V;
+    }
   }
 }
 
