@@ -42,14 +42,20 @@ float *Tape::State::gradient_of(hone_tensor tensor) {
   return sum.data;
 }
 
+void Tape::State::add_to_gradient_of(hone_tensor tensor, const float *more) {
+  const Sum sum = begin_gradient_of(tensor);
+  const uint64_t n = size_of(node(tensor));
+  if (sum.begun)
+    kernels.add_scaled(&stream, n, more, 1, sum.data);
+  else
+    kernels.copy(&stream, sum.data, more, n);
+}
+
 void Tape::State::contribute(hone_tensor tensor, Node &from) {
   Node &n = node(tensor);
   const bool must_stay = keep_boundaries_only && (n.kept || from.kept);  // one of them outlives the other's memory
-  if (n.gradient) {
-    kernels.add_scaled(&stream, size_of(n), from.gradient, 1, n.gradient);
-  } else if (must_stay) {
-    n.gradient = n.kept ? kept.floats(size_of(n)) : borrow(size_of(n));
-    kernels.copy(&stream, n.gradient, from.gradient, size_of(n));
+  if (n.gradient || must_stay) {
+    add_to_gradient_of(tensor, from.gradient);
   } else {
     n.gradient = from.gradient;
     from.gradient = nullptr;
@@ -74,17 +80,10 @@ void Tape::State::differentiate(Node &n) {
                                 dy, gradient_of(n.in[0]), dweight);
       break;
     }
-    case Operator::add: {
-      Node &second = node(n.in[1]);
-      if (second.gradient) {
-        kernels.add_scaled(s, size_of(n), dy, 1, second.gradient);
-      } else {
-        second.gradient = keep_boundaries_only && second.kept ? kept.floats(size_of(n)) : borrow(size_of(n));
-        kernels.copy(s, second.gradient, dy, size_of(n));
-      }
+    case Operator::add:
+      add_to_gradient_of(n.in[1], dy);
       contribute(n.in[0], n);
       break;
-    }
     case Operator::scale:
       kernels.add_scaled(s, size_of(n), dy, n.scale.factor, gradient_of(n.in[0]));
       break;

@@ -186,6 +186,7 @@ struct Tape::State {
     int begun;  // 0: not yet, what is there is to be overwritten
   };
   Sum begin_gradient_of(hone_tensor);                      // without the zeroes
+  void add_to_gradient_of(hone_tensor, const float *more);
   void contribute(hone_tensor, Node &from);                // adds from's gradient, or hands it over
   float *borrow(uint64_t floats);
   float *borrow_zeroes(uint64_t floats);

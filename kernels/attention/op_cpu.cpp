@@ -243,38 +243,40 @@ void attend(uint32_t rows, uint32_t t, uint32_t Dk, uint32_t Dv, float scale, co
 
 constexpr uint32_t kHeadsAtOnce = 4;
 
-// One query at position t in each of n (at most kHeadsAtOnce) heads; kv[i] is head i's.
-void attend_heads(uint32_t n, uint32_t t, uint32_t Dk, uint32_t Dv, float scale, const float *q, const KeysAndValues *const *kv, float *y) {
+// One query at position t in each of n (at most kHeadsAtOnce) heads. score_all(n_blocks, scores, ld) makes the heads' scores, ld apart, and
+// chain.operator()<n>(p, ld) what they weigh into y.
+template <class Score, class Chain>
+HONE_INLINE void attend_one_query(uint32_t n, uint32_t t, uint32_t Dv, float scale, float *y, const Score &score_all, const Chain &chain) {
   const uint32_t n_blocks = t / 16 + 1;
   const size_t ld = (size_t)(n_blocks + kSpareBlocks) * 16;
   float *scores = scratch_floats(kScratchC, kHeadsAtOnce * ld), total[16], highest[16];
   store(total, broadcast(1.0f));
-  for (uint32_t i = 0; i < n; ++i) score(1, n_blocks, Dk, q + (size_t)i * Dk, Dk, kv[i]->blocks, scores + i * ld, ld);
+  score_all(n_blocks, scores, ld);
   soften(n, t, 0, scale, scores, ld, total, highest);
   switch (n) {
-    case 1: chain_heads<1>(t, Dv, scores, ld, kv, y, Dv); break;
-    case 2: chain_heads<2>(t, Dv, scores, ld, kv, y, Dv); break;
-    case 3: chain_heads<3>(t, Dv, scores, ld, kv, y, Dv); break;
-    default: chain_heads<4>(t, Dv, scores, ld, kv, y, Dv); break;
+    case 1: chain.template operator()<1>(scores, ld); break;
+    case 2: chain.template operator()<2>(scores, ld); break;
+    case 3: chain.template operator()<3>(scores, ld); break;
+    default: chain.template operator()<4>(scores, ld);
   }
   divide(n, Dv, total, y, Dv);
 }
 
-// One query at position t in each of n (at most kHeadsAtOnce) heads that share their keys and values; Dv is whole blocks of 16.
+// kv[i] is head i's.
+void attend_heads(uint32_t n, uint32_t t, uint32_t Dk, uint32_t Dv, float scale, const float *q, const KeysAndValues *const *kv, float *y) {
+  attend_one_query(
+      n, t, Dv, scale, y,
+      [&](uint32_t n_blocks, float *scores, size_t ld) {
+        for (uint32_t i = 0; i < n; ++i) score(1, n_blocks, Dk, q + (size_t)i * Dk, Dk, kv[i]->blocks, scores + i * ld, ld);
+      },
+      [&]<uint32_t N>(const float *p, size_t ld) { chain_heads<N>(t, Dv, p, ld, kv, y, Dv); });
+}
+
+// All heads share kv; Dv is whole blocks of 16.
 void attend_group(uint32_t n, uint32_t t, uint32_t Dk, uint32_t Dv, float scale, const float *q, const KeysAndValues &kv, float *y) {
-  const uint32_t n_blocks = t / 16 + 1;
-  const size_t ld = (size_t)(n_blocks + kSpareBlocks) * 16;
-  float *scores = scratch_floats(kScratchC, kHeadsAtOnce * ld), total[16], highest[16];
-  store(total, broadcast(1.0f));
-  score(n, n_blocks, Dk, q, Dk, kv.blocks, scores, ld);
-  soften(n, t, 0, scale, scores, ld, total, highest);
-  switch (n) {
-    case 1: chain_group<1>(t, Dv, scores, ld, kv, y); break;
-    case 2: chain_group<2>(t, Dv, scores, ld, kv, y); break;
-    case 3: chain_group<3>(t, Dv, scores, ld, kv, y); break;
-    default: chain_group<4>(t, Dv, scores, ld, kv, y); break;
-  }
-  divide(n, Dv, total, y, Dv);
+  attend_one_query(
+      n, t, Dv, scale, y, [&](uint32_t n_blocks, float *scores, size_t ld) { score(n, n_blocks, Dk, q, Dk, kv.blocks, scores, ld); },
+      [&]<uint32_t N>(const float *p, size_t ld) { chain_group<N>(t, Dv, p, ld, kv, y); });
 }
 
 // Estimated nanoseconds of one row's one kv head.

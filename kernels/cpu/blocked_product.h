@@ -3,7 +3,6 @@
 #pragma once
 
 #include "kernels/cpu/blocks.h"
-#include "kernels/cpu/gemm.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
 
@@ -54,11 +53,12 @@ struct PairsOfBlocks : Pairs {
 };
 
 // Rows of A that a thread works on at once, which stay in L2 while B passes by.
-HONE_INLINE uint32_t rows_at_once([[maybe_unused]] bool in_blocks, uint32_t M, uint32_t threads) {
-#if defined(HONE_AMX)
-  if (in_blocks) return rows_of_blocks(M, threads);
-#endif
+HONE_INLINE uint32_t rows_at_once(uint32_t M, uint32_t threads) {
+#if defined(HONE_AMX)  // which makes blocks alone (set_amx.cpp)
+  return rows_of_blocks(M, threads);
+#else
   return threads > 1 && M < kBlockOfRows * threads * 2 ? most(12u, (M / (threads * 2) + 11) / 12 * 12) : kBlockOfRows;
+#endif
 }
 
 // C[M, N] (+)= A B over S steps, by blocks of C.
@@ -118,7 +118,7 @@ HONE_INLINE void add_product_as(hone_stream *stream, const Operand &a, const Ope
           pack_left((uint32_t)(i - right_units));
       }
     });
-    const uint32_t rows = rows_at_once(Format::kInBlocks, M, stream ? stream->threads : 1);
+    const uint32_t rows = rows_at_once(M, stream ? stream->threads : 1);
     parallel(stream, (M + rows - 1) / rows, 2.0 * rows * N * depth / 50, [&](uint64_t begin, uint64_t end) {
       for (uint64_t block = begin; block < end; ++block) {
         const uint32_t m = (uint32_t)block * rows;

@@ -5,7 +5,7 @@
 // With AMX a tile of 16 x 16 outputs takes one instruction a block; elsewhere two accumulators an output give the same bits.
 #pragma once
 
-#include "kernels/cpu/bf16.h"
+#include "kernels/cpu/gemm.h"
 
 #if defined(__AMX_BF16__) || defined(__AMXBF16__)  // as g++ and as clang 14 call it
 #define HONE_AMX 1
@@ -191,9 +191,9 @@ HONE_INLINE void gemm_in_blocks(uint32_t M, uint32_t N, uint32_t S, const Pair *
       const Pair *x = a + m * a_row;
       float *to = c + m * ldc + p * 16;
       Next next = {};
-      if (m + 64 <= M || p + 4 > n)
-        next.c = m + 64 <= M ? to + 32 * ldc : nullptr;
-      else if (m + 32 >= M)
+      if (m + 64 <= M)
+        next.c = to + 32 * ldc;
+      else if (m + 32 >= M && p + 4 <= n)
         next.c = c + (p + 2) * 16;
       if (p + 4 <= n) {
         next.b = reinterpret_cast<const char *>(w + 2 * b_panel) + (size_t)(m / 32) * b_lines * blocks * 64;
@@ -214,14 +214,8 @@ HONE_INLINE void gemm_in_blocks(uint32_t M, uint32_t N, uint32_t S, const Pair *
 typedef SplitPair BlockLeft;
 constexpr uint32_t kLeftRowsRead = 1;
 
-// Accumulators of F16, two for each output, and the rows of the tallest tile.
-#if defined(__AVX512F__)
-constexpr uint32_t kBlockOutputs = 12, kBlockRows = 6;
-#elif defined(__AVX2__)
-constexpr uint32_t kBlockOutputs = 3, kBlockRows = 3;
-#else
-constexpr uint32_t kBlockOutputs = 2, kBlockRows = 2;
-#endif
+// Each output has two accumulators.
+constexpr uint32_t kBlockOutputs = kAccumulators / 2, kBlockRows = kTileRows / 2;
 
 template <uint32_t MR, uint32_t NP>
 __attribute__((noinline)) void block_tile(uint32_t S, const SplitPair *a, size_t a_row, const Pair *b, size_t b_panel, float *c, size_t ldc,

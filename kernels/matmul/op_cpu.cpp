@@ -83,22 +83,21 @@ struct Cut {
   bool by_rows;
   uint32_t rows;
 };
-Cut cut_of(uint32_t T, [[maybe_unused]] uint32_t dtype, uint32_t threads) {
-#if defined(HONE_AMX)
-  if (dtype == HONE_BF16_BLOCKS) {  // tiles wait for the weight: it shall pass by as seldom as can be
-    const uint32_t few = 2 * kTileOfBlocks * threads;
-    return T < few ? Cut{threads == 1, few} : Cut{true, rows_of_blocks(T, threads)};
-  }
-#endif
+Cut cut_of(uint32_t T, uint32_t threads) {
+#if defined(HONE_AMX)  // which makes blocks alone (set_amx.cpp)
+  const uint32_t few = 2 * kTileOfBlocks * threads;
+  return T < few ? Cut{threads == 1, few} : Cut{true, rows_of_blocks(T, threads)};
+#else
   constexpr uint32_t kRows = 96;
   return {threads == 1 || (T + kRows - 1) / kRows >= 2 * threads, kRows};
+#endif
 }
 
 void matmul(hone_stream *stream, uint32_t T, const float *x, uint32_t ldx, const hone_weight *w, float *y, uint32_t ldy,
             int accumulate) {
   if (T == 0 || w->N == 0) return;
   const bool on_caller = alone(stream, cost(T, w->N, w->K));
-  const Cut cut = cut_of(T, w->dtype, on_caller ? 1 : stream->threads);
+  const Cut cut = cut_of(T, on_caller ? 1 : stream->threads);
   const auto left_of = [&](uint32_t t) { return left_rows(least(cut.rows, T - t), x + (size_t)t * ldx, ldx, *w); };
   const auto multiply = [&](uint32_t t, const LeftRows &left, uint32_t first, uint32_t columns) {
     matmul_block(least(cut.rows, T - t), first, columns, left, *w, y + (size_t)t * ldy + first, ldy, accumulate != 0);
