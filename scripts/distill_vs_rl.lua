@@ -63,7 +63,7 @@ local small = add(pretrain("small_base", models.dense(2), o.small_corpus))
 local general_rules = { data.accuracy, rules[2], rules[3] }
 local by_rl = add(reinforce("small_rl", small.model, o.small_rl_steps))
 local distilled = add(hone.stage "distill" {
-  label = "distilled", model = small.model, teacher = teacher,
+  responses = "teacher", label = "distilled", model = small.model, teacher = teacher,
   prompts = { reasoning = data.reasoning(o.distill_prompts, 12), general = data.general(o.distill_prompts // 4, 13) },
   rewards = { reasoning = rules, general = general_rules }, keep_reward = o.keep_reward,
   num_generations = 1, max_completion_length = o.max_completion_length,

@@ -119,7 +119,7 @@ local hacked = o.hacking and second_rl("hacked", { preference(1) }, 0) or nil
 -- 6. Distillation: plain SFT of a small dense model on the teacher's responses (section 2.4). RL on the same small model,
 -- to compare.
 local student = hone.stage "distill" {
-  label = "distilled", model = small_pretrained.model, teacher = r1.model,
+  responses = "teacher", label = "distilled", model = small_pretrained.model, teacher = r1.model,
   prompts = { reasoning = data.reasoning(o.distill_prompts, 16), general = data.general(o.distill_prompts // 4, 18) },
   rewards = { reasoning = rules, general = general_rules }, keep_reward = o.keep_reward, num_generations = 1,
   max_completion_length = o.max_completion_length, epochs = 2, batch_size = 32, optimizer = adamw(2e-3),

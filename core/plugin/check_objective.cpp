@@ -59,7 +59,7 @@ struct Columns {
       value_old.push_back(value.back() + 0.1f * noise(at + 5));
       entropy.push_back(1 + 0.5f * noise(at + 6));
       kl.push_back(0.1f + 0.05f * noise(at + 7));
-      step_reward.push_back(noise(at + 8));
+      step_reward.push_back(0.5f + 0.5f * noise(at + 8));
       weight.push_back(1);
     }
     row_start.push_back(static_cast<uint32_t>(logp.size()));

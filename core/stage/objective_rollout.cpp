@@ -70,28 +70,13 @@ static RowToScore row_to_score(const Tokenizer &tokenizer, const DataRow &row, c
 
 namespace {
 
-// Mean and population deviation of what is not NaN; NaN when nothing is.
-struct Spread {
-  double mean = 0, deviation = 0;
-  uint64_t n = 0;
-};
+// Of what is not NaN; NaN itself when nothing is: no score is not a score of 0.
 Spread spread(const float *values, size_t n) {
-  Spread s;
+  std::vector<double> known;
   for (size_t i = 0; i < n; ++i)
-    if (!std::isnan(values[i])) s.mean += values[i], ++s.n;
-  if (s.n == 0) {  // no score is not a score of 0
-    s.mean = s.deviation = std::numeric_limits<double>::quiet_NaN();
-    return s;
-  }
-  s.mean /= static_cast<double>(s.n);
-  float least = std::numeric_limits<float>::infinity(), most = -least;
-  for (size_t i = 0; i < n; ++i) {
-    if (std::isnan(values[i])) continue;
-    least = std::min(least, values[i]), most = std::max(most, values[i]);
-    s.deviation += (values[i] - s.mean) * (values[i] - s.mean);
-  }
-  s.deviation = same_rewards(least, most) ? 0 : std::sqrt(s.deviation / static_cast<double>(s.n));
-  return s;
+    if (!std::isnan(values[i])) known.push_back(values[i]);
+  if (known.empty()) return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN(), 0};
+  return spread_of(known);
 }
 
 void reward_metrics(const ScoredRows &scored, uint32_t group_size, std::map<std::string, double> &metrics) {

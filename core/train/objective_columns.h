@@ -62,7 +62,7 @@ class ObjectiveCalls {
 // `hone objective NAME --input FILE [--set key=value]`: runs one objective on plain columns. FILE (or "-") is a JSON
 // object: per row `group`, `reward` (null: no score), `reward_baseline`, `truncated`, `policy_version`, `label`; for
 // pairs `pair`, `chosen`, `margin`; and lists of one number per token: `logp`, `logp_old`, `logp_ref`, `logp_rollout`,
-// `logp_teacher`, `value`, `value_old`, `entropy`, `kl`, `step_reward`, `mask`, `weight`. Prints advantages, loss,
+// `logp_teacher`, `value`, `value_old`, `entropy`, `kl`, `step_reward` (null: no step ends here), `mask`, `weight`. Prints advantages, loss,
 // dlogp and what else was asked for. Failure and UsageError as everywhere.
 int objective_verb(const Registry &, const Host &, const std::string &name, const std::string &input,
                    const std::vector<std::string> &set, std::ostream &out);

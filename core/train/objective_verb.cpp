@@ -65,7 +65,8 @@ class Columns {
   std::vector<float> list(const char *name, size_t row) const {
     std::vector<float> out;
     if (!has(name)) return out;
-    for (const json &x : columns_[name][row]) out.push_back(x.is_boolean() ? x.get<bool>() : x.get<float>());
+    for (const json &x : columns_[name][row])
+      out.push_back(x.is_null() ? std::numeric_limits<float>::quiet_NaN() : x.is_boolean() ? x.get<bool>() : x.get<float>());
     return out;
   }
   void require(const char *name, const std::string &why) const {
@@ -101,7 +102,7 @@ class Columns {
         throw Failure(place + " has " + std::to_string(column[i].size()) + " tokens, but \"" + ragged_first_ +
                       "\" has " + std::to_string(lengths_[i]));
       for (const json &x : column[i])
-        if (!x.is_number() && !(x.is_boolean() && name == "mask"))
+        if (!x.is_number() && !(x.is_boolean() && name == "mask") && !(x.is_null() && name == "step_reward"))
           throw Failure(place + ": a number is expected, found " + x.dump());
     }
   }
@@ -139,8 +140,8 @@ int objective_verb(const Registry &registry, const Host &host, const std::string
                       input == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_file(input));
   const uint32_t source = objective.source();
   const uint64_t needs = objective.needs();
-  if (!(source == HONE_PAIRS && (needs & HONE_VALUE))) given.require("logp", "every objective reads");
-  if (source == HONE_ON_POLICY) {
+  if (!(source != HONE_ON_POLICY && (needs & HONE_VALUE))) given.require("logp", "every objective reads");
+  if (source == HONE_ON_POLICY && !(needs & HONE_LOGP_TEACHER)) {
     given.require("group", "says which rows answer one prompt");
     given.require("reward", "an objective on policy turns into advantages");
   }
@@ -174,6 +175,10 @@ int objective_verb(const Registry &registry, const Host &host, const std::string
     row.logp_rollout = given.list("logp_rollout", i), row.logp_old = given.list("logp_old", i);
     row.logp_ref = given.list("logp_ref", i), row.logp_teacher = given.list("logp_teacher", i);
     row.step_reward = given.list("step_reward", i);
+    if (source == HONE_ROWS && (needs & HONE_STEP_REWARD)) {  // only what ends a step is learnt
+      row.masked.resize(row.step_reward.size());
+      for (size_t t = 0; t < row.masked.size(); ++t) row.masked[t] |= std::isnan(row.step_reward[t]);
+    }
   }
   ObjectiveColumns columns = columns_of(rows, source);
   const auto fill = [&](const char *column_name, std::vector<float> &column) {

@@ -24,7 +24,7 @@ TEST(InstalledSdk, BuildsTheExamplesAndTheTemplatesWhichLoadHere) {
 
   const Registry registry = Registry::scan({work / "plugins"});
   for (const Refusal &refusal : registry.refusals()) ADD_FAILURE() << refusal.sentence;
-  for (const char *what : {"reward/brevity", "reward/think_format", "stage/dr_grpo", "optimizer/lion", "stage/best_of",
+  for (const char *what : {"reward/brevity", "reward/think_format", "stage/my_dr_grpo", "optimizer/lion", "stage/best_of",
                            "stage/expert_iteration", "model/bigram",
                            "reward/new_reward", "stage/new_objective", "optimizer/new_optimizer", "stage/new_stage", "model/new_model"}) {
     const std::string name = what;

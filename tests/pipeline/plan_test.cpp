@@ -192,7 +192,7 @@ TEST_F(Plan, RefusesSettingsThatMeanNothingToTheStage) {
   for (const char *extra : {"prompt_weight = 0.5", "cache = true", "teacher = m", "keep_reward = 1"})
     expect_refused(one("grpo", grpo + extra), {"script.lua:4: stage grpo trains on rollouts of its own", std::string(extra).substr(0, std::string(extra).find(' '))});
   expect_refused(one("grpo", grpo + "data = \"rows.jsonl\""), {"script.lua:4: stage grpo", "`prompts`, not `data`"});
-  expect_refused(one("distill", "  prompts = \"prompts.jsonl\", teacher = m, steps = 1, max_unscored = 1"), {"script.lua:4: stage distill", "`max_unscored` means nothing without `rewards`"});
+  expect_refused(one("distill", "  responses = \"teacher\", prompts = \"prompts.jsonl\", teacher = m, steps = 1, max_unscored = 1"), {"script.lua:4: stage distill", "`max_unscored` means nothing without `rewards`"});
   const std::string base = "local hone = require \"hone\"\nlocal m = hone.model \"llama\" { words = { \"<bos>\", \"<eos>\", \"1\", \"2\", \"3\", \"4\" },\n"
                            "  hidden_size = 16, intermediate_size = 16, num_hidden_layers = 1, num_attention_heads = 2 }\n"
                            "local o = hone.optimizer \"sgd\" { learning_rate = 0.5 }\n"

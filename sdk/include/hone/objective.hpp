@@ -16,25 +16,41 @@ struct Row {
   uint32_t size() const { return end - begin; }
 };
 
+// Mean and deviation of some values. The deviation is of the population, and exactly 0 when all are equal.
+struct Spread {
+  double mean = 0, deviation = 0;
+  size_t n = 0;
+  // With n - 1 in place of n, as PyTorch's std(); exactly 0 when all are equal, and for one value.
+  double sample_deviation() const {
+    return n < 2 ? 0 : deviation * std::sqrt(static_cast<double>(n) / static_cast<double>(n - 1));
+  }
+};
+
 struct Group {
   std::span<const Row> rows;
   double mean, deviation;  // of the rows' rewards (population); deviation is exactly 0 when all are equal
-
-  // With n - 1 in place of n, as PyTorch's std(); exactly 0 when all are equal, and for one row.
-  double sample_deviation() const {
-    const double n = static_cast<double>(rows.size());
-    return rows.size() < 2 ? 0 : deviation * std::sqrt(n / (n - 1));
-  }
+  double sample_deviation() const { return Spread{mean, deviation, rows.size()}.sample_deviation(); }
 };
 
 struct Pair {
   const Row &chosen, &rejected;
 };
 
-// Whether the least and the most of a group's rewards differ by rounding only. Rounding must not invent a spread where there is
-// none: rewards are floats, often sums of weighted ones.
-inline bool same_rewards(float least, float most) {
-  return most - least <= 1e-6f * std::max(std::fabs(least), std::fabs(most));
+// Whether the least and the most of some rewards differ by rounding only. Rounding must not invent a spread where there is none:
+// rewards are floats, often sums of weighted ones.
+inline bool same_rewards(double least, double most) {
+  return most - least <= 1e-6 * std::max(std::fabs(least), std::fabs(most));
+}
+
+inline Spread spread_of(std::span<const double> values) {
+  if (values.empty()) return {};
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  const double n = static_cast<double>(values.size());
+  if (same_rewards(*least, *most)) return {values.front(), 0, values.size()};
+  double mean = 0, variance = 0;
+  for (const double value : values) mean += value / n;
+  for (const double value : values) variance += (value - mean) * (value - mean) / n;
+  return {mean, std::sqrt(variance), values.size()};
 }
 
 // hone_batch with its rows and groups ready to loop over; batch->logp and the other columns are the raw ones.
@@ -69,30 +85,16 @@ class Batch {
 
  private:
   static Group summarize(std::span<const Row> rows) {
-    const float first = rows.front().reward;
-    float least = first, most = first;
-    for (const Row &row : rows) least = std::min(least, row.reward), most = std::max(most, row.reward);
-    if (same_rewards(least, most)) return {rows, first, 0};
-    double mean = 0, variance = 0;
-    for (const Row &row : rows) mean += double(row.reward) / double(rows.size());
-    for (const Row &row : rows) variance += (row.reward - mean) * (row.reward - mean) / double(rows.size());
-    return {rows, mean, std::sqrt(variance)};
+    std::vector<double> rewards;
+    for (const Row &row : rows) rewards.push_back(row.reward);
+    const Spread spread = spread_of(rewards);
+    return {rows, spread.mean, spread.deviation};
   }
 
   const hone_batch raw_;
   std::vector<Row> rows_;
   std::vector<Group> groups_;
 };
-
-// The k3 estimator of KL(policy || reference) from one sampled token (Schulman, "Approximating KL divergence"): never
-// negative; `slope` is its derivative by logp.
-struct TokenKl {
-  double value, slope;
-};
-inline TokenKl k3(double logp, double logp_ref) {
-  const double to_ref = logp_ref - logp, ratio = std::exp(to_ref);
-  return {std::expm1(to_ref) - to_ref, 1 - ratio};
-}
 
 // -log(sigmoid(x)) without overflow, and its derivative.
 struct LogisticLoss {

@@ -53,7 +53,7 @@ TEST_F(ObjectiveVerb, GrpoOfTwoRowsByHand) {
 TEST_F(ObjectiveVerb, SettingsReachTheObjective) {
   const std::string two =
       R"({"group": [4, 4], "reward": [1, 0], "logp": [[-1, -2], [-0.5]], "logp_old": [[-1, -2], [-2.5]]})";
-  EXPECT_EQ(run("grpo", two, {"loss_type=dapo", "scale_rewards=none"})["advantages"],
+  EXPECT_EQ(run("grpo", two, {"aggregation=token-mean", "scale_rewards=none"})["advantages"],
             json::parse("[[0.5, 0.5], [-0.5]]"));
   // The second row's ratio is e^2: far outside the clip. Its advantage is negative, so the pessimistic bound keeps it.
   EXPECT_NEAR(run("grpo", two)["dlogp"][1][0].get<double>(), std::exp(2) / 2, 1e-5);

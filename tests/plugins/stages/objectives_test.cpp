@@ -92,12 +92,12 @@ struct Objectives : testing::Test {
   }
 };
 
-TEST_F(Objectives, SftAndDistillAreTheWeightedMeanOfNegativeLogProbabilities) {
+TEST_F(Objectives, SftAndATeachersResponsesAreTheWeightedMeanOfNegativeLogProbabilities) {
   for (const char *name : {"sft", "distill"}) {
-    const BuiltInstance stage(host, "stage", name);
+    const nlohmann::json settings = std::string(name) == "sft" ? nlohmann::json::object() : nlohmann::json{{"responses", "teacher"}};
+    const BuiltInstance stage(host, "stage", name, settings);
     const ObjectiveCalls objective(stage.methods<hone_objective>(), stage.self(), name);
     EXPECT_EQ(objective.source(), std::string(name) == "sft" ? HONE_ROWS : HONE_TEACHER);
-    EXPECT_FALSE(objective.has_advantages());
     ObjectiveColumns c = columns(ragged(12), objective.source());
     double sum = 0, weight = 0;
     for (uint32_t t = 0; t < c.tokens(); ++t) sum += double(c.weight[t]) * c.logp[t], weight += c.weight[t];
@@ -118,15 +118,15 @@ TEST_F(Objectives, SftOfWeightZeroAloneIsNothing) {
 }
 
 struct GrpoCase {
-  const char *loss_type, *scale_rewards;
+  const char *aggregation, *scale_rewards;
   double epsilon, epsilon_high, beta;
 };
 
 TEST_F(Objectives, GrpoFollowsItsEquation) {
-  for (const GrpoCase &s : {GrpoCase{"grpo", "group", 0.2, 0, 0}, GrpoCase{"grpo", "none", 0.1, 0.3, 0.05},
-                            GrpoCase{"dapo", "group", 0.2, 0.28, 0}, GrpoCase{"dapo", "none", 0.3, 0, 0.5}}) {
+  for (const GrpoCase &s : {GrpoCase{"sequence-mean-token-mean", "group", 0.2, 0, 0}, GrpoCase{"sequence-mean-token-mean", "none", 0.1, 0.3, 0.05},
+                            GrpoCase{"token-mean", "group", 0.2, 0.28, 0}, GrpoCase{"token-mean", "none", 0.3, 0, 0.5}}) {
     const BuiltInstance stage(host, "stage", "grpo",
-                              {{"loss_type", s.loss_type},
+                              {{"aggregation", s.aggregation},
                                {"scale_rewards", s.scale_rewards},
                                {"epsilon", s.epsilon},
                                {"epsilon_high", s.epsilon_high},
@@ -160,9 +160,9 @@ TEST_F(Objectives, GrpoFollowsItsEquation) {
         row_sum += c.weight[t] * (s.beta * (std::exp(d) - d - 1) - std::min(ratio * A, clipped * A));
         row_weight += c.weight[t];
       }
-      expected += std::string(s.loss_type) == "grpo" ? row_sum / row_weight / c.rows() : row_sum / weights;
+      expected += std::string(s.aggregation) != "token-mean" ? row_sum / row_weight / c.rows() : row_sum / weights;
     }
-    EXPECT_NEAR(total(objective, c), expected, 1e-6) << s.loss_type;
+    EXPECT_NEAR(total(objective, c), expected, 1e-6) << s.aggregation;
     const double high = s.epsilon_high > 0 ? s.epsilon_high : s.epsilon;
     expect_derivative(objective, c, &ObjectiveColumns::logp, &ObjectiveColumns::dlogp, [&](uint32_t t) {
       const double ratio = std::exp(double(c.logp[t]) - double(c.logp_old[t]));
@@ -181,7 +181,7 @@ TEST_F(Objectives, RlooFollowsItsEquation) {
     for (uint32_t r = 0; r < c.rows(); ++r) {
       reward[r] = c.reward[r];
       for (uint32_t t = c.row_start[r]; t < c.row_start[r + 1]; ++t) {
-        reward[r] -= beta * (double(c.logp[t]) - double(c.logp_ref[t]));
+        reward[r] -= beta * (double(c.logp_old[t]) - double(c.logp_ref[t]));
         moved[r] += c.weight[t] * (double(c.logp[t]) - double(c.logp_old[t]));
       }
     }
@@ -319,7 +319,7 @@ TEST_F(Objectives, AStepCutIntoMicroBatchesAddsUpToTheSame) {
 
 TEST_F(Objectives, SettingsOutsideTheirRangeAreRefused) {
   EXPECT_THROW(BuiltInstance(host, "stage", "grpo", {{"epsilon", -0.1}}), Failure);
-  EXPECT_THROW(BuiltInstance(host, "stage", "grpo", {{"loss_type", "gspo"}}), Failure);
+  EXPECT_THROW(BuiltInstance(host, "stage", "grpo", {{"aggregation", "token-sum"}}), Failure);
   EXPECT_THROW(BuiltInstance(host, "stage", "grpo", {{"epsilom", 0.1}}), Failure);
   EXPECT_THROW(BuiltInstance(host, "stage", "rloo", {{"beta", -1}}), Failure);
 }

@@ -25,7 +25,7 @@ extern "C" {
 #define HONE_VALUE        (1ull << 4)
 #define HONE_ENTROPY      (1ull << 5)
 #define HONE_KL           (1ull << 6)  // KL to the reference over the whole vocabulary
-#define HONE_STEP_REWARD  (1ull << 7)
+#define HONE_STEP_REWARD  (1ull << 7)  // of the step that ends at this token; NaN where none ends
 #define HONE_BASELINE     (1ull << 8)  // reward of the greedy response to the same prompt
 
 // Where an objective's batches come from.
