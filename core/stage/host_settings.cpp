@@ -98,7 +98,8 @@ std::vector<Setting> objective_settings() {
       flag("shuffle", "true", "a new order for each pass over the data"),
       real("prompt_weight", "0", 0, kAny, "weight of a prompt's tokens in the loss of rows (0: only responses are learnt)"),
       integer("num_generations", "8", 1, 65536, "responses sampled for each prompt"),
-      integer("num_iterations", "1", 1, 1000, "updates made with one step's responses"),
+      integer("num_iterations", "1", 1, 1000, "passes over one step's responses"),
+      integer("num_mini_batches", "1", 1, 1000, "updates in each of these passes, each with its part of the groups"),
       real("temperature", "1", 0, 100, "of sampling, and of the log-probabilities trained on"),
       real("top_p", "1", 1e-6, 1, "sample from the most likely tokens that together have this probability; 1: all"),
       real("min_p", "0", 0, 1, "sample only tokens with at least this share of the likeliest one's probability; 0: all"),
@@ -106,6 +107,18 @@ std::vector<Setting> objective_settings() {
       integer("max_completion_length", "256", 1, 1e6, "tokens of a response at most"),
       list("stop", "texts: a response ends with the token that completes one of them, which stays in it"),
       real("keep_reward", "1", -kAny, kAny, "of a distillation with rewards: only responses with at least this reward are learnt"),
+      flag("mask_truncated_completions", "false", "leave responses that were cut off at max_completion_length out of training and of their group's statistics"),
+      flag("dynamic_sampling", "false", "leave out prompts whose responses all have the same reward, and sample for others in their place"),
+      integer("max_sampling_rounds", "8", 1, 1000, "of dynamic sampling in one step; then the step trains on what there is"),
+      integer("ref_model_sync_steps", "0", 0, 1e9, "steps after which the model that KL compares with becomes the trained one as it is; 0: it stays"),
+      handle("critic", HONE_MODEL_HANDLE, "what the critic begins as, such as a reward model; nothing: a copy of the model"),
+      handle("critic_optimizer", HONE_OPTIMIZER_HANDLE, "of the critic; nothing: as the model's"),
+      flag("share_critic", "false", "the critic is a value head on the model itself, and no model of its own"),
+      integer("value_pretraining_steps", "0", 0, 1e9, "first steps in which the critic alone learns"),
+      choice("on_collapse", "\"stop\"", {"stop", "warn"}, "what a run does when the KL explodes, the entropy is gone or all groups are flat"),
+      real("max_kl", "20", 0, kAny, "KL per token above which a run has collapsed; 0: never"),
+      real("min_entropy", "0", 0, kAny, "entropy per token below which a run has collapsed; 0: never"),
+      integer("max_flat_steps", "50", 0, 1e9, "steps in a row without a spread of rewards in any group after which a run has collapsed; 0: never"),
       integer("save_every", "50", 1, 1e9, "steps between checkpoints"),
       integer("rollouts_every", "1", 0, 1e9, "steps between recorded rollouts; 0: none (replay needs them)"),
       flag("cache", "false", "keep the trained model under a key of everything that makes it, and take it from there next time"),
@@ -153,13 +166,31 @@ std::vector<Setting> objective_settings(uint32_t source, uint64_t needs) {
       {"keep_reward", {HONE_TEACHER}},
       {"mtp_loss_weight", {HONE_ROWS, HONE_ON_POLICY, HONE_TEACHER}},
       {"rollouts_every", {HONE_ON_POLICY}},
+      {"num_mini_batches", {HONE_ON_POLICY}},
+      {"mask_truncated_completions", {HONE_ON_POLICY}},
+      {"dynamic_sampling", {HONE_ON_POLICY}},
+      {"max_sampling_rounds", {HONE_ON_POLICY}},
+      {"critic", {HONE_ON_POLICY}},
+      {"critic_optimizer", {HONE_ON_POLICY}},
+      {"share_critic", {HONE_ON_POLICY}},
+      {"value_pretraining_steps", {HONE_ON_POLICY}},
+      {"on_collapse", {HONE_ON_POLICY}},
+      {"max_kl", {HONE_ON_POLICY}},
+      {"min_entropy", {HONE_ON_POLICY}},
+      {"max_flat_steps", {HONE_ON_POLICY}},
       {"verify", {HONE_ON_POLICY}},
       {"cache", {HONE_ROWS}},
       {"isolation", sampled},
       {"reward_deadline", sampled},
       {"max_unscored", sampled},
   };
+  static const std::map<std::string, uint64_t> only_with = {{"critic", HONE_VALUE}, {"critic_optimizer", HONE_VALUE}, {"share_critic", HONE_VALUE},
+                                                            {"value_pretraining_steps", HONE_VALUE}, {"ref_model_sync_steps", HONE_LOGP_REF | HONE_KL}};
   std::vector<Setting> all = host_settings().at(HONE_OBJECTIVE);
+  std::erase_if(all, [&](const Setting &setting) {
+    const auto found = only_with.find(setting.name);
+    return found != only_with.end() && !(needs & found->second);
+  });
   std::erase_if(all, [&](const Setting &setting) {
     const auto found = only.find(setting.name);
     const bool asked_for = setting.name == "teacher" && (needs & HONE_LOGP_TEACHER);

@@ -1,159 +1,89 @@
 // model_training.cpp -- see model_training.h.
 #include "core/stage/model_training.h"
 
-#include <algorithm>
-
 #include "core/base/failure.h"
-#include "core/base/file.h"
-#include "core/base/log.h"
-#include "core/model/merge_lora.h"
-#include "core/stage/models.h"
 
 namespace hone {
 namespace fs = std::filesystem;
 
-static const char *const kOptimizerFile = "optimizer.safetensors";
-
-Adaptation adaptation_of(const RunContext &context, int index, size_t k) {
-  const StageNode &node = context.pipeline.stages.at(index);
-  Adaptation out;
-  const auto setting = node.settings.find("lora");
-  if (setting == node.settings.end() || setting->is_null()) return out;
-  out.where = node.place.text() + ": stage " + stage_label(context.pipeline, index);
-  out.lora = lora_settings(*setting, out.where);
-  out.base_folder =
-      fs::absolute(context.directory_of(index).path() / (k == 0 ? "base" : "base-" + std::to_string(k + 1)))
-          .lexically_normal();
-  out.seed = context.pipeline.seed * 1000003 + context.number_of(index) * 1009 + k;
-  return out;
-}
+static const char *const kOptimizerFile = "optimizer.safetensors", *const kCriticFolder = "critic", *const kReferenceFolder = "reference";
 
 ModelTraining::ModelTraining(const RunContext &context, const ComponentInfo &objective, const nlohmann::json &settings,
-                             int model, int optimizer, Adaptation adaptation)
-    : context_(context), model_(model), optimizer_index_(optimizer), adaptation_(std::move(adaptation)) {
+                             int model, int optimizer, Adaptation adaptation, const std::optional<CriticChoice> &critic)
+    : context_(context) {
   objective_ = std::make_unique<Instance>(objective, context.host.abi(), settings);
   const hone_objective methods = known_methods<hone_objective>(objective_->component());
   source_ = methods.source(objective_->self());
   needs_ = methods.needs(objective_->self());
-  const OptimizerNode &chosen = context.pipeline.optimizers.at(optimizer);
-  optimizer_ = std::make_unique<Instance>(context.registry.require("optimizer", chosen.component), context.host.abi(), chosen.settings);
-  weights_ = beginning();
-  if (needs(HONE_LOGP_REF | HONE_KL))
-    reference_ = weights_->base() ? weights_->base() : std::shared_ptr<const Weights>(weights_->clone());
-}
-
-// An adapter that the model came with is merged first: this stage trains what it finds, in full or by an adapter of its
-// own.
-std::unique_ptr<Weights> ModelTraining::beginning() {
-  StageModel loaded;
-  if (adaptation_.lora && fs::exists(adaptation_.base_folder)) {
-    LoadedModel kept = load_model(adaptation_.base_folder, context_.registry, context_.host, context_.dtype);
-    loaded = {std::move(kept.weights), std::move(kept.tokenizer)};
-  } else {
-    loaded = load_stage_model(context_, model_);
-    if (loaded.weights->base()) {
-      log_info("the adapter of " + model_name(context_.pipeline, model_) +
-               " is merged into it, to train what that gives");
-      loaded.weights = merge_lora(*loaded.weights);
-    }
+  const bool judged = critic && needs(HONE_VALUE);
+  if (judged) {
+    Adaptation of_critic = adaptation;
+    of_critic.base_folder += "-of-critic";
+    critic_ = std::make_unique<LearnedModel>(context, critic->model, critic->optimizer, true, std::move(of_critic));
+    pretraining_steps_ = critic->pretraining_steps;
   }
-  tokenizer_ = std::move(loaded.tokenizer);
-  if (adaptation_.lora) {
-    const std::vector<uint32_t> targets =
-        lora_targets(loaded.weights->architecture(), *adaptation_.lora, adaptation_.where);
-    const bool value_head = needs(HONE_VALUE) || loaded.weights->has_value_head();
-    const std::shared_ptr<const Weights> base = std::move(loaded.weights);
-    base_ = {fs::absolute(find_base()).lexically_normal(), base->checksum()};
-    return Weights::adapted(base, *adaptation_.lora, targets, adaptation_.seed, value_head);
-  }
-  if (needs(HONE_VALUE) && !loaded.weights->has_value_head()) loaded.weights->add_value_head();
-  return std::move(loaded.weights);
-}
-
-// A directory that holds the base already, or else one in the stage's own.
-fs::path ModelTraining::find_base() const {
-  if (fs::exists(adaptation_.base_folder)) return adaptation_.base_folder;
-  if (context_.pipeline.models.at(model_).source == ModelNode::fresh) return adaptation_.base_folder;
-  const fs::path directory = model_directory(context_, model_);
-  return is_adapter_directory(directory) ? adaptation_.base_folder : directory;
-}
-
-void ModelTraining::keep_base() const {
-  if (base_.path != adaptation_.base_folder || fs::exists(base_.path)) return;
-  const fs::path beside = adaptation_.base_folder.string() + ".part";
-  std::error_code ignored;
-  fs::remove_all(beside, ignored);  // of a process that was killed
-  fs::create_directories(beside);
-  try {
-    save_model(beside, *weights_->base(), *tokenizer_);
-    sync_file(beside);
-    fs::rename(beside, adaptation_.base_folder);
-    sync_file(adaptation_.base_folder.parent_path());
-  } catch (const std::exception &) {
-    fs::remove_all(beside, ignored);
-    throw;
-  }
+  learned_ = std::make_unique<LearnedModel>(context, model, optimizer, needs(HONE_VALUE) && !judged, std::move(adaptation));
+  if (needs(HONE_LOGP_REF | HONE_KL)) reference_ = beginning_ = learned_->as_it_began();
 }
 
 ModelTraining::~ModelTraining() = default;
 
-void ModelTraining::begin(TrainerSettings settings) {
-  const nlohmann::json &chosen = context_.pipeline.optimizers.at(optimizer_index_).host_settings;
+static TrainerSettings with_schedule_of(TrainerSettings settings, const nlohmann::json &chosen) {
   settings.max_grad_norm = chosen.value("max_grad_norm", 1.0);
   settings.schedule = chosen.value("schedule", "constant");
   settings.warmup_steps = chosen.value("warmup_steps", 0u);
   settings.min_learning_rate_factor = chosen.value("min_learning_rate_factor", 0.0);
-  settings_ = std::move(settings);
-  trainer_ = std::make_unique<Trainer>(context_.kernels, context_.pool, *weights_, known_methods<hone_objective>(objective_->component()),
-                                       objective_->self(), known_methods<hone_optimizer>(optimizer_->component()), optimizer_->self(), settings_);
+  return settings;
+}
+
+void ModelTraining::begin(TrainerSettings settings) {
+  settings_ = with_schedule_of(std::move(settings), learned_->optimizer_host_settings());
+  Critic critic{};
+  if (critic_)
+    critic = {&critic_->weights(), critic_->optimizer(), critic_->optimizer_self(), with_schedule_of(settings_, critic_->optimizer_host_settings()),
+              pretraining_steps_};
+  trainer_ = std::make_unique<Trainer>(context_.kernels, context_.pool, learned_->weights(), known_methods<hone_objective>(objective_->component()),
+                                       objective_->self(), learned_->optimizer(), learned_->optimizer_self(), settings_, critic_ ? &critic : nullptr);
 }
 
 StepReport ModelTraining::step(std::vector<TrainRow> &rows, uint64_t step, bool verify) {
   return trainer_->step(rows, step, reference_.get(), verify);
 }
 
-void ModelTraining::take(const Weights &from, const std::string &where) {
-  if (from.total_size() != weights_->total_size())
-    throw Failure(where + ": holds " + std::to_string(from.total_size()) + " numbers, but the model in training has " +
-                  std::to_string(weights_->total_size()) + "; was it written by another objective?");
-  std::copy(from.data(), from.data() + from.total_size(), weights_->data());
-  weights_->changed();
+void ModelTraining::refresh_reference() {
+  if (reference_) reference_ = learned_->weights().clone();
 }
 
 void ModelTraining::restart() {
-  if (weights_->base()) {
-    initialise_lora(*weights_, adaptation_.seed);
-  } else {
-    take(*beginning(), "the model it began as");
-  }
+  learned_->begin_again();
+  if (critic_) critic_->begin_again();
+  reference_ = beginning_;
   begin(settings_);
 }
 
 void ModelTraining::save(const fs::path &folder) const {
-  if (weights_->base()) {
-    keep_base();
-    // Within the run it is told from the checkpoint, so that a run can be moved.
-    const fs::path in_run = base_.path.lexically_relative(fs::absolute(context_.run.path()).lexically_normal());
-    AdapterBase base = base_;
-    if (!in_run.empty() && *in_run.begin() != "..")
-      base.path = base.path.lexically_relative(fs::absolute(folder).lexically_normal());
-    save_adapter(folder, *weights_, *tokenizer_, base);
-  } else {
-    save_model(folder, *weights_, *tokenizer_);
-  }
+  learned_->save(folder);
   trainer_->save_state(folder / kOptimizerFile);
+  if (critic_) {
+    fs::create_directories(folder / kCriticFolder);
+    critic_->save(folder / kCriticFolder);
+    trainer_->save_critic_state(folder / kCriticFolder / kOptimizerFile);
+  }
+  if (reference_ != beginning_) {
+    fs::create_directories(folder / kReferenceFolder);
+    learned_->save(folder / kReferenceFolder, reference_.get());
+  }
 }
 
 void ModelTraining::load_weights(const fs::path &folder) {
-  if (weights_->base()) {
-    const auto loaded = load_adapter(folder, weights_->base(), base_.checksum);
-    if (loaded->lora_targets() != weights_->lora_targets())
-      throw Failure(folder.string() + ": its adapter is of other matrices than this stage's");
-    return take(*loaded, folder.string());
-  }
-  take(*load_model(folder, context_.registry, context_.host, context_.dtype).weights, folder.string());
+  learned_->load(folder);
+  if (critic_) critic_->load(folder / kCriticFolder);
+  if (fs::exists(folder / kReferenceFolder)) reference_ = learned_->read(folder / kReferenceFolder);
 }
 
-void ModelTraining::load_optimizer(const fs::path &folder) { trainer_->load_state(folder / kOptimizerFile); }
+void ModelTraining::load_optimizer(const fs::path &folder) {
+  trainer_->load_state(folder / kOptimizerFile);
+  if (critic_) trainer_->load_critic_state(folder / kCriticFolder / kOptimizerFile);
+}
 
 }  // namespace hone

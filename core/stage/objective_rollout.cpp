@@ -1,16 +1,14 @@
-// objective_rollout.cpp -- steps that sample: prompts of a step, rollouts, scores, and a teacher's responses.
+// objective_rollout.cpp -- steps that sample: prompts of a step, rollouts in rounds, scores, and the rows that train.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
 
 #include "core/base/failure.h"
-#include "core/base/file.h"
-#include "core/base/log.h"
-#include "core/run/progress.h"
 #include "core/stage/conversations.h"
 #include "core/stage/host_settings.h"
 #include "core/stage/objective_stage.h"
+#include "core/stage/rollout_metrics.h"
 #include "core/text/rows.h"
 #include "hone/objective.hpp"
 
@@ -22,22 +20,24 @@ static double since(std::chrono::steady_clock::time_point begin) {
 }
 
 // Prompts are drawn from the domains in turn, across steps, so every domain has its share whatever its size.
-std::vector<StepPrompt> ObjectiveStage::step_prompts(uint32_t step) {
+std::vector<StepPrompt> ObjectiveStage::step_prompts(uint32_t step, uint32_t begin, uint32_t end) {
   const auto D = static_cast<uint32_t>(domains_.size());
-  std::vector<StepPrompt> prompts(batch_size_);
-  for (uint32_t j = 0; j < batch_size_; ++j) {
-    const uint64_t drawn = static_cast<uint64_t>(step - 1) * batch_size_ + j;
+  const uint64_t first = dynamic() ? place_.drawn : static_cast<uint64_t>(step - 1) * batch_size_;
+  std::vector<StepPrompt> prompts(end - begin);
+  for (uint32_t j = begin; j < end; ++j) {
+    const uint64_t drawn = first + j;
     const auto d = static_cast<uint32_t>(drawn % D);
     const std::vector<DataRow> &rows = domains_[d].rows;
-    prompts[j].row = &rows[place_in_pass(static_cast<uint32_t>(rows.size()), drawn / D, d)];
-    prompts[j].ids = prompt_ids(tokenizer(), *prompts[j].row, training_->max_positions());
+    StepPrompt &prompt = prompts[j - begin];
+    prompt.row = &rows[place_in_pass(static_cast<uint32_t>(rows.size()), drawn / D, d)];
+    prompt.ids = prompt_ids(tokenizer(), *prompt.row, training_->max_positions());
   }
   return prompts;
 }
 
-std::vector<SampleRequest> ObjectiveStage::requests(const std::vector<StepPrompt> &prompts) const {
+std::vector<SampleRequest> ObjectiveStage::requests(const std::vector<StepPrompt> &prompts, uint32_t begin) const {
   std::vector<SampleRequest> out;
-  for (uint32_t i = 0; i < prompts.size(); ++i) out.push_back({prompts[i].ids, num_generations_, i * num_generations_});
+  for (uint32_t i = 0; i < prompts.size(); ++i) out.push_back({prompts[i].ids, num_generations_, (begin + i) * num_generations_});
   return out;
 }
 
@@ -56,7 +56,7 @@ SampleSettings ObjectiveStage::sampling(uint32_t step) const {
   return s;
 }
 
-static RowToScore row_to_score(const Tokenizer &tokenizer, const DataRow &row, const SampledRow &sampled) {
+RowToScore ObjectiveStage::row_to_score(const Tokenizer &tokenizer, const DataRow &row, const SampledRow &sampled) {
   RowToScore out;
   out.domain = row.domain;
   out.row.prompt = prompt_text(tokenizer, row);
@@ -68,103 +68,98 @@ static RowToScore row_to_score(const Tokenizer &tokenizer, const DataRow &row, c
   return out;
 }
 
-namespace {
+// All responses of a step, in the order of their rows; of the prompts, those that train.
+struct ObjectiveStage::Rollouts {
+  std::vector<StepPrompt> prompts;
+  std::vector<SampledRow> sampled;
+  std::vector<RowToScore> to_score;
+  ScoredRows scored;
+  std::vector<float> reward;  // what trains: the score, NaN where a response is left out
+  std::vector<uint32_t> kept;
+  double sampling_seconds = 0, scoring_seconds = 0;
+};
 
-// Of what is not NaN; NaN itself when nothing is: no score is not a score of 0.
-Spread spread(const float *values, size_t n) {
-  std::vector<double> known;
-  for (size_t i = 0; i < n; ++i)
-    if (!std::isnan(values[i])) known.push_back(values[i]);
-  if (known.empty()) return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN(), 0};
-  return spread_of(known);
+static void append(ScoredRows &all, ScoredRows more) {
+  const float none = std::numeric_limits<float>::quiet_NaN();
+  for (auto &[label, values] : more.parts) {
+    std::vector<float> &of_all = all.parts[label];
+    of_all.resize(all.reward.size(), none);
+    of_all.insert(of_all.end(), values.begin(), values.end());
+  }
+  all.reward.insert(all.reward.end(), more.reward.begin(), more.reward.end());
+  for (auto &[label, values] : all.parts) values.resize(all.reward.size(), none);
+  for (const auto &[label, n] : more.unscored) all.unscored[label] += n;
 }
 
-void reward_metrics(const ScoredRows &scored, uint32_t group_size, std::map<std::string, double> &metrics) {
-  metrics["reward"] = spread(scored.reward.data(), scored.reward.size()).mean;
-  double deviations = 0, flat = 0;
-  uint64_t groups = 0;
-  for (size_t at = 0; at < scored.reward.size(); at += group_size) {
-    const Spread group = spread(&scored.reward[at], std::min<size_t>(group_size, scored.reward.size() - at));
-    if (group.n == 0) continue;
-    ++groups;
-    deviations += group.deviation;
-    flat += group.deviation == 0;
-  }
-  metrics["reward_std"] = groups ? deviations / static_cast<double>(groups) : 0;
-  metrics["frac_reward_zero_std"] = groups ? flat / static_cast<double>(groups) : 0;
-  for (const auto &[label, values] : scored.parts) {
-    const Spread part = spread(values.data(), values.size());
-    metrics["rewards/" + label + "/mean"] = part.mean;
-    metrics["rewards/" + label + "/std"] = part.deviation;
-    const auto unscored = scored.unscored.find(label);
-    metrics["rewards/" + label + "/unscored"] = unscored == scored.unscored.end() ? 0 : unscored->second;
-  }
-}
-
-void length_metrics(const std::vector<SampledRow> &sampled, std::map<std::string, double> &metrics) {
-  double sum = 0, longest = 0, shortest = std::numeric_limits<double>::infinity(), clipped = 0;
-  for (const SampledRow &row : sampled) {
-    const auto length = static_cast<double>(row.ids.size());
-    sum += length;
-    longest = std::max(longest, length);
-    shortest = std::min(shortest, length);
-    clipped += row.truncated;
-  }
-  const auto n = static_cast<double>(sampled.size());
-  metrics["completions/mean_length"] = sum / n;
-  metrics["completions/max_length"] = longest;
-  metrics["completions/min_length"] = shortest;
-  metrics["completions/clipped_ratio"] = clipped / n;
-}
-
-}  // namespace
-
-std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
-  std::map<std::string, double> metrics;
+// Samples for the prompts that are still missing and scores the responses.
+void ObjectiveStage::sample_round(uint32_t step, uint32_t round, Rollouts &all) {
   auto clock = std::chrono::steady_clock::now();
-  const std::vector<StepPrompt> prompts = step_prompts(step);
-  training_->discard_values();
-  const std::vector<SampledRow> sampled = sampler_->generate(weights(), &tokenizer(), requests(prompts), sampling(step), {},
+  const auto first = static_cast<uint32_t>(all.prompts.size());
+  const std::vector<StepPrompt> prompts = step_prompts(step, first, first + batch_size_ - static_cast<uint32_t>(all.kept.size()));
+  const std::vector<SampledRow> sampled = sampler_->generate(weights(), &tokenizer(), requests(prompts, first), sampling(step), {},
                                                              [this] { return context_.interrupted(); });
   context_.stop_if_interrupted();
-  metrics["time/sample"] = since(clock);
-
+  all.sampling_seconds += since(clock);
   clock = std::chrono::steady_clock::now();
   std::vector<RowToScore> to_score;
-  for (size_t i = 0; i < sampled.size(); ++i)
-    to_score.push_back(row_to_score(tokenizer(), *prompts[i / num_generations_].row, sampled[i]));
-  const ScoredRows scored = rewards_->score(*journal_, "step " + std::to_string(step), to_score);
-  std::vector<float> baseline;
-  if (training_->needs(HONE_BASELINE)) {
-    std::vector<SampleRequest> greedy;
-    for (uint32_t i = 0; i < prompts.size(); ++i) greedy.push_back({prompts[i].ids, 1, i});
-    SampleSettings settings = sampling(step);
-    settings.temperature = 0;
-    const std::vector<SampledRow> best = sampler_->generate(weights(), &tokenizer(), greedy, settings, {}, [this] { return context_.interrupted(); });
-    context_.stop_if_interrupted();
-    std::vector<RowToScore> rows;
-    for (size_t i = 0; i < best.size(); ++i) rows.push_back(row_to_score(tokenizer(), *prompts[i].row, best[i]));
-    baseline = rewards_->score(*journal_, "step " + std::to_string(step) + " greedy", rows).reward;
-  }
-  metrics["time/score"] = since(clock);
+  for (size_t i = 0; i < sampled.size(); ++i) to_score.push_back(row_to_score(tokenizer(), *prompts[i / num_generations_].row, sampled[i]));
+  const std::string key = "step " + std::to_string(step) + (round == 0 ? "" : " round " + std::to_string(round));
+  ScoredRows scored;
+  if (rewards_)
+    scored = rewards_->score(*journal_, key, to_score);
+  else
+    scored.reward.assign(sampled.size(), 0.0f);  // only a teacher's objective may have none
+  all.scoring_seconds += since(clock);
 
-  clock = std::chrono::steady_clock::now();
-  std::vector<TrainRow> rows;
   for (size_t i = 0; i < sampled.size(); ++i) {
-    TrainRow row;
-    row.ids = prompts[i / num_generations_].ids;
-    row.begin = row.response_begin = static_cast<uint32_t>(row.ids.size());
-    row.ids.insert(row.ids.end(), sampled[i].ids.begin(), sampled[i].ids.end());
-    row.group = static_cast<uint32_t>(i / num_generations_);
-    row.policy_version = step;
-    row.reward = scored.reward[i];
-    if (!baseline.empty()) {
-      row.reward_baseline = baseline[i / num_generations_];
-      if (std::isnan(row.reward_baseline)) row.reward = row.reward_baseline;  // without a baseline the group has no score
+    const bool left_out = sampled[i].truncated && setting<bool>("mask_truncated_completions");
+    all.reward.push_back(left_out ? std::numeric_limits<float>::quiet_NaN() : scored.reward[i]);
+  }
+  append(all.scored, std::move(scored));
+  all.prompts.insert(all.prompts.end(), prompts.begin(), prompts.end());
+  all.sampled.insert(all.sampled.end(), sampled.begin(), sampled.end());
+  all.to_score.insert(all.to_score.end(), to_score.begin(), to_score.end());
+  for (uint32_t p = first; p < all.prompts.size(); ++p) {
+    std::vector<double> known;
+    for (uint32_t i = 0; i < num_generations_; ++i)
+      if (const float reward = all.reward[size_t{p} * num_generations_ + i]; !std::isnan(reward)) known.push_back(reward);
+    if (!dynamic() || spread_of(known).deviation > 0) all.kept.push_back(p);
+  }
+}
+
+// Of the greedy response to each prompt that trains; empty when nobody asks.
+std::vector<float> ObjectiveStage::greedy_rewards(uint32_t step, const Rollouts &all) {
+  if (!training_->needs(HONE_BASELINE)) return {};
+  std::vector<SampleRequest> greedy;
+  for (const uint32_t p : all.kept) greedy.push_back({all.prompts[p].ids, 1, p});
+  SampleSettings settings = sampling(step);
+  settings.temperature = 0;
+  const std::vector<SampledRow> best = sampler_->generate(weights(), &tokenizer(), greedy, settings, {}, [this] { return context_.interrupted(); });
+  context_.stop_if_interrupted();
+  std::vector<RowToScore> rows;
+  for (size_t i = 0; i < best.size(); ++i) rows.push_back(row_to_score(tokenizer(), *all.prompts[all.kept[i]].row, best[i]));
+  return rewards_->score(*journal_, "step " + std::to_string(step) + " greedy", rows).reward;
+}
+
+std::vector<TrainRow> ObjectiveStage::rollout_rows(uint32_t step, const Rollouts &all, const std::vector<float> &baseline) {
+  std::vector<TrainRow> rows;
+  for (size_t k = 0; k < all.kept.size(); ++k) {
+    for (size_t i = size_t{all.kept[k]} * num_generations_, end = i + num_generations_; i < end; ++i) {
+      TrainRow row;
+      row.ids = all.prompts[all.kept[k]].ids;
+      row.begin = row.response_begin = static_cast<uint32_t>(row.ids.size());
+      row.ids.insert(row.ids.end(), all.sampled[i].ids.begin(), all.sampled[i].ids.end());
+      row.group = all.kept[k];
+      row.policy_version = step;
+      row.reward = all.reward[i];
+      if (!baseline.empty()) {
+        row.reward_baseline = baseline[k];
+        if (std::isnan(row.reward_baseline)) row.reward = row.reward_baseline;  // without a baseline the group has no score
+      }
+      row.truncated = all.sampled[i].truncated;
+      row.logp_rollout = all.sampled[i].logp;
+      rows.push_back(std::move(row));
     }
-    row.truncated = sampled[i].truncated;
-    row.logp_rollout = sampled[i].logp;
-    rows.push_back(std::move(row));
   }
   if (training_->needs(HONE_LOGP_TEACHER) && teacher_) {
     std::vector<std::vector<int32_t>> sequences;
@@ -173,6 +168,52 @@ std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
     auto taught = score_tokens(context_.kernels, context_.pool, *teacher_, sequences, begins, setting<float>("temperature"));
     for (size_t i = 0; i < rows.size(); ++i) rows[i].logp_teacher = std::move(taught[i].logp);
   }
+  return rows;
+}
+
+void ObjectiveStage::record(uint32_t step, const Rollouts &all, const StepReport &report) {
+  const auto every = setting<uint32_t>("rollouts_every");
+  if (every == 0 || (step - 1) % every != 0 || replaying_) return;
+  std::vector<double> advantage(all.sampled.size(), std::numeric_limits<double>::quiet_NaN());
+  for (size_t k = 0; k < all.kept.size(); ++k)
+    for (uint32_t i = 0; i < num_generations_; ++i)
+      advantage[size_t{all.kept[k]} * num_generations_ + i] = report.advantage.at(k * num_generations_ + i);
+  std::vector<RolloutRecord> records;
+  for (size_t i = 0; i < all.sampled.size(); ++i) {
+    const StepPrompt &prompt = all.prompts[i / num_generations_];
+    RolloutRecord record;
+    record.step = step;
+    record.row = static_cast<uint32_t>(i);
+    record.group = static_cast<uint32_t>(i / num_generations_);
+    record.prompt = all.to_score[i].row.prompt;
+    record.response = all.to_score[i].row.text;
+    record.prompt_ids = prompt.ids;
+    record.ids = all.sampled[i].ids;
+    record.logprobs = all.sampled[i].logp;
+    record.reward = all.scored.reward[i];
+    record.advantage = advantage[i];
+    for (const auto &[label, values] : all.scored.parts) record.rewards[label] = values[i];
+    record.truncated = all.sampled[i].truncated;
+    record.columns = prompt.row->columns;
+    records.push_back(std::move(record));
+  }
+  directory_.write_rollouts(step, records);
+}
+
+std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
+  std::map<std::string, double> metrics;
+  training_->discard_values();
+  Rollouts all;
+  uint32_t rounds = 0;
+  while (rounds == 0 || (dynamic() && all.kept.size() < batch_size_ && rounds < setting<uint32_t>("max_sampling_rounds")))
+    sample_round(step, rounds++, all);
+  metrics["time/sample"] = all.sampling_seconds;
+  auto clock = std::chrono::steady_clock::now();
+  const std::vector<float> baseline = greedy_rewards(step, all);
+  metrics["time/score"] = all.scoring_seconds + since(clock);
+
+  clock = std::chrono::steady_clock::now();
+  std::vector<TrainRow> rows = rollout_rows(step, all, baseline);
   const StepReport report = training_->step(rows, step, context_.verify_all || setting<bool>("verify"));
   metrics["time/train"] = since(clock);
 
@@ -183,78 +224,15 @@ std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
   metrics["learning_rate_factor"] = report.learning_rate_factor;
   metrics["num_tokens"] = static_cast<double>(place_.tokens);
   metrics["sampling/sampling_logp_difference/max"] = report.logp_difference_max;
-  reward_metrics(scored, num_generations_, metrics);
-  length_metrics(sampled, metrics);
-
-  const auto every = setting<uint32_t>("rollouts_every");
-  if (every > 0 && (step - 1) % every == 0 && !replaying_) {
-    std::vector<RolloutRecord> records;
-    for (size_t i = 0; i < sampled.size(); ++i) {
-      const StepPrompt &prompt = prompts[i / num_generations_];
-      RolloutRecord record;
-      record.step = step;
-      record.row = static_cast<uint32_t>(i);
-      record.group = rows[i].group;
-      record.prompt = to_score[i].row.prompt;
-      record.response = to_score[i].row.text;
-      record.prompt_ids = prompt.ids;
-      record.ids = sampled[i].ids;
-      record.logprobs = sampled[i].logp;
-      record.reward = scored.reward[i];
-      record.advantage = report.advantage.at(i);
-      for (const auto &[label, values] : scored.parts) record.rewards[label] = values[i];
-      record.truncated = sampled[i].truncated;
-      record.columns = prompt.row->columns;
-      records.push_back(std::move(record));
-    }
-    directory_.write_rollouts(step, records);
+  if (dynamic()) {
+    metrics["sampling/rounds"] = rounds;
+    metrics["sampling/prompts"] = static_cast<double>(all.prompts.size());
+    place_.drawn += all.prompts.size();
   }
+  reward_metrics(all.scored, num_generations_, metrics);
+  length_metrics(all.sampled, metrics);
+  record(step, all, report);
   return metrics;
-}
-
-// R1 section 2.4: the student learns responses that the teacher gave, those with a good enough reward when rewards are set.
-void ObjectiveStage::sample_teacher() {
-  const std::filesystem::path kept = directory_.path() / "data.jsonl";
-  std::vector<const DataRow *> prompts;
-  for (const Domain &domain : domains_)
-    for (const DataRow &row : domain.rows) prompts.push_back(&row);
-  std::vector<DataRow> rows;
-  if (std::filesystem::exists(kept)) {  // written whole: a resume uses what the first session sampled
-    for (json &row : read_rows(kept.string())) rows.push_back({std::move(row), "", kept.string() + ": row " + std::to_string(rows.size() + 1)});
-  } else {
-    Progress progress(folder_name_ + " (teacher's responses)", prompts.size());
-    const uint32_t chunk = std::max(1u, 1024 / num_generations_);
-    std::string lines;
-    for (uint32_t at = 0; at < prompts.size(); at += chunk) {
-      const uint32_t n = std::min<uint32_t>(chunk, static_cast<uint32_t>(prompts.size()) - at);
-      std::vector<SampleRequest> wanted;
-      for (uint32_t i = 0; i < n; ++i)
-        wanted.push_back({prompt_ids(*teacher_tokenizer_, *prompts[at + i], teacher_->architecture().info().max_positions), num_generations_, (at + i) * num_generations_});
-      SampleSettings settings = sampling(0);
-      settings.stop_ids.clear();
-      settings.stop_ids = teacher_tokenizer_->stop_ids();
-      const auto sampled = sampler_->generate(*teacher_, teacher_tokenizer_.get(), wanted, settings, {}, [this] { return context_.interrupted(); });
-      context_.stop_if_interrupted();
-      std::vector<RowToScore> to_score;
-      for (size_t i = 0; i < sampled.size(); ++i)
-        to_score.push_back(row_to_score(*teacher_tokenizer_, *prompts[at + i / num_generations_], sampled[i]));
-      ScoredRows scored;
-      if (rewards_) scored = rewards_->score(*journal_, "teacher " + std::to_string(at), to_score);
-      for (size_t i = 0; i < sampled.size(); ++i) {
-        if (sampled[i].truncated || (rewards_ && !(scored.reward[i] >= setting<float>("keep_reward")))) continue;
-        json row = prompts[at + i / num_generations_]->columns;
-        row["response"] = to_score[i].row.text;
-        if (rewards_) row["reward"] = scored.reward[i];
-        lines += row.dump() + "\n";
-        rows.push_back({std::move(row), "", kept.string() + ": row " + std::to_string(rows.size() + 1)});
-      }
-      progress.update(at + n, std::to_string(rows.size()) + " kept");
-    }
-    if (!replaying_) write_file_atomically(kept, lines);
-  }
-  if (rows.empty()) throw Failure(where_ + ": none of the teacher's responses was kept; lower keep_reward or give more prompts");
-  const uint32_t positions = training_->max_positions();
-  for (const DataRow &row : rows) rows_.push_back(row_to_train(tokenizer(), row, 0, positions));
 }
 
 }  // namespace hone

@@ -18,6 +18,14 @@ namespace {
 
 bool given(const json &settings, const char *name) { return settings.contains(name) && !settings[name].is_null(); }
 
+std::optional<CriticChoice> critic_choice(const json &settings) {
+  if (settings.at("share_critic")) return {};
+  const auto or_else = [&](const char *name, const char *otherwise, const char *key) {
+    return handle_index(settings.at(given(settings, name) ? name : otherwise), key);
+  };
+  return CriticChoice{or_else("critic", "model", "$model"), or_else("critic_optimizer", "optimizer", "$optimizer"), settings.at("value_pretraining_steps")};
+}
+
 }  // namespace
 
 ObjectiveStage::ObjectiveStage(RunContext &context, int index, bool replaying)
@@ -31,11 +39,12 @@ ObjectiveStage::ObjectiveStage(RunContext &context, int index, bool replaying)
       directory_(context.directory_of(index)),
       batch_size_(setting<uint32_t>("batch_size")),
       num_generations_(setting<uint32_t>("num_generations")),
+      watch_(settings_, where_),
       replaying_(replaying) {
   const ComponentInfo &component = context.registry.require("stage", node_.component);
   training_ = std::make_unique<ModelTraining>(
       context, component, own_settings(component, settings_), handle_index(settings_.at("model"), "$model"),
-      handle_index(settings_.at("optimizer"), "$optimizer"), adaptation_of(context, index, 0));
+      handle_index(settings_.at("optimizer"), "$optimizer"), adaptation_of(context, index, 0), critic_choice(settings_));
   source_ = training_->source();
   if (const int teacher = handle_index(settings_.at("teacher"), "$model"); teacher >= 0) {
     StageModel loaded = load_stage_model(context, teacher);
@@ -55,6 +64,7 @@ ObjectiveStage::ObjectiveStage(RunContext &context, int index, bool replaying)
   trainer.mtp_loss_weight = setting<double>("mtp_loss_weight");
   trainer.total_steps = steps_;
   trainer.inner_epochs = setting<uint32_t>("num_iterations");
+  trainer.mini_batches = on_policy() ? setting<uint32_t>("num_mini_batches") : 1;
   training_->begin(trainer);
 }
 
@@ -65,7 +75,7 @@ bool ObjectiveStage::on_policy() const { return source_ == HONE_ON_POLICY; }
 void ObjectiveStage::load_rows() {
   const char *wanted = source_ == HONE_ON_POLICY || source_ == HONE_TEACHER ? "prompts" : "data";
   if (!given(settings_, wanted)) throw UsageError(where_ + ": needs `" + wanted + "`");
-  if (on_policy() && !rewards_) throw UsageError(where_ + ": needs `rewards`");
+  if (on_policy() && !rewards_ && !training_->needs(HONE_LOGP_TEACHER)) throw UsageError(where_ + ": needs `rewards`");
   if (source_ == HONE_TEACHER && !teacher_) throw UsageError(where_ + ": needs `teacher`, the model to learn from");
   domains_ = load_domains(context_, settings_.at(wanted));
   const uint32_t positions = training_->max_positions();
@@ -119,7 +129,13 @@ std::vector<TrainRow> ObjectiveStage::step_rows(uint32_t step) {
 }
 
 std::map<std::string, double> ObjectiveStage::train_step(uint32_t step) {
-  if (on_policy()) return rollout_step(step);
+  std::map<std::string, double> metrics = on_policy() ? rollout_step(step) : rows_step(step);
+  const auto sync = setting<uint32_t>("ref_model_sync_steps");
+  if (sync > 0 && step % sync == 0) training_->refresh_reference();
+  return metrics;
+}
+
+std::map<std::string, double> ObjectiveStage::rows_step(uint32_t step) {
   std::vector<TrainRow> rows = step_rows(step);
   const StepReport report = training_->step(rows, step, false);
   place_.tokens += report.tokens;
@@ -170,6 +186,7 @@ void ObjectiveStage::run() {
     metrics["step_time"] = seconds_now() - step_began;
     place_.seconds = seconds_now() - began;
     append_metrics(context_, folder_name_, step, metrics);
+    if (on_policy()) watch_.look(step, metrics, place_.flat_steps);
     std::string note;
     for (const char *name : {"reward", "completions/mean_length", "loss"})
       if (const auto at = metrics.find(name); at != metrics.end() && !std::isnan(at->second))
@@ -201,6 +218,7 @@ void ObjectiveStage::restore_before(uint32_t step) {
   if (directory_.newest_checkpoint(from, folder, step) && fs::exists(folder / "optimizer.safetensors")) {
     training_->load_weights(folder);
     training_->load_optimizer(folder);
+    place_.drawn = run_place(read_state(folder)).drawn;
   } else {
     from = 0;
   }

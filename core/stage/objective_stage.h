@@ -4,6 +4,7 @@
 #include <span>
 
 #include "core/rollout/sampler.h"
+#include "core/stage/collapse.h"
 #include "core/stage/data.h"
 #include "core/stage/model_training.h"
 #include "core/stage/models.h"
@@ -30,8 +31,10 @@ class ObjectiveStage {
   // For replay: brings the weights to where they were before `step`, from the nearest earlier checkpoint (or the start),
   // training again from recorded rollouts. Nothing is written.
   void restore_before(uint32_t step);
-  std::vector<StepPrompt> step_prompts(uint32_t step);
-  std::vector<SampleRequest> requests(const std::vector<StepPrompt> &) const;
+  // The prompts with numbers [begin, end) of a step: row r of it answers number r / num_generations. Numbers from batch_size on are
+  // those of dynamic sampling. Of the step that comes next.
+  std::vector<StepPrompt> step_prompts(uint32_t step, uint32_t begin, uint32_t end);
+  std::vector<SampleRequest> requests(const std::vector<StepPrompt> &, uint32_t begin) const;
   SampleSettings sampling(uint32_t step) const;
   Sampler &sampler() { return *sampler_; }
   const Weights &weights() const { return training_->weights(); }
@@ -42,11 +45,19 @@ class ObjectiveStage {
  private:
   void load_rows();
   void sample_teacher();
+  static RowToScore row_to_score(const Tokenizer &, const DataRow &, const SampledRow &);
   bool take_from_cache();
   void put_into_cache();
   std::string cache_key() const;
   std::map<std::string, double> train_step(uint32_t step);
+  std::map<std::string, double> rows_step(uint32_t step);
   std::map<std::string, double> rollout_step(uint32_t step);
+  struct Rollouts;
+  void sample_round(uint32_t step, uint32_t round, Rollouts &);
+  std::vector<float> greedy_rewards(uint32_t step, const Rollouts &);
+  std::vector<TrainRow> rollout_rows(uint32_t step, const Rollouts &, const std::vector<float> &baseline);
+  void record(uint32_t step, const Rollouts &, const StepReport &);
+  bool dynamic() const { return setting<bool>("dynamic_sampling"); }
   std::vector<TrainRow> step_rows(uint32_t step);
   void checkpoint(uint32_t step);
   void finish();
@@ -72,6 +83,7 @@ class ObjectiveStage {
   std::unique_ptr<Sampler> sampler_;
   uint32_t batch_size_, num_generations_, steps_ = 0;
   RunPlace place_;
+  CollapseWatch watch_;
   bool replaying_;
   std::map<std::pair<uint32_t, uint32_t>, std::vector<uint32_t>> orders_;  // (salt, pass) -> permutation; the last pass of each
 };

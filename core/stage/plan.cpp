@@ -254,7 +254,8 @@ class Planner {
     const char *wanted = samples ? "prompts" : "data", *other = samples ? "data" : "prompts";
     if (!given(node.settings, wanted)) throw UsageError(where(index) + ": needs `" + wanted + "`");
     if (given(node.settings, other)) throw UsageError(where(index) + ": takes `" + wanted + "`, not `" + other + "`");
-    if (source == HONE_ON_POLICY && !given(node.settings, "rewards")) throw UsageError(where(index) + ": needs `rewards`");
+    if (source == HONE_ON_POLICY && !given(node.settings, "rewards") && !(training.columns & HONE_LOGP_TEACHER))
+      throw UsageError(where(index) + ": needs `rewards`");
     if (source == HONE_TEACHER && !given(node.settings, "teacher")) throw UsageError(where(index) + ": needs `teacher`, the model to learn from");
     if ((training.columns & HONE_LOGP_TEACHER) && !given(node.settings, "teacher"))
       throw UsageError(where(index) + ": needs `teacher`, whose log-probs its objective reads");
@@ -291,6 +292,15 @@ class Planner {
     plan.adapter_parameters = adapter_size(index, node, size);
     TrainingPlan memory{size.architecture, plan.adapter_parameters, training.n_states, reference};
     memory.samples = source == HONE_ON_POLICY;
+    if (source == HONE_ON_POLICY && (training.columns & HONE_VALUE) && !node.settings.at("share_critic").get<bool>()) {
+      const char *of = given(node.settings, "critic") ? "critic" : "model", *by = given(node.settings, "critic_optimizer") ? "critic_optimizer" : "optimizer";
+      const ModelSize critic = model(handle_index(node.settings[of], "$model"));
+      if (critic.info.vocab_size != size.info.vocab_size)
+        throw UsageError(where(index) + ": its critic has a vocabulary of " + std::to_string(critic.info.vocab_size) + " tokens, but its model one of " +
+                         std::to_string(size.info.vocab_size) + "; they must be the same");
+      memory.critic = critic.architecture;
+      memory.critic_states = training_needs(index, component, own_settings(component, node.settings), handle_index(node.settings[by], "$optimizer")).n_states;
+    }
     memory.prompt_tokens = seen.mean_tokens / (source == HONE_PAIRS ? 2 : 1);
     memory.response_tokens = samples ? most : 0;
     memory.groups = batch;

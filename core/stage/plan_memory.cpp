@@ -53,13 +53,16 @@ Pass pass_bytes(const TrainingPlan &plan, const Workplace &work, const TrainerSe
   const double unit = std::min(total, std::max(group, std::floor(most / group) * group));
   const double workers = small ? std::min<double>({double(work.threads), slots, std::ceil(total / unit)}) : 1;
   const auto rows = static_cast<uint32_t>(std::max(1.0, std::ceil(unit / row)));
-  const auto measured = training_pass_bytes(plan.architecture, {rows, static_cast<uint32_t>(std::ceil(unit / rows)), plan.checkpointing, plan.depths,
-                                                                plan.adapter ? uint32_t{HONE_F32} : work.dtype});  // an adapter's pass keeps what swiglu reads
+  PassShape shape{rows, static_cast<uint32_t>(std::ceil(unit / rows)), plan.checkpointing, plan.depths,
+                  plan.adapter ? uint32_t{HONE_F32} : work.dtype};  // an adapter's pass keeps what swiglu reads
+  double measured = static_cast<double>(training_pass_bytes(plan.architecture, shape).value_or(0));
+  shape.depths = 0;
+  if (plan.critic) measured += static_cast<double>(training_pass_bytes(plan.critic, shape).value_or(0));
   // A reference keeps a segment only: about this much of a token, whatever the model.
   const double of_reference = plan.reference ? 4 * unit * 24 * plan.architecture->info().hidden_size : 0;
   const double predicted = unit * (plan.samples ? plan.rows_per_group * plan.response_tokens / group : 1);
   const double head = head_bytes(plan.architecture->info(), predicted, work.threads) * (plan.reference ? 2 : 1);
-  return {workers * (static_cast<double>(measured.value_or(0)) + of_reference), workers * head};
+  return {workers * (measured + of_reference), workers * head};
 }
 
 struct Sampling {
@@ -92,6 +95,10 @@ double training_bytes(const TrainingPlan &plan, const Workplace &work) {
   if (plan.adapter) held += 2 * trained;  // its numbers, and packed
   held += trained * (1 + (how.slots > 1 ? how.slots : 0) + plan.optimizer_states);
   if (plan.reference && !plan.adapter) held += weights_bytes(architecture, work.dtype);  // an adapter's is its base
+  if (plan.critic && plan.adapter) held += 2 * trained + trained * (1 + (how.slots > 1 ? how.slots : 0) + plan.critic_states);
+  if (plan.critic) held += weights_bytes(*plan.critic, work.dtype);
+  if (plan.critic && !plan.adapter)
+    held += 4 * static_cast<double>(plan.critic->trained_size()) * (1 + (how.slots > 1 ? how.slots : 0) + plan.critic_states);
   const Pass pass = pass_bytes(plan, work, how, small);
   if (!plan.samples) return held + pass.values + pass.head;
   const Sampling sampling = sampling_bytes(plan);

@@ -19,6 +19,8 @@ struct TrainingPlan {
   uint64_t adapter = 0;         // numbers of an adapter; 0: the model itself is trained
   uint32_t optimizer_states = 0;
   bool reference = false;
+  std::shared_ptr<const Architecture> critic = nullptr;  // of its own; null: none
+  uint32_t critic_states = 0;                  // of its optimizer
   bool samples = false;         // on policy: its own rollouts
   double prompt_tokens = 0, response_tokens = 0;
   double groups = 1, rows_per_group = 1;

@@ -45,9 +45,9 @@ int replay(const std::filesystem::path &run, const std::string &wanted, uint32_t
 
   ObjectiveStage stage(context, index, true);
   stage.restore_before(step);
-  const std::vector<StepPrompt> prompts = stage.step_prompts(step);
   const uint32_t slot = row / stage.num_generations();
-  SampleRequest request{prompts.at(slot).ids, 1, row};  // alone: a row does not depend on its company
+  const std::vector<StepPrompt> prompts = stage.step_prompts(step, slot, slot + 1);
+  SampleRequest request{prompts.at(0).ids, 1, row};  // alone: a row does not depend on its company
   stage.weights().prepare(context.pool);
   const std::vector<SampledRow> again = stage.sampler().generate(stage.weights(), &stage.tokenizer(), {request}, stage.sampling(step));
   const SampledRow &sampled = again.at(0);

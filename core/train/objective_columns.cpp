@@ -135,6 +135,31 @@ ObjectiveColumns columns_of(const std::vector<TrainRow> &rows, uint32_t source) 
   return columns;
 }
 
+ObjectiveColumns part_of(const ObjectiveColumns &whole, uint32_t begin, uint32_t end) {
+  ObjectiveColumns part;
+  const uint32_t from = whole.row_start[begin], to = whole.row_start[end];
+  const auto rows = [&]<class T>(std::vector<T> ObjectiveColumns::*list) {
+    (part.*list).assign((whole.*list).begin() + begin, (whole.*list).begin() + end);
+  };
+  const auto tokens = [&]<class T>(std::vector<T> ObjectiveColumns::*list) {
+    if (!(whole.*list).empty()) (part.*list).assign((whole.*list).begin() + from, (whole.*list).begin() + to);
+  };
+  using C = ObjectiveColumns;
+  for (auto list : {&C::group, &C::policy_version, &C::row}) rows(list);
+  for (auto list : {&C::reward, &C::reward_baseline, &C::label, &C::margin}) rows(list);
+  for (auto list : {&C::truncated, &C::chosen}) rows(list);
+  for (auto list : {&C::position, &C::token}) tokens(list);
+  for (auto list : {&C::logp, &C::logp_old, &C::logp_rollout, &C::logp_ref, &C::logp_teacher, &C::value, &C::value_old, &C::entropy, &C::kl,
+                    &C::step_reward, &C::weight, &C::advantage, &C::target})
+    tokens(list);
+  for (uint32_t r = begin; r < end; ++r) {
+    part.row_start.push_back(whole.row_start[r + 1] - from);
+    part.groups += r == begin || whole.group[r] != whole.group[r - 1];
+  }
+  for (const float weight : part.weight) part.all_weight += weight;
+  return part;
+}
+
 namespace {
 
 // Rows [begin, end) as the ABI has them. Holds what the struct points to.

@@ -35,6 +35,9 @@ struct ObjectiveColumns {
 // Failure when a list has the wrong length, a group's rows are not adjacent, or a pair is not one.
 ObjectiveColumns columns_of(const std::vector<TrainRow> &rows, uint32_t source);
 
+// Rows [begin, end) as a step of their own: whole groups.
+ObjectiveColumns part_of(const ObjectiveColumns &, uint32_t begin, uint32_t end);
+
 // A component's functions with its instance. loss() is called by one thread at a time.
 class ObjectiveCalls {
  public:

@@ -6,94 +6,28 @@
 #include <cmath>
 #include <limits>
 #include <mutex>
+#include <optional>
 
 #include "core/base/text.h"
-#include "core/rollout/packed_pass.h"
 #include "core/rollout/sampler.h"
+#include "core/train/learner.h"
 #include "core/train/objective_columns.h"
-#include "core/train/parameter_update.h"
+#include "core/train/step_metrics.h"
+#include "core/train/units.h"
 
 namespace hone {
 namespace {
 
-constexpr uint32_t least_unit = 256;  // tokens: below it a unit of its own costs more than it spreads the work
-
-struct Unit {
-  uint32_t begin, end;  // rows of the columns
-  PackedRows packed;
-};
-
-struct Group {
-  uint32_t begin, end;  // rows of the columns
-  uint32_t shared = 0;  // first tokens of all of them that are run once
-  uint64_t tokens = 0;  // that are run
-};
-
-// How many first tokens are equal in all of a group's rows. Those that predict a trained token are each row's own.
-uint32_t shared_tokens(const ObjectiveColumns &columns, const std::vector<TrainRow> &rows, const Group &group) {
-  const std::vector<int32_t> &first = rows[columns.row[group.begin]].ids;
-  size_t shared = first.size();
-  for (uint32_t r = group.begin; r < group.end; ++r) {
-    const TrainRow &row = rows[columns.row[r]];
-    const auto differs = std::mismatch(first.begin(), first.end(), row.ids.begin(), row.ids.end()).first;
-    shared = std::min<size_t>({shared, static_cast<size_t>(differs - first.begin()), row.begin + columns.token[columns.row_start[r]] - 1});
-  }
-  return static_cast<uint32_t>(shared);
-}
-
-// Whole groups in order, up to `unit_tokens` each, but no more than spread the step evenly over the slots. Depends on
-// the rows alone, never on threads. share: what a group's rows begin with is run once.
-std::vector<Unit> cut_units(const ObjectiveColumns &columns, const std::vector<TrainRow> &rows,
-                            const TrainerSettings &settings, bool value_after, bool share) {
-  uint64_t total = 0;
-  std::vector<Group> groups;
-  for (uint32_t r = 0, end; r < columns.rows(); r = end) {
-    for (end = r + 1; end < columns.rows() && columns.group[end] == columns.group[r];) ++end;
-    Group &group = groups.emplace_back(Group{r, end});
-    if (share && end - r > 1) group.shared = shared_tokens(columns, rows, group);
-    group.tokens = group.shared;
-    for (uint32_t i = r; i < end; ++i)
-      group.tokens += rows[columns.row[i]].begin + columns.token[columns.row_start[i + 1] - 1] + (value_after ? 1 : 0) - group.shared;
-    total += group.tokens;
-  }
-  const uint64_t even = (total + settings.slots - 1) / settings.slots;
-  const uint64_t most = std::min<uint64_t>(settings.unit_tokens, std::max<uint64_t>(even, least_unit));
-  std::vector<Unit> units;
-  std::vector<uint32_t> places;
-  uint64_t in_unit = 0;
-  for (const Group &group : groups) {
-    if (units.empty() || in_unit + group.tokens > most) units.push_back({group.begin, group.begin, {}}), in_unit = 0;
-    Unit &unit = units.back();
-    unit.end = group.end;
-    in_unit += group.tokens;
-    if (group.shared) unit.packed.add_prefix(std::span(rows[columns.row[group.begin]].ids).first(group.shared));
-    for (uint32_t r = group.begin; r < group.end; ++r) {
-      const TrainRow &row = rows[columns.row[r]];
-      places.clear();
-      for (uint32_t t = columns.row_start[r]; t < columns.row_start[r + 1]; ++t)
-        places.push_back(row.begin + columns.token[t]);
-      unit.packed.add(row.ids, places, value_after, group.shared);
-    }
-  }
-  return units;
-}
-
 // The balance of experts counts rows, and a further token is predicted within its row.
 bool can_share(const Weights &weights) { return weights.architecture().all_routed_layers() == 0; }
-
-double mean(const std::vector<float> &values) {
-  double sum = 0;
-  for (float value : values) sum += value;
-  return values.empty() ? 0 : sum / static_cast<double>(values.size());
-}
 
 }  // namespace
 
 struct Trainer::State {
   // What one thread works with. `other` runs what is not differentiated, so that expert choices there are not counted.
   struct Worker {
-    PackedPass pass, other;
-    Worker(const hone_kernels &kernels, const hone_stream &stream) : pass(kernels, stream), other(kernels, stream) {}
+    PackedPass pass, other, critic;
+    Worker(const hone_kernels &kernels, const hone_stream &stream) : pass(kernels, stream), other(kernels, stream), critic(kernels, stream) {}
   };
 
   const hone_kernels &kernels;
@@ -101,32 +35,32 @@ struct Trainer::State {
   Weights &weights;
   ObjectiveCalls objective;
   TrainerSettings settings;
-  ParameterUpdate update;
+  Learner model;
+  std::optional<Learner> critic;
+  uint32_t pretraining_steps;
   bool apart, value_after;
   uint32_t depths;  // of multi-token prediction that are trained
   bool old_logp_unknown = false, old_value_unknown = false;  // in the first pass over a step's rows
   std::vector<std::unique_ptr<Worker>> workers;
-  std::vector<FloatBuffer> slots;  // where units add their gradients; empty: there is one slot, `gradient` itself
-  FloatBuffer gradient;
   std::mutex objective_mutex;
 
   State(const hone_kernels &kernels_in, Pool &pool_in, Weights &weights_in, const hone_objective &objective_in,
-        void *objective_self, const hone_optimizer &optimizer, void *optimizer_self, TrainerSettings settings_in)
+        void *objective_self, const hone_optimizer &optimizer, void *optimizer_self, const TrainerSettings &settings_in, const Critic *critic_in)
       : kernels(kernels_in),
         pool(pool_in),
         weights(weights_in),
         objective(objective_in, objective_self, "the objective"),
         settings(settings_in.for_model_of(weights.model_size())),
-        update(kernels, weights, optimizer, optimizer_self),
-        apart(weights.model_size() < settings.small_model),
-        value_after(false),
-        depths(settings.mtp_loss_weight > 0 ? weights.architecture().info().depths : 0),
-        gradient(kernels, weights.trained_size()) {
-    value_after = objective.source() != HONE_ON_POLICY && (objective.needs() & HONE_VALUE);
-    for (uint32_t i = 0; settings.slots > 1 && i < settings.slots; ++i) slots.emplace_back(kernels, weights.trained_size());
+        model(kernels, weights, optimizer, optimizer_self, settings),
+        pretraining_steps(critic_in ? critic_in->pretraining_steps : 0),
+        apart(weights.model_size() < settings.small_model && (!critic_in || critic_in->weights->model_size() < settings.small_model)),
+        value_after(objective.source() != HONE_ON_POLICY && (objective.needs() & HONE_VALUE)),
+        depths(settings.mtp_loss_weight > 0 ? weights.architecture().info().depths : 0) {
+    if (!critic_in) return;
+    TrainerSettings of_critic = critic_in->settings;
+    of_critic.slots = settings.slots;
+    critic.emplace(kernels, *critic_in->weights, critic_in->optimizer, critic_in->optimizer_self, of_critic);
   }
-
-  float *slot(size_t unit) { return slots.empty() ? gradient.data() : slots[unit % slots.size()].data(); }
 
   bool needs(uint64_t column) const { return (objective.needs() & column) != 0; }
 
@@ -164,11 +98,12 @@ struct Trainer::State {
   struct Losses {
     double objective = 0, auxiliary = 0, ahead = 0;  // auxiliary is scaled; ahead is before its weight
   };
-  Losses run_units(ObjectiveColumns &, const std::vector<Unit> &, const Weights *reference);
+  // model_learns: else the critic alone does.
+  Losses run_units(ObjectiveColumns &, const std::vector<Unit> &, const Weights *reference, bool model_learns);
   double ahead_loss(const ObjectiveColumns &, uint32_t first_token, const PackedPass &,
                     std::vector<std::vector<float>> &dlogp) const;
   void verify(const ObjectiveColumns &, const std::vector<TrainRow> &, bool stop, StepReport &) const;
-  void end_step();
+  void end_step(Weights &, PackedPass Worker::*pass);
 };
 
 namespace {
@@ -192,12 +127,13 @@ void Trainer::State::run_before_advantages(ObjectiveColumns &columns, const std:
                                            const Weights *reference) {
   spread(units.size(), [&](Worker &worker, size_t i) {
     const uint32_t from = columns.row_start[units[i].begin];
+    float *const value = at(columns.value, from);
     if (needs(HONE_KL)) worker.other.forward(*reference, units[i].packed, settings.temperature, {});
     // worker.pass runs unrecorded here; its counts are reset before the units are trained.
-    worker.pass.forward(
-        weights, units[i].packed, settings.temperature,
-        {at(columns.logp, from), at(columns.entropy, from), at(columns.value, from), at(columns.kl, from)}, false,
-        false, reference, &worker.other);
+    worker.pass.forward(weights, units[i].packed, settings.temperature,
+                        {at(columns.logp, from), at(columns.entropy, from), critic ? nullptr : value, at(columns.kl, from)}, false,
+                        false, reference, &worker.other);
+    if (critic) worker.critic.forward(critic->weights(), units[i].packed, settings.temperature, {nullptr, nullptr, value, nullptr});
   });
 }
 
@@ -219,19 +155,21 @@ double Trainer::State::ahead_loss(const ObjectiveColumns &columns, uint32_t firs
 }
 
 Trainer::State::Losses Trainer::State::run_units(ObjectiveColumns &columns, const std::vector<Unit> &units,
-                                                 const Weights *reference) {
+                                                 const Weights *reference, bool model_learns) {
   std::vector<double> losses(units.size()), auxiliary(units.size()), ahead(units.size());
   const float auxiliary_scale = static_cast<float>(1.0 / columns.rows());
   objective.make_room(columns);
-  for (auto &worker : workers) worker->pass.tape().reset_expert_counts();
+  for (auto &worker : workers) worker->pass.tape().reset_expert_counts(), worker->critic.tape().reset_expert_counts();
   const auto run_unit = [&](Worker &worker, size_t i) {
     const Unit &unit = units[i];
     const uint32_t from = columns.row_start[unit.begin];
+    float *const value = at(columns.value, from);
     if (needs(HONE_KL)) worker.other.forward(*reference, unit.packed, settings.temperature, {});
-    worker.pass.forward(
-        weights, unit.packed, settings.temperature,
-        {at(columns.logp, from), at(columns.entropy, from), at(columns.value, from), at(columns.kl, from)}, true,
-        settings.checkpointing, reference, &worker.other, depths);
+    worker.pass.forward(weights, unit.packed, settings.temperature,
+                        {at(columns.logp, from), at(columns.entropy, from), critic ? nullptr : value, at(columns.kl, from)}, model_learns,
+                        settings.checkpointing, reference, &worker.other, model_learns ? depths : 0);
+    if (critic)
+      worker.critic.forward(critic->weights(), unit.packed, settings.temperature, {nullptr, nullptr, value, nullptr}, true, settings.checkpointing);
     {
       std::lock_guard lock(objective_mutex);
       // In the first pass over the rows, the old policy is the one that just ran.
@@ -242,16 +180,21 @@ Trainer::State::Losses Trainer::State::run_units(ObjectiveColumns &columns, cons
         std::copy(columns.value.begin() + from, columns.value.begin() + to, columns.value_old.begin() + from);
       losses[i] = objective.loss(columns, unit.begin, unit.end);
     }
-    auxiliary[i] = worker.pass.tape().auxiliary_loss();
+    const float *const dvalue = at(columns.dvalue, from);
+    if (critic) {
+      auxiliary[i] = worker.critic.tape().auxiliary_loss();
+      worker.critic.backward(critic->weights(), unit.packed, settings.temperature, {nullptr, nullptr, dvalue, nullptr}, critic->slot(i), auxiliary_scale);
+    }
+    if (!model_learns) return;
+    auxiliary[i] += worker.pass.tape().auxiliary_loss();
     std::vector<std::vector<float>> dlogp_ahead;
     ahead[i] = ahead_loss(columns, from, worker.pass, dlogp_ahead);
-    worker.pass.backward(
-        weights, unit.packed, settings.temperature,
-        {at(columns.dlogp, from), at(columns.dentropy, from), at(columns.dvalue, from), at(columns.dkl, from)},
-        slot(i), auxiliary_scale, reference, &worker.other, dlogp_ahead);
+    worker.pass.backward(weights, unit.packed, settings.temperature,
+                         {at(columns.dlogp, from), at(columns.dentropy, from), critic ? nullptr : dvalue, at(columns.dkl, from)},
+                         model.slot(i), auxiliary_scale, reference, &worker.other, dlogp_ahead);
   };
-  hone_stream stream = pool.stream();
-  for (uint32_t i = 0; i < settings.slots; ++i) kernels.fill(&stream, slot(i), gradient.size(), 0.0f);
+  if (model_learns) model.clear(pool);
+  if (critic) critic->clear(pool);
   spread(std::min<size_t>(settings.slots, units.size()), [&](Worker &worker, size_t first) {
     for (size_t i = first; i < units.size(); i += settings.slots) run_unit(worker, i);
   });
@@ -292,19 +235,19 @@ void Trainer::State::verify(const ObjectiveColumns &columns, const std::vector<T
 
 // Tells the model how often each expert was chosen, so that it can move what balances them: its buffers, which in
 // adapted weights are base's and stay as they are.
-void Trainer::State::end_step() {
-  if (weights.base()) return;
-  const Architecture &architecture = weights.architecture();
+void Trainer::State::end_step(Weights &moved, PackedPass Worker::*pass) {
+  if (moved.base()) return;
+  const Architecture &architecture = moved.architecture();
   const hone_model_info &info = architecture.info();
   if (!architecture.methods().end_step) return;
   std::vector<uint64_t> counts(size_t{architecture.all_routed_layers()} * info.experts, 0);
   for (const auto &worker : workers) {
-    const std::span<const uint64_t> seen = worker->pass.tape().expert_counts();
+    const std::span<const uint64_t> seen = ((*worker).*pass).tape().expert_counts();
     for (size_t i = 0; i < std::min(seen.size(), counts.size()); ++i) counts[i] += seen[i];
   }
   std::vector<float *> buffers;
   for (uint32_t i = 0; i < architecture.parameters().size(); ++i)
-    buffers.push_back(architecture.parameters()[i].flags & HONE_PARAMETER_BUFFER ? weights.parameter(i) : nullptr);
+    buffers.push_back(architecture.parameters()[i].flags & HONE_PARAMETER_BUFFER ? moved.parameter(i) : nullptr);
   const hone_step_counts step{sizeof step, architecture.all_routed_layers(), info.experts, counts.data()};
   hone_error error{};
   check_call(architecture.methods().end_step(architecture.self(), &step, buffers.data(), &error), error,
@@ -313,12 +256,13 @@ void Trainer::State::end_step() {
 
 void Trainer::discard_values() {
   if (state_->apart) return;
-  for (auto &worker : state_->workers) worker->pass.tape().discard_values(), worker->other.tape().discard_values();
+  for (auto &worker : state_->workers)
+    for (PackedPass *pass : {&worker->pass, &worker->other, &worker->critic}) pass->tape().discard_values();
 }
 
 Trainer::Trainer(const hone_kernels &kernels, Pool &pool, Weights &weights, const hone_objective &objective,
                  void *objective_self, const hone_optimizer &optimizer, void *optimizer_self,
-                 TrainerSettings settings) {
+                 TrainerSettings settings, const Critic *critic) {
   const auto wrong = [](const char *name, double value, const char *range) {
     return UsageError(std::string("training: ") + name + " is " + number_text(value) + "; it must be " + range);
   };
@@ -326,14 +270,15 @@ Trainer::Trainer(const hone_kernels &kernels, Pool &pool, Weights &weights, cons
   if (settings.slots == 0 || (settings.slots & (settings.slots - 1)))
     throw wrong("slots", settings.slots, "a power of two");
   if (settings.inner_epochs == 0) throw wrong("inner_epochs", 0, "1 or more");
+  if (settings.mini_batches == 0) throw wrong("mini_batches", 0, "1 or more");
   if (!(settings.max_grad_norm >= 0)) throw wrong("max_grad_norm", settings.max_grad_norm, "0 (no clipping) or more");
   if (!(settings.mtp_loss_weight >= 0) || std::isinf(settings.mtp_loss_weight))
     throw wrong("mtp_loss_weight", settings.mtp_loss_weight, "0 (none) or more");
   schedule_factor(settings, settings.warmup_steps + 1ull);  // refuses an unknown schedule
   state_ = std::make_unique<State>(kernels, pool, weights, objective, objective_self, optimizer, optimizer_self,
-                                   std::move(settings));
-  if (state_->needs(HONE_VALUE) && !weights.has_value_head())
-    throw Failure("the objective reads values, but the model has no value head");
+                                   settings, critic);
+  if (state_->needs(HONE_VALUE) && !(critic ? *critic->weights : weights).has_value_head())
+    throw Failure(std::string("the objective reads values, but the ") + (critic ? "critic" : "model") + " has no value head");
   const std::string why_not = why_not_ahead(state_->settings.mtp_loss_weight, weights.architecture(), state_->objective.source() == HONE_PAIRS);
   if (!why_not.empty()) throw UsageError("training: " + why_not);
 }
@@ -376,102 +321,119 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
     throw Failure("the objective compares with a reference model, but none was given");
   if (reference && reference->architecture().info().vocab_size != s.weights.architecture().info().vocab_size)
     throw Failure("the reference model has another vocabulary than the model that is trained");
+  if (s.critic && s.critic->weights().architecture().info().vocab_size != s.weights.architecture().info().vocab_size)
+    throw Failure("the critic has another vocabulary than the model that is trained");
 
-  const bool share = s.settings.share_prefixes && s.depths == 0 && can_share(s.weights) && (!reference || can_share(*reference));
-  const std::vector<Unit> units = cut_units(columns, rows, s.settings, s.value_after, share);
-  s.weights.prepare(s.pool);
+  const bool share = s.settings.share_prefixes && s.depths == 0 && can_share(s.weights) && (!reference || can_share(*reference)) &&
+                     (!s.critic || can_share(s.critic->weights()));
+  std::vector<Unit> units = cut_units(columns, rows, s.settings, s.value_after, share);
+  const auto prepare = [&] {
+    s.weights.prepare(s.pool);
+    if (s.critic) s.critic->weights().prepare(s.pool);
+  };
+  prepare();
   if (reference) reference->prepare(s.pool);
   if (s.needs(HONE_LOGP_REF) && !given_ref) s.run_reference(columns, units, *reference);
 
   if (s.needs(HONE_ENTROPY) || on_policy) columns.entropy.assign(columns.tokens(), 0.0f);
   if (s.needs(HONE_VALUE)) columns.value.assign(columns.tokens(), 0.0f);
   if (s.needs(HONE_KL)) columns.kl.assign(columns.tokens(), 0.0f);
-  // The old policy is the one that sampled (bit for bit this one, or verification stops the step), unless rows say
-  // more.
-  if (on_policy && columns.logp_old.empty()) columns.logp_old = columns.logp_rollout;
+  // The old policy is the one that sampled (bit for bit this one, or verification stops the step), unless rows say more. An objective
+  // that corrects for a sampler of other weights needs both.
+  const bool sampled_elsewhere = s.needs(HONE_LOGP_ROLLOUT) && std::any_of(columns.row.begin(), columns.row.end(), [&](uint32_t r) { return rows[r].off_policy; });
+  if (on_policy && columns.logp_old.empty() && !sampled_elsewhere) columns.logp_old = columns.logp_rollout;
   s.old_logp_unknown = columns.logp_old.empty();
   s.old_value_unknown = s.needs(HONE_VALUE);
   if (s.old_logp_unknown) columns.logp_old.assign(columns.tokens(), 0.0f);
   if (s.needs(HONE_VALUE)) columns.value_old.assign(columns.tokens(), 0.0f);
 
-  bool logp_known = on_policy && !columns.logp_rollout.empty();
+  bool logp_known = on_policy && !columns.logp_rollout.empty() && !sampled_elsewhere, verified = false;
   if (logp_known) columns.logp = columns.logp_rollout;
   const bool model_columns = s.needs(HONE_VALUE | HONE_ENTROPY | HONE_KL);
   const bool asks = s.objective.needs() != 0 || on_policy;
-  if (s.objective.has_advantages() && (model_columns || (asks && !logp_known))) {
+  // Later parts of a step meet weights that have moved: what they are compared with must be known before.
+  const auto n_parts = static_cast<uint32_t>(std::min<uint64_t>(s.settings.mini_batches, columns.groups));
+  if ((s.objective.has_advantages() && (model_columns || (asks && !logp_known))) || (n_parts > 1 && (s.old_logp_unknown || s.old_value_unknown || verify))) {
     s.run_before_advantages(columns, units, reference);
-    logp_known = true;
+    s.verify(columns, rows, verify, report);
+    logp_known = verified = true;
     if (s.old_logp_unknown) columns.logp_old = columns.logp;
     if (s.old_value_unknown) columns.value_old = columns.value;
+    s.old_logp_unknown = s.old_value_unknown = false;
   }
   s.objective.advantages(columns, logp_known);
   for (uint32_t r = 0; r < columns.rows(); ++r) report.advantage[columns.row[r]] = columns.advantage[columns.row_start[r]];
+  StepMetrics metrics;
+  if (on_policy && s.needs(HONE_VALUE)) metrics.add_values(columns);
 
+  struct Part {
+    ObjectiveColumns columns;
+    std::vector<Unit> units;
+  };
+  std::vector<Part> parts(n_parts);
+  if (n_parts == 1) {
+    parts[0] = {std::move(columns), std::move(units)};
+  } else {
+    std::vector<uint32_t> first{};  // row of each group
+    for (uint32_t r = 0; r < columns.rows(); ++r)
+      if (r == 0 || columns.group[r] != columns.group[r - 1]) first.push_back(r);
+    first.push_back(columns.rows());
+    for (uint64_t i = 0; i < n_parts; ++i) {
+      parts[i].columns = part_of(columns, first[i * columns.groups / n_parts], first[(i + 1) * columns.groups / n_parts]);
+      parts[i].units = cut_units(parts[i].columns, rows, s.settings, s.value_after, share);
+    }
+  }
+
+  const bool model_learns = !s.critic || step > s.pretraining_steps;
+  const double updates = static_cast<double>(s.settings.inner_epochs) * n_parts;
+  bool moved = false;
   for (uint32_t epoch = 0; epoch < s.settings.inner_epochs; ++epoch) {
-    if (epoch > 0) s.weights.prepare(s.pool);
-    // What earlier passes over the rows have done stays done; within this one nothing moves until all is known to be
-    // well.
-    const std::string unchanged = epoch == 0 ? ". The weights were not changed" : "";
-    State::Losses losses;
-    try {
-      losses = s.run_units(columns, units, reference);
-    } catch (const Failure &failure) {
-      throw Failure("step " + std::to_string(step) + ": " + failure.what() + unchanged);
+    metrics.forget_passes();
+    for (Part &part : parts) {
+      if (moved) prepare();
+      // What earlier updates have done stays done; within this one nothing moves until all is known to be well.
+      const std::string unchanged = moved ? "" : ". The weights were not changed";
+      State::Losses losses;
+      try {
+        losses = s.run_units(part.columns, part.units, reference, model_learns);
+      } catch (const Failure &failure) {
+        throw Failure("step " + std::to_string(step) + ": " + failure.what() + unchanged);
+      }
+      const double loss = losses.objective + losses.auxiliary + s.settings.mtp_loss_weight * losses.ahead;
+      if (!moved && !verified) s.verify(part.columns, rows, verify, report);
+      const double norm = model_learns ? s.model.sum(s.pool) : 0, critic_norm = s.critic ? s.critic->sum(s.pool) : 0;
+      if (!std::isfinite(loss) || !std::isfinite(norm) || !std::isfinite(critic_norm))
+        throw Failure("step " + std::to_string(step) + ": " + (!std::isfinite(loss) ? "the loss" : std::isfinite(norm) ? "a gradient of the critic" : "a gradient") +
+                      " is not finite" + unchanged + ". A lower learning rate usually helps");
+      if (model_learns) {
+        s.model.apply(s.pool, norm, step, s.depths ? 0 : HONE_PARAMETER_AHEAD);
+        s.end_step(s.weights, &State::Worker::pass);
+        s.weights.changed();
+      }
+      if (s.critic) {
+        s.critic->apply(s.pool, critic_norm, step, HONE_PARAMETER_AHEAD);
+        s.end_step(s.critic->weights(), &State::Worker::critic);
+        s.critic->weights().changed();
+      }
+      moved = true;
+
+      report.loss += loss / updates;
+      report.grad_norm += norm / updates;
+      if (s.critic) report.metrics["critic/grad_norm"] += critic_norm / updates;
+      if (losses.auxiliary != 0) report.metrics["auxiliary_loss"] += losses.auxiliary / updates;
+      if (s.depths) report.metrics["mtp_loss"] += losses.ahead / updates;
+      if (epoch == 0 && on_policy) metrics.add_entropy(part.columns);
+      metrics.add(part.columns, s.objective);
     }
-    const double loss = losses.objective + losses.auxiliary + s.settings.mtp_loss_weight * losses.ahead;
     s.old_logp_unknown = s.old_value_unknown = false;
-    if (epoch == 0) s.verify(columns, rows, verify, report);
-    hone_stream stream = s.pool.stream();
-    std::vector<const float *> slots;
-    for (const FloatBuffer &slot : s.slots) slots.push_back(slot.data());
-    const uint64_t size = s.weights.trained_size();
-    if (!slots.empty()) s.kernels.add_slots(&stream, size, s.settings.slots, slots.data(), s.gradient.data());
-    if (!std::isfinite(loss) || !s.kernels.all_finite(&stream, size, s.gradient.data()))
-      throw Failure("step " + std::to_string(step) + ": " + (std::isfinite(loss) ? "a gradient" : "the loss") +
-                    " is not finite" + unchanged + ". A lower learning rate usually helps");
-    const double norm = std::sqrt(s.kernels.sum_of_squares(&stream, size, s.gradient.data()));
-    const double limit = s.settings.max_grad_norm;
-    const double scale = limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0;  // as clip_grad_norm_ of PyTorch
-
-    s.update.apply(s.pool, s.weights, s.gradient.data(), report.learning_rate_factor, scale,
-                   s.depths ? 0 : HONE_PARAMETER_AHEAD);
-    s.end_step();
-    s.weights.changed();
-
-    report.loss += loss / s.settings.inner_epochs;
-    report.grad_norm += norm / s.settings.inner_epochs;
-    if (losses.auxiliary != 0) report.metrics["auxiliary_loss"] += losses.auxiliary / s.settings.inner_epochs;
-    if (s.depths) report.metrics["mtp_loss"] += losses.ahead / s.settings.inner_epochs;
-    if (epoch == 0 && on_policy) report.metrics["entropy"] = mean(columns.entropy);
   }
-
-  if (!columns.logp_ref.empty()) {  // of the last pass over the rows, before its update
-    double kl = 0;
-    for (uint32_t t = 0; t < columns.tokens(); ++t) {
-      const double to_ref = double(columns.logp_ref[t]) - columns.logp[t];
-      kl += std::expm1(to_ref) - to_ref;
-    }
-    report.metrics["kl"] = kl / columns.tokens();
-  }
-  if (s.needs(HONE_KL)) report.metrics["kl"] = mean(columns.kl);
-  if (on_policy && s.needs(HONE_LOGP_OLD)) {
-    double ratio = 0, moved = 0, flat = 0;
-    for (uint32_t t = 0; t < columns.tokens(); ++t) {
-      const double by = double(columns.logp[t]) - columns.logp_old[t];
-      ratio += std::exp(by);
-      moved += std::expm1(-by) + by;
-      flat += columns.advantage[t] != 0 && columns.dlogp[t] == 0;
-    }
-    report.metrics["ratio/mean"] = ratio / columns.tokens();
-    report.metrics["approx_kl"] = moved / columns.tokens();
-    // A token with an advantage and no gradient has been clipped; a penalty's own gradient would hide that.
-    if (!s.needs(HONE_LOGP_REF | HONE_KL | HONE_ENTROPY))
-      report.metrics["clip_ratio/region_mean"] = flat / columns.tokens();
-  }
+  metrics.put(report.metrics);
   return report;
 }
 
-void Trainer::save_state(const std::filesystem::path &path) const { state_->update.save(path, state_->weights); }
-void Trainer::load_state(const std::filesystem::path &path) { state_->update.load(path, state_->weights); }
+void Trainer::save_state(const std::filesystem::path &path) const { state_->model.save(path); }
+void Trainer::load_state(const std::filesystem::path &path) { state_->model.load(path); }
+void Trainer::save_critic_state(const std::filesystem::path &path) const { state_->critic->save(path); }
+void Trainer::load_critic_state(const std::filesystem::path &path) { state_->critic->load(path); }
 
 }  // namespace hone

@@ -48,6 +48,7 @@ struct TrainerSettings {
   uint32_t warmup_steps = 0, total_steps = 0;
   double min_learning_rate_factor = 0;  // where linear and cosine end
   uint32_t inner_epochs = 1;            // passes over the step's rows, each with its own update
+  uint32_t mini_batches = 1;            // parts of a pass, of whole groups in their order, each with an update of its own
   // lambda of DeepSeek-V3's eq. 25: multi-token prediction of the trained tokens is learnt beside the objective. 0: not, and
   // what only it uses stays as it is.
   double mtp_loss_weight = 0;
@@ -70,13 +71,22 @@ struct StepReport {
   std::vector<double> advantage;          // per row: of its first trained token; NaN when it took part in nothing
 };
 
+// A critic beside the model: its value head gives the values, and it learns from their derivatives.
+struct Critic {
+  Weights *weights;  // with a value head
+  hone_optimizer optimizer;
+  void *optimizer_self;
+  TrainerSettings settings;        // only its clipping and its schedule count
+  uint32_t pretraining_steps = 0;  // first steps in which it alone learns
+};
+
 class Trainer {
  public:
-  // All must outlive this. reference may be null unless the objective needs it.
+  // All must outlive this. Without a critic, values are those of the model's own value head.
   Trainer(const hone_kernels &, Pool &, Weights &, const hone_objective &, void *objective_self, const hone_optimizer &,
-          void *optimizer_self, TrainerSettings);
+          void *optimizer_self, TrainerSettings, const Critic *critic = nullptr);
   ~Trainer();
-  // step counts from 1. Throws Failure (with weights untouched) when a gradient is not finite or the objective fails,
+  // step counts from 1. reference may be null unless the objective needs it. Throws Failure (with weights untouched) when a gradient is not finite or the objective fails,
   // and LogpMismatch when recorded and recomputed log-probs differ (verify: rows were sampled by these very weights). After a
   // Failure of the optimizer's or the model's own call the weights may be half updated: go back to the last checkpoint.
   // Rows without a score take part in nothing; when none is left, nothing is updated and report.rows is 0.
@@ -86,6 +96,8 @@ class Trainer {
   // [n_states][trained_size]; names for files are "state0.<parameter>", ...
   void save_state(const std::filesystem::path &optimizer_safetensors) const;
   void load_state(const std::filesystem::path &optimizer_safetensors);
+  void save_critic_state(const std::filesystem::path &optimizer_safetensors) const;  // of the critic that this was made with
+  void load_critic_state(const std::filesystem::path &optimizer_safetensors);
 
  private:
   struct State;

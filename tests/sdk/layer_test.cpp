@@ -6,6 +6,7 @@
 
 #include "hone/model.hpp"
 #include "hone/objective.hpp"
+#include "hone/token_kl.hpp"
 #include "hone/optimizer.hpp"
 #include "hone/reward.hpp"
 #include "hone/stage.hpp"
