@@ -15,7 +15,7 @@ ModelTraining::ModelTraining(const RunContext &context, const ComponentInfo &obj
   const hone_objective methods = known_methods<hone_objective>(objective_->component());
   source_ = methods.source(objective_->self());
   needs_ = methods.needs(objective_->self());
-  const bool judged = critic && needs(HONE_VALUE);
+  const bool judged = critic && needs(HONE_VALUE) && source_ == HONE_ON_POLICY;
   if (judged) {
     Adaptation of_critic = adaptation;
     of_critic.base_folder += "-of-critic";

@@ -11,6 +11,8 @@
 #include <cmath>
 #include <string>
 
+#include "hone/plugin.hpp"
+
 namespace hone HONE_HIDDEN {
 
 struct TokenKl {
