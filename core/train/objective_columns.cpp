@@ -42,9 +42,17 @@ void check_row(const TrainRow &row, size_t i) {
   if (std::isinf(row.reward)) throw Failure(where + ": its reward is infinite");
 }
 
-bool takes_part(const TrainRow &row) {
-  if (std::isnan(row.reward) || row.ids.size() == row.begin) return false;
-  return row.masked.empty() || std::any_of(row.masked.begin(), row.masked.end(), [](uint8_t m) { return m == 0; });
+// Of rows of data with labels of steps, only the tokens that end one are learnt.
+bool left_out(const TrainRow &row, size_t t, uint32_t source) {
+  if (!row.masked.empty() && row.masked[t]) return true;
+  return source == HONE_ROWS && !row.step_reward.empty() && std::isnan(row.step_reward[t]);
+}
+
+bool takes_part(const TrainRow &row, uint32_t source) {
+  if (std::isnan(row.reward)) return false;
+  for (size_t t = 0; t < row.ids.size() - row.begin; ++t)
+    if (!left_out(row, t, source)) return true;
+  return false;
 }
 
 // Rows of data stand for themselves; responses and pairs belong together by their group.
@@ -100,10 +108,10 @@ ObjectiveColumns columns_of(const std::vector<TrainRow> &rows, uint32_t source) 
   ObjectiveColumns columns;
   for (size_t i = 0; i < rows.size(); ++i) {
     const TrainRow &row = rows[i];
-    if (!takes_part(row)) continue;
+    if (!takes_part(row, source)) continue;
     if (source == HONE_PAIRS) {
       const bool second = i > 0 && rows[i - 1].group == row.group;
-      if (!takes_part(rows[second ? i - 1 : i + 1])) continue;
+      if (!takes_part(rows[second ? i - 1 : i + 1], source)) continue;
     }
     const uint32_t group = grouped(source) ? row.group : static_cast<uint32_t>(i);
     if (columns.group.empty() || columns.group.back() != group) ++columns.groups;
@@ -117,7 +125,7 @@ ObjectiveColumns columns_of(const std::vector<TrainRow> &rows, uint32_t source) 
     columns.truncated.push_back(row.truncated);
     columns.chosen.push_back(row.chosen);
     for (uint32_t t = 0; t < row.ids.size() - row.begin; ++t) {
-      if (!row.masked.empty() && row.masked[t]) continue;
+      if (left_out(row, t, source)) continue;
       const uint32_t at = row.begin + t;
       columns.token.push_back(t);
       columns.position.push_back(at > row.response_begin ? at - row.response_begin : 0);

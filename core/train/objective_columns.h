@@ -31,7 +31,8 @@ struct ObjectiveColumns {
   std::string place(uint32_t token) const;  // "row 3, token 17 of its response"
 };
 
-// Rows without a score (reward NaN) or without an unmasked token are left out; with HONE_PAIRS their partners are too.
+// Rows without a score (reward NaN) or without an unmasked token are left out; with HONE_PAIRS their partners are too. Of HONE_ROWS
+// with step_reward, a token where it is NaN counts as masked.
 // Failure when a list has the wrong length, a group's rows are not adjacent, or a pair is not one.
 ObjectiveColumns columns_of(const std::vector<TrainRow> &rows, uint32_t source);
 

@@ -175,10 +175,6 @@ int objective_verb(const Registry &registry, const Host &host, const std::string
     row.logp_rollout = given.list("logp_rollout", i), row.logp_old = given.list("logp_old", i);
     row.logp_ref = given.list("logp_ref", i), row.logp_teacher = given.list("logp_teacher", i);
     row.step_reward = given.list("step_reward", i);
-    if (source == HONE_ROWS && (needs & HONE_STEP_REWARD)) {  // only what ends a step is learnt
-      row.masked.resize(row.step_reward.size());
-      for (size_t t = 0; t < row.masked.size(); ++t) row.masked[t] |= std::isnan(row.step_reward[t]);
-    }
   }
   ObjectiveColumns columns = columns_of(rows, source);
   const auto fill = [&](const char *column_name, std::vector<float> &column) {
