@@ -26,8 +26,8 @@ struct ObjectiveVerb : testing::Test {
       std::filesystem::temp_directory_path() / ("hone_objective_verb_" + std::to_string(getpid()) + ".json");
 
   ObjectiveVerb() {
-    for (const char *name : {"grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce_plus_plus", "reinforce_plus_plus_baseline", "remax", "ppo", "dpo",
-                             "sft", "reward_model", "prm", "distill"})
+    for (const char *name : {"grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce_plus_plus", "reinforce_plus_plus_baseline",
+                             "remax", "ppo", "dpo", "sft", "reward_model", "prm", "distill"})
       registry.components_.push_back(built_component("stage", name));
   }
   ~ObjectiveVerb() override { std::filesystem::remove(file); }
@@ -85,7 +85,8 @@ TEST_F(ObjectiveVerb, PairsNeedNoLogProbabilities) {
 // Every column there is, for rows of 3, 2, 1, 4, 2, 3, 2 and 2 tokens in groups, which are pairs too, of two.
 const char *const batch = R"({
   "group": [7, 7, 3, 3, 5, 5, 9, 9], "pair": [7, 7, 3, 3, 5, 5, 9, 9], "chosen": [true, false, false, true, true, false, true, false],
-  "margin": [0.5, 0, 0, 0, 0.25, 0, 0, 0], "reward": [1, 0.25, null, 1, 0.5, 0, 0.75, 0.25], "reward_baseline": [0.5, 0.5, 1, 1, 0.25, 0.25, 0, 0],
+  "margin": [0.5, 0, 0, 0, 0.25, 0, 0, 0],
+  "reward": [1, 0.25, null, 1, 0.5, 0, 0.75, 0.25], "reward_baseline": [0.5, 0.5, 1, 1, 0.25, 0.25, 0, 0],
   "mask": [[1, 0, 1], [1, 1], [1], [0, 1, 1, 1], [0, 1], [1, 1, 0], [0, 0], [1, 1]],
   "logp": [[-1, -2, -3], [-0.5, -1.5], [-2], [-1, -1, -2, -1], [-3, -1], [-2, -1, -1], [-1, -1], [-1, -3]],
   "logp_old": [[-1.1, -2, -2.9], [-0.6, -1.4], [-2], [-1, -1.1, -2.1, -1], [-3, -1.2], [-1.9, -1, -1], [-1, -1], [-1.1, -2.8]],
@@ -103,7 +104,8 @@ struct Verb {
 };
 // Each objective, and those of two kinds in both, reading as many columns as they can.
 const std::vector<Verb> verbs = {{"grpo", {}},
-                                 {"grpo", {"supervision=process", "beta=0.1", "entropy_coef=0.01", "importance_sampling_mode=token_truncate"}},
+                                 {"grpo", {"supervision=process", "beta=0.1", "entropy_coef=0.01",
+                                           "importance_sampling_mode=token_truncate"}},
                                  {"dr_grpo", {}},
                                  {"dapo", {}},
                                  {"gspo", {"epsilon=0.2"}},
@@ -177,7 +179,8 @@ TEST_F(ObjectiveVerb, ABatchInWhichNothingTrainsHasALossOfZeroAndNoFailure) {
       const json out = run(verb.name, none.dump(), verb.set);
       EXPECT_EQ(out["loss"], 0.0);
       for (const std::string &name : answers)
-        for (size_t r = 0; r < 8 && out.contains(name); ++r) EXPECT_EQ(out[name][r], json(std::vector<double>(none["logp"][r].size(), 0.0))) << name;
+        for (size_t r = 0; r < 8 && out.contains(name); ++r)
+          EXPECT_EQ(out[name][r], json(std::vector<double>(none["logp"][r].size(), 0.0))) << name;
     }
 }
 

@@ -42,7 +42,8 @@ TEST_F(PolicyGradients, GrpoOfStepsFollowsItsEquation) {
 }
 
 TEST_F(PolicyGradients, DrGrpoFollowsItsEquation) {
-  expect_follows("dr_grpo", Ratio::token, json::object(), [](const Rows &rows, const json &) { return group_relative(rows, "none", reward_of); });
+  expect_follows("dr_grpo", Ratio::token, json::object(),
+                 [](const Rows &rows, const json &) { return group_relative(rows, "none", reward_of); });
 }
 
 // DAPO's eq. 13 in its three cases.
@@ -54,11 +55,15 @@ double overlong(double length, double longest, double cache) {
 TEST_F(PolicyGradients, DapoFollowsItsEquation) {
   // Responses have at most 9 tokens: lengths below, in and beyond the cache.
   expect_follows("dapo", Ratio::token,
-                 {{"scale_rewards", scales}, {"overlong_cache", {0, 2, 4}}, {"max_completion_length", {4, 5, 7, 9}}, {"dynamic_sampling", {true, false}}},
+                 {{"scale_rewards", scales},
+                  {"overlong_cache", {0, 2, 4}},
+                  {"max_completion_length", {4, 5, 7, 9}},
+                  {"dynamic_sampling", {true, false}}},
                  [](const Rows &rows, const json &set) {
                    const double longest = set.value("max_completion_length", 256), cache = set.value("overlong_cache", 0);
-                   return group_relative(rows, text(set, "scale_rewards", "group"),
-                                         [&](const Response &row) { return row.reward + overlong(double(row.tokens.size()), longest, cache); });
+                   return group_relative(rows, text(set, "scale_rewards", "group"), [&](const Response &row) {
+                     return row.reward + overlong(double(row.tokens.size()), longest, cache);
+                   });
                  });
 }
 
@@ -102,29 +107,30 @@ TEST_F(PolicyGradients, ReinforcePlusPlusBaselineDividesByNoLessThanItsBound) {
 
 // The baseline as the paper has it: the mean of the other rows.
 TEST_F(PolicyGradients, RlooFollowsItsEquation) {
-  expect_follows("rloo", Ratio::product, {{"beta", {0.05, 0.3}}, {"normalize_advantages", {true, false}}}, [](const Rows &rows, const json &set) {
-    const double beta = number(set, "beta", 0);
-    const auto reward = [&](const Response &row) {
-      double sum = row.reward;
-      for (const Token &t : row.tokens) sum -= beta * (t.logp_old - t.logp_ref);
-      return sum;
-    };
-    std::vector<double> A;
-    for (size_t r = 0; r < rows.size(); ++r) {
-      double others = 0, n = 0;
-      for (size_t o = 0; o < rows.size(); ++o)
-        if (o != r && rows[o].group == rows[r].group) others += reward(rows[o]), ++n;
-      A.push_back(n > 0 ? reward(rows[r]) - others / n : 0);
-    }
-    if (set.value("normalize_advantages", false)) {
-      const Moments all = moments(A);
-      const double sample = all.n > 1 ? std::sqrt(all.variance * all.n / (all.n - 1)) : 0;
-      for (double &a : A) a = (a - all.mean) / (sample + 1e-4);
-    }
-    Advantages out;
-    for (size_t r = 0; r < rows.size(); ++r) out.emplace_back(rows[r].tokens.size(), A[r]);
-    return out;
-  });
+  expect_follows("rloo", Ratio::product, {{"beta", {0.05, 0.3}}, {"normalize_advantages", {true, false}}},
+                 [](const Rows &rows, const json &set) {
+                   const double beta = number(set, "beta", 0);
+                   const auto reward = [&](const Response &row) {
+                     double sum = row.reward;
+                     for (const Token &t : row.tokens) sum -= beta * (t.logp_old - t.logp_ref);
+                     return sum;
+                   };
+                   std::vector<double> A;
+                   for (size_t r = 0; r < rows.size(); ++r) {
+                     double others = 0, n = 0;
+                     for (size_t o = 0; o < rows.size(); ++o)
+                       if (o != r && rows[o].group == rows[r].group) others += reward(rows[o]), ++n;
+                     A.push_back(n > 0 ? reward(rows[r]) - others / n : 0);
+                   }
+                   if (set.value("normalize_advantages", false)) {
+                     const Moments all = moments(A);
+                     const double sample = all.n > 1 ? std::sqrt(all.variance * all.n / (all.n - 1)) : 0;
+                     for (double &a : A) a = (a - all.mean) / (sample + 1e-4);
+                   }
+                   Advantages out;
+                   for (size_t r = 0; r < rows.size(); ++r) out.emplace_back(rows[r].tokens.size(), A[r]);
+                   return out;
+                 });
 }
 
 }  // namespace

@@ -60,7 +60,8 @@ struct ObjectivesOfTheHost : Objectives {
     for (uint32_t r = 0; r < c.rows(); ++r)
       for (uint32_t at = c.row_start[r]; at < c.row_start[r + 1]; ++at) {
         const Token &t = rows[c.row[r]].tokens[c.token[at]];
-        c.logp.push_back(float(t.logp)), c.value.push_back(float(t.value)), c.value_old.push_back(float(t.value_old)), c.entropy.push_back(float(t.entropy));
+        c.logp.push_back(float(t.logp)), c.value.push_back(float(t.value)), c.value_old.push_back(float(t.value_old)),
+            c.entropy.push_back(float(t.entropy));
       }
     return c;
   }
@@ -137,10 +138,13 @@ TEST_F(ObjectivesOfTheHost, AskForTheColumnsThatTheirSettingsReadAndNoOther) {
 }
 
 TEST_F(ObjectivesOfTheHost, RefuseSettingsOutsideTheirRange) {
-  const auto refuses = [&](const char *name, const json &set) { EXPECT_THROW(BuiltInstance(host, "stage", name, set), Failure) << name << set.dump(); };
+  const auto refuses = [&](const char *name, const json &set) {
+    EXPECT_THROW(BuiltInstance(host, "stage", name, set), Failure) << name << set.dump();
+  };
   refuses("grpo", {{"epsilon", -0.1}}), refuses("grpo", {{"aggregation", "token-sum"}}), refuses("grpo", {{"epsilom", 0.1}});
   refuses("grpo", {{"delta", -1}}), refuses("grpo", {{"kl_estimator", "k4"}}), refuses("grpo", {{"supervision", "both"}});
-  refuses("grpo", {{"scale_rewards", true}}), refuses("grpo", {{"importance_sampling_mode", "row"}}), refuses("dr_grpo", {{"max_completion_length", 0}});
+  refuses("grpo", {{"scale_rewards", true}}), refuses("grpo", {{"importance_sampling_mode", "row"}}),
+      refuses("dr_grpo", {{"max_completion_length", 0}});
   refuses("rloo", {{"beta", -1}}), refuses("rloo", {{"kl_estimator", "k3"}}), refuses("cispo", {{"delta", 1}});
   refuses("ppo", {{"gamma", 1.5}}), refuses("ppo", {{"lam", -0.5}}), refuses("ppo", {{"critic_lam", -2}});
   refuses("dpo", {{"beta", 0}}), refuses("dpo", {{"label_smoothing", 0.75}}), refuses("dpo", {{"loss_type", "hinge"}});

@@ -6,8 +6,8 @@ namespace hone::judge {
 namespace {
 
 const char *const of_groups[] = {"grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce_plus_plus_baseline"};
-const char *const all_policy_gradients[] = {"grpo", "dr_grpo", "dapo",    "gspo", "cispo", "rloo", "reinforce_plus_plus_baseline", "reinforce_plus_plus",
-                                            "remax", "ppo", "distill"};
+const char *const all_policy_gradients[] = {
+    "grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce_plus_plus_baseline", "reinforce_plus_plus", "remax", "ppo", "distill"};
 
 void expect_nothing(const Answer &is, const std::string &name) {
   EXPECT_EQ(is.loss, 0) << name;
@@ -109,11 +109,11 @@ TEST_F(PolicyGradients, OnPolicyTheGradientIsThatOfThePolicyGradientTheorem) {
     for (const Response &row : rows)
       for (const Token &t : row.tokens) {
         const double n = double(rows.size());
-        const double share = name == std::string("rloo")               ? 1 / n  // the sum of its tokens' log p, as REINFORCE has it
-                             : mean == "token-mean"                    ? 1 / double(tokens_of(rows))
-                             : mean == "sequence-mean-token-mean"      ? 1 / (n * double(row.tokens.size()))
+        const double share = name == std::string("rloo")              ? 1 / n  // the sum of its tokens' log p, as REINFORCE has it
+                             : mean == "token-mean"                   ? 1 / double(tokens_of(rows))
+                             : mean == "sequence-mean-token-mean"     ? 1 / (n * double(row.tokens.size()))
                              : mean == "sequence-mean-token-sum-norm" ? 1 / (n * 256)
-                                                                       : 1 / n;
+                                                                      : 1 / n;
         ASSERT_NEAR(is.dlogp[at++], -share * t.advantage, 1e-8 + 1e-6 * std::fabs(share * t.advantage)) << name;
       }
   }
@@ -154,7 +154,8 @@ TEST_F(PolicyGradients, TheExpectedGradientOfAKlEstimatorIsThatOfTheDivergenceIt
   };
   for (const char *estimator : {"k1", "k2", "k3"})
     for (const char *gradient : {"own", "unbiased"}) {
-      const Asked objective(host, "grpo", {{"beta", 1}, {"kl_estimator", estimator}, {"kl_gradient", gradient}, {"aggregation", "token-mean"}});
+      const Asked objective(host, "grpo",
+                            {{"beta", 1}, {"kl_estimator", estimator}, {"kl_gradient", gradient}, {"aggregation", "token-mean"}});
       Rows rows(actions);
       for (int a = 0; a < actions; ++a) {
         rows[a].group = uint32_t(a), rows[a].tokens.resize(1);  // alone in its group: no advantage
@@ -171,7 +172,8 @@ TEST_F(PolicyGradients, TheExpectedGradientOfAKlEstimatorIsThatOfTheDivergenceIt
         for (int a = 0; a < actions; ++a) expected += is.dlogp[a] * ((a == i) - p[i]);
         Logits up = z, down = z;
         up[i] += 1e-5, down[i] -= 1e-5;
-        const double reverse = (kl(softmax(up), q) - kl(softmax(down), q)) / 2e-5, forward = (kl(q, softmax(up)) - kl(q, softmax(down))) / 2e-5;
+        const double reverse = (kl(softmax(up), q) - kl(softmax(down), q)) / 2e-5,
+                     forward = (kl(q, softmax(up)) - kl(q, softmax(down))) / 2e-5;
         const bool own = gradient == std::string("own");
         const double claimed = own && estimator == std::string("k1") ? 0 : own && estimator == std::string("k3") ? forward : reverse;
         EXPECT_NEAR(expected, claimed, 1e-6) << estimator << ' ' << gradient;

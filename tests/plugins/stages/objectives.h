@@ -64,8 +64,11 @@ struct Answer {
 class Asked {
  public:
   Asked(const Host &host, const ComponentInfo &component, const json &settings = json::object())
-      : name(component.name), instance(component, host.abi(), check_settings(component.settings, settings, name)),
-        methods(known_methods<hone_objective>(instance.component())), needs(methods.needs(self())), source(methods.source(self())) {}
+      : name(component.name),
+        instance(component, host.abi(), check_settings(component.settings, settings, name)),
+        methods(known_methods<hone_objective>(instance.component())),
+        needs(methods.needs(self())),
+        source(methods.source(self())) {}
   Asked(const Host &host, const std::string &name, const json &settings = json::object())
       : Asked(host, built_component("stage", name), settings) {}
 
@@ -213,7 +216,8 @@ inline void expect_loss(const Asked &objective, Rows rows, const Formula &formul
     double Token::*column;
     const Column *claimed;
     const char *name;
-  } const columns[] = {{&Token::logp, &here.dlogp, "dlogp"}, {&Token::value, &here.dvalue, "dvalue"}, {&Token::entropy, &here.dentropy, "dentropy"}};
+  } const columns[] = {
+      {&Token::logp, &here.dlogp, "dlogp"}, {&Token::value, &here.dvalue, "dvalue"}, {&Token::entropy, &here.dentropy, "dentropy"}};
   for (const auto &[column, claimed, name] : columns) {
     double scale = 0;
     for (const float d : *claimed) scale = std::max(scale, std::fabs(double(d)));
@@ -230,7 +234,8 @@ inline void expect_loss(const Asked &objective, Rows rows, const Formula &formul
           x = middle;
           corners += std::fabs(right - left) > slack;
           ASSERT_TRUE(is >= std::min(left, right) - slack && is <= std::max(left, right) + slack)
-              << name << " is " << is << " at row " << r << ", token " << i << "; " << left << " and " << right << " are the slopes of " << whose;
+              << name << " is " << is << " at row " << r << ", token " << i << "; " << left << " and " << right << " are the slopes of "
+              << whose;
         };
         expect_between(formula, loss, middle + 1e-6, middle - 1e-6, 1e-5 * std::fabs(is) + 1e-8, "the formula");
         expect_between(own, here.loss, float(middle + 0x1p-11), float(middle - 0x1p-11), 2e-3 * scale + 1e-8, "its own loss");

@@ -9,8 +9,17 @@ namespace hone::judge {
 // What an objective's header promises when nothing is set, and over it what is.
 struct Settings {
   Settings(const std::string &objective, const json &set) {
-    all = {{"epsilon", 0.2}, {"epsilon_high", 0}, {"delta", 0}, {"beta", 0}, {"kl_estimator", "k3"}, {"kl_gradient", "own"}, {"entropy_coef", 0},
-           {"aggregation", "token-mean"}, {"max_completion_length", 256}, {"importance_sampling_mode", "none"}, {"importance_sampling_cap", 3}};
+    all = {{"epsilon", 0.2},
+           {"epsilon_high", 0},
+           {"delta", 0},
+           {"beta", 0},
+           {"kl_estimator", "k3"},
+           {"kl_gradient", "own"},
+           {"entropy_coef", 0},
+           {"aggregation", "token-mean"},
+           {"max_completion_length", 256},
+           {"importance_sampling_mode", "none"},
+           {"importance_sampling_cap", 3}};
     if (objective == "grpo" || objective == "gspo" || objective == "rloo") all["aggregation"] = "sequence-mean-token-mean";
     if (objective == "dr_grpo") all["aggregation"] = "sequence-mean-token-sum-norm";
     if (objective == "remax") all["aggregation"] = "sequence-mean-token-sum";
@@ -31,15 +40,26 @@ inline double clip(double x, double low, double high) { return x < low ? low : x
 // token: PPO's surrogate with the dual clip. weight: CISPO's. product and mean: the response as one action.
 enum class Ratio { token, weight, product, mean };
 
+// What a token's loss counts for in the step's.
+inline double share_of(const Settings &s, const Rows &step, const Response &row, const Token &t) {
+  if (t.weight == 0) return 0;  // even where nothing else counts and a mean would be 0 / 0
+  double of_step = 0, of_row = 0;
+  for (const Response &other : step)
+    for (const Token &u : other.tokens) of_step += u.weight;
+  for (const Token &u : row.tokens) of_row += u.weight;
+  const double rows = double(step.size());
+  if (s.is("aggregation", "token-mean")) return t.weight / of_step;
+  if (s.is("aggregation", "sequence-mean-token-mean")) return t.weight / (rows * of_row);
+  if (s.is("aggregation", "sequence-mean-token-sum")) return t.weight / rows;
+  return t.weight / (rows * s.number("max_completion_length"));
+}
+
 inline double policy_gradient_loss(const Settings &s, Ratio form, const Rows &rows) {
   const double low = 1 - s.number("epsilon"), high = 1 + s.number(s.number("epsilon_high") > 0 ? "epsilon_high" : "epsilon");
   const double delta = s.number("delta"), cap = s.number("importance_sampling_cap");
   const auto surrogate = [&](double ratio, double A) {
     return A == 0 ? 0 : -std::min((delta > 0 ? std::min(ratio, delta) : ratio) * A, clip(ratio, low, high) * A);
   };
-  double step_weight = 0;
-  for (const Response &row : rows)
-    for (const Token &t : row.tokens) step_weight += t.weight;
   double loss = 0;
   for (const Response &row : rows) {
     double weight = 0, moved = 0, row_ratio = 1;
@@ -49,12 +69,8 @@ inline double policy_gradient_loss(const Settings &s, Ratio form, const Rows &ro
       row_ratio *= std::exp(t.logp_old - t.logp_rollout);
     }
     for (const Token &t : row.tokens) {
-      if (t.weight == 0) continue;  // counts for nothing, even where nothing else does and a mean would be 0 / 0
-      double share = t.weight / double(rows.size());
-      if (s.is("aggregation", "token-mean")) share = t.weight / step_weight;
-      if (s.is("aggregation", "sequence-mean-token-mean")) share /= weight;
-      if (s.is("aggregation", "sequence-mean-token-sum-norm")) share /= s.number("max_completion_length");
-
+      const double share = share_of(s, rows, row, t);
+      if (share == 0) continue;
       double w = 1;
       if (s.is("importance_sampling_mode", "token_truncate")) w = std::min(std::exp(t.logp_old - t.logp_rollout), cap);
       if (s.is("importance_sampling_mode", "sequence_mask")) w = row_ratio > cap ? 0 : row_ratio;
@@ -65,11 +81,12 @@ inline double policy_gradient_loss(const Settings &s, Ratio form, const Rows &ro
       if (form == Ratio::product) l = surrogate(std::exp(moved), t.advantage);
       if (form == Ratio::mean) l = surrogate(std::exp(moved / weight), t.advantage);
 
-      const auto estimator = [&](const char *name, double logp) {
+      const auto kl_of = [&](double logp) {
         const double d = logp - t.logp_ref;
-        return s.is("kl_estimator", name) ? name == std::string("k1") ? d : name == std::string("k2") ? d * d / 2 : std::exp(-d) - 1 + d : 0;
+        if (s.is("kl_estimator", "k1")) return d;
+        if (s.is("kl_estimator", "k2")) return d * d / 2;
+        return std::exp(-d) - 1 + d;
       };
-      const auto kl_of = [&](double logp) { return estimator("k1", logp) + estimator("k2", logp) + estimator("k3", logp); };
       double kl = kl_of(t.logp);
       if (s.is("kl_gradient", "unbiased"))
         kl = kl_of(t.logp_const) + std::pow(t.logp - t.logp_ref, 2) / 2 - std::pow(t.logp_const - t.logp_ref, 2) / 2;

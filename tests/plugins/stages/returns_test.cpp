@@ -12,9 +12,9 @@ Advantages returns_of(const Rows &rows, double kl_coef, double gamma) {
 }
 
 TEST_F(PolicyGradients, ReinforcePlusPlusFollowsItsEquation) {
-  expect_follows("reinforce_plus_plus", Ratio::token, {{"kl_coef", {0.02, 0.3}}, {"gamma", {0, 0.5, 0.95, 1}}}, [](const Rows &rows, const json &set) {
-    return standardized(returns_of(rows, number(set, "kl_coef", 0), number(set, "gamma", 1)));
-  });
+  expect_follows(
+      "reinforce_plus_plus", Ratio::token, {{"kl_coef", {0.02, 0.3}}, {"gamma", {0, 0.5, 0.95, 1}}},
+      [](const Rows &rows, const json &set) { return standardized(returns_of(rows, number(set, "kl_coef", 0), number(set, "gamma", 1))); });
 }
 
 // Rewards so alike that the bound under the variance decides.
@@ -52,13 +52,15 @@ struct Gae {
 };
 // Eq. 16 of arXiv 1506.02438 as its definition: every delta from a token on, discounted by (gamma lam)^distance.
 Gae gae_of(const Rows &rows, const json &set) {
-  const double gamma = set.value("gamma", 1.0f), lam = set.value("lam", 0.95f), given = set.value("critic_lam", -1.0f), kl_coef = set.value("kl_coef", 0.0f);
+  const double gamma = set.value("gamma", 1.0f), lam = set.value("lam", 0.95f), given = set.value("critic_lam", -1.0f),
+               kl_coef = set.value("kl_coef", 0.0f);
   const double critic_lam = given < 0 ? lam : given;
   Gae out;
   for (const Response &row : rows) {
     std::vector<double> rewards = token_rewards(row, kl_coef), deltas;
     for (size_t t = 0; t < rewards.size(); ++t) {
-      if (set.value("supervision", "outcome") == "process" && !std::isnan(row.tokens[t].step_reward)) rewards[t] += row.tokens[t].step_reward;
+      if (set.value("supervision", "outcome") == "process" && !std::isnan(row.tokens[t].step_reward))
+        rewards[t] += row.tokens[t].step_reward;
       const double next = t + 1 < rewards.size() ? row.tokens[t + 1].value_old : 0;
       deltas.push_back(rewards[t] + gamma * next - row.tokens[t].value_old);
     }
@@ -76,22 +78,13 @@ Gae gae_of(const Rows &rows, const json &set) {
 
 double critic_loss(const Settings &s, const json &set, const Rows &rows) {
   const double vf_coef = set.value("vf_coef", 0.1f), range = set.value("cliprange_value", 0.2f);
-  double step_weight = 0, loss = 0;
+  double loss = 0;
   for (const Response &row : rows)
-    for (const Token &t : row.tokens) step_weight += t.weight;
-  for (const Response &row : rows) {
-    double row_weight = 0;
-    for (const Token &t : row.tokens) row_weight += t.weight;
     for (const Token &t : row.tokens) {
-      if (t.weight == 0) continue;
       const double kept = range > 0 ? clip(t.value, t.value_old - range, t.value_old + range) : t.value;
-      const double share = s.is("aggregation", "token-mean")                     ? t.weight / step_weight
-                           : s.is("aggregation", "sequence-mean-token-mean")     ? t.weight / row_weight / double(rows.size())
-                           : s.is("aggregation", "sequence-mean-token-sum-norm") ? t.weight / s.number("max_completion_length") / double(rows.size())
-                                                                                 : t.weight / double(rows.size());
-      loss += share * vf_coef / 2 * std::max(std::pow(t.value - t.target, 2), std::pow(kept - t.target, 2));
+      const double squares = std::max(std::pow(t.value - t.target, 2), std::pow(kept - t.target, 2));
+      loss += share_of(s, rows, row, t) * vf_coef / 2 * squares;
     }
-  }
   return loss;
 }
 
@@ -115,7 +108,8 @@ TEST_F(PolicyGradients, PpoAndItsCriticFollowTheirEquations) {
     expect_column(is.advantage, expected.advantage, "the advantage");
     expect_column(is.target, expected.target, "the target");
     const Settings settings("ppo", set);
-    expect_loss(objective, rows, [&](const Rows &at) { return policy_gradient_loss(settings, Ratio::token, at) + critic_loss(settings, set, at); });
+    expect_loss(objective, rows,
+                [&](const Rows &at) { return policy_gradient_loss(settings, Ratio::token, at) + critic_loss(settings, set, at); });
     if (HasFailure()) return;
   }
 }
