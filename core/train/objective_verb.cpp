@@ -177,7 +177,7 @@ int objective_verb(const Registry &registry, const Host &host, const std::string
     row.logp_ref = given.list("logp_ref", i), row.logp_teacher = given.list("logp_teacher", i);
     row.step_reward = given.list("step_reward", i);
   }
-  ObjectiveColumns columns = columns_of(rows, source);
+  ObjectiveColumns columns = columns_of(rows, source, (needs & HONE_STEP_REWARD) != 0);
   const auto fill = [&](const char *column_name, std::vector<float> &column) {
     if (!given.has(column_name)) return;
     column.clear();
