@@ -146,8 +146,7 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
     if (compare && models_.size() < 2) throw hone::Error("compare = true compares models with the first, but there is only one");
     for (const auto &[domain, labels] : host_.labels(rewards)) {
       accuracy_label(labels, domain);
-      if (!select.empty() && std::find(labels.begin(), labels.end(), select) == labels.end())
-        throw hone::Error("select is \"" + select + "\", but no reward" + (domain.empty() ? std::string() : " of domain \"" + domain + "\"") + " is labelled so");
+      require_selector(labels, domain);
     }
   }
 
@@ -217,6 +216,12 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
                       metric + "\", or set metric");
   }
 
+  void require_selector(const std::vector<std::string> &labels, const std::string &domain) const {
+    if (select.empty() || std::find(labels.begin(), labels.end(), select) != labels.end()) return;
+    throw hone::Error("select is \"" + select + "\", but no reward" + (domain.empty() ? std::string() : " of domain \"" + domain + "\"") +
+                      " is labelled so; give one of them that label");
+  }
+
   void measure(hone::ModelHandle which, size_t begin, size_t end) {
     const auto step = static_cast<uint32_t>(next_ + 1);
     const hone::Responses out = hone::Responses::sample(host_, which, questions_, begin, end, sampling(step));
@@ -227,6 +232,7 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
     std::vector<std::string> labels;
     for (const auto &[label, values] : parts) labels.push_back(label);
     const std::string &accuracy = accuracy_label(labels, domain);
+    require_selector(labels, domain);
 
     Tally &tally = tallies_[domain];
     for (size_t first = 0; first < out.size(); first += num_generations)
