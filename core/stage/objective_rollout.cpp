@@ -100,6 +100,7 @@ void ObjectiveStage::sample_round(uint32_t step, uint32_t round, Rollouts &all) 
                                                              [this] { return context_.interrupted(); });
   context_.stop_if_interrupted();
   all.sampling_seconds += since(clock);
+  for (const SampledRow &row : sampled) place_.sampled += row.ids.size();
   clock = std::chrono::steady_clock::now();
   std::vector<RowToScore> to_score;
   for (size_t i = 0; i < sampled.size(); ++i) to_score.push_back(row_to_score(tokenizer(), *prompts[i / num_generations_].row, sampled[i]));
@@ -136,6 +137,7 @@ std::vector<float> ObjectiveStage::greedy_rewards(uint32_t step, const Rollouts 
   settings.temperature = 0;
   const std::vector<SampledRow> best = sampler_->generate(weights(), &tokenizer(), greedy, settings, {}, [this] { return context_.interrupted(); });
   context_.stop_if_interrupted();
+  for (const SampledRow &row : best) place_.sampled += row.ids.size();
   std::vector<RowToScore> rows;
   for (size_t i = 0; i < best.size(); ++i) rows.push_back(row_to_score(tokenizer(), *all.prompts[all.kept[i]].row, best[i]));
   return rewards_->score(*journal_, "step " + std::to_string(step) + " greedy", rows).reward;
@@ -229,7 +231,9 @@ std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
     metrics["sampling/prompts"] = static_cast<double>(all.prompts.size());
     place_.drawn += all.prompts.size();
   }
-  reward_metrics(all.scored, num_generations_, metrics);
+  taught_ = report.taught;
+  metrics["sampling/num_tokens"] = static_cast<double>(place_.sampled);
+  if (rewards_) reward_metrics(all.scored, num_generations_, metrics);
   length_metrics(all.sampled, metrics);
   record(step, all, report);
   return metrics;

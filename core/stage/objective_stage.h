@@ -84,7 +84,7 @@ class ObjectiveStage {
   uint32_t batch_size_, num_generations_, steps_ = 0;
   RunPlace place_;
   CollapseWatch watch_;
-  bool replaying_;
+  bool replaying_, taught_ = false;  // the last step
   std::map<std::pair<uint32_t, uint32_t>, std::vector<uint32_t>> orders_;  // (salt, pass) -> permutation; the last pass of each
 };
 
