@@ -21,6 +21,10 @@ void StepMetrics::add(const ObjectiveColumns &c, const ObjectiveCalls &objective
       for (const float kl : c.kl) kl_ += kl;
     }
   }
+  if (needs(HONE_LOGP_TEACHER)) {
+    has_teacher_ = true;
+    for (uint32_t t = 0; t < c.tokens(); ++t) teacher_ += double(c.logp[t]) - c.logp_teacher[t];
+  }
   if (objective.source() != HONE_ON_POLICY || !needs(HONE_LOGP_OLD)) return;
   has_ratio_ = true;
   for (uint32_t t = 0; t < c.tokens(); ++t) {
@@ -58,12 +62,13 @@ void StepMetrics::add_values(const ObjectiveColumns &c) {
 
 void StepMetrics::forget_passes() {
   tokens_ = 0;
-  kl_ = ratio_ = moved_ = flat_ = 0;
+  kl_ = ratio_ = moved_ = flat_ = teacher_ = 0;
 }
 
 void StepMetrics::put(std::map<std::string, double> &metrics) const {
   const auto n = static_cast<double>(tokens_);
   if (has_kl_) metrics["kl"] = kl_ / n;
+  if (has_teacher_) metrics["teacher_kl"] = teacher_ / n;
   if (has_ratio_) metrics["ratio/mean"] = ratio_ / n, metrics["approx_kl"] = moved_ / n;
   if (has_ratio_ && has_flat_) metrics["clip_ratio/region_mean"] = flat_ / n;
   if (entropy_tokens_ > 0) metrics["entropy"] = entropy_ / static_cast<double>(entropy_tokens_);

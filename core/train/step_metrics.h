@@ -20,8 +20,8 @@ class StepMetrics {
 
  private:
   uint64_t tokens_ = 0, entropy_tokens_ = 0;
-  double kl_ = 0, ratio_ = 0, moved_ = 0, flat_ = 0, entropy_ = 0, explained_ = 0, value_ = 0;
-  bool has_kl_ = false, has_ratio_ = false, has_flat_ = false, has_values_ = false;
+  double kl_ = 0, ratio_ = 0, moved_ = 0, flat_ = 0, entropy_ = 0, explained_ = 0, value_ = 0, teacher_ = 0;
+  bool has_kl_ = false, has_ratio_ = false, has_flat_ = false, has_values_ = false, has_teacher_ = false;
 };
 
 }  // namespace hone
