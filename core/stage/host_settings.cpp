@@ -87,7 +87,8 @@ std::vector<Setting> objective_settings() {
   std::vector<Setting> all = {
       label(),
       handle("model", HONE_MODEL_HANDLE, "the model to train; it is not changed: stage.model is the trained copy", true),
-      handle("data", HONE_DATA_HANDLE, "rows to train on: {prompt, response} or {text}; pairs: {prompt, chosen, rejected}; labelled steps: {prompt, steps, labels}"),
+      handle("data", HONE_DATA_HANDLE,
+             "rows to train on: {prompt, response} or {text}; pairs: {prompt, chosen, rejected}; labelled steps: {prompt, steps, labels}"),
       handle("prompts", HONE_DATA_HANDLE, "rows {prompt, answer, ...} to sample responses for; or one list per domain, drawn in turn"),
       handle("rewards", HONE_REWARD_HANDLE, "a reward, a list of them (their weighted sum counts), or one list per domain of prompts"),
       handle("teacher", HONE_MODEL_HANDLE, "the model whose responses a distillation trains on"),
@@ -106,8 +107,10 @@ std::vector<Setting> objective_settings() {
       integer("top_k", "0", 0, 1e9, "sample only from this many likeliest tokens; 0: all"),
       integer("max_completion_length", "256", 1, 1e6, "tokens of a response at most"),
       list("stop", "texts: a response ends with the token that completes one of them, which stays in it"),
-      choice("neutral", "\"right\"", {"right", "wrong", "skip"}, "what a step that PRM800K's labellers rated 0 counts for; skip: it is not learnt"),
-      list("step_separators", "texts: a step of a response ends with the token that completes one of them, where rewards score steps", "[\"\\n\"]"),
+      choice("neutral", "\"right\"", {"right", "wrong", "skip"},
+             "what a step that PRM800K's labellers rated 0 counts for; skip: it is not learnt"),
+      list("step_separators", "texts: a step of a response ends with the token that completes one of them, where rewards score steps",
+           "[\"\\n\"]"),
       real("keep_reward", "1", -kAny, kAny, "of a distillation with rewards: only responses with at least this reward are learnt"),
       flag("mask_truncated_completions", "false", "leave responses that were cut off at max_completion_length out of training and of their group's statistics"),
       flag("dynamic_sampling", "false", "leave out prompts whose responses all have the same reward, and sample for others in their place"),
@@ -189,7 +192,8 @@ std::vector<Setting> objective_settings(uint32_t source, uint64_t needs) {
       {"max_unscored", sampled},
   };
   static const std::map<std::string, uint64_t> only_with = {{"critic", HONE_VALUE}, {"critic_optimizer", HONE_VALUE}, {"share_critic", HONE_VALUE},
-                                                            {"value_pretraining_steps", HONE_VALUE}, {"step_separators", HONE_STEP_REWARD}, {"neutral", HONE_STEP_REWARD}, {"ref_model_sync_steps", HONE_LOGP_REF | HONE_KL}};
+                                                            {"value_pretraining_steps", HONE_VALUE}, {"step_separators", HONE_STEP_REWARD},
+                                                            {"neutral", HONE_STEP_REWARD}, {"ref_model_sync_steps", HONE_LOGP_REF | HONE_KL}};
   std::vector<Setting> all = host_settings().at(HONE_OBJECTIVE);
   std::erase_if(all, [&](const Setting &setting) {
     const auto found = only_with.find(setting.name);

@@ -79,7 +79,8 @@ struct LoopServices {
     });
   }
 
-  static void add_steps(const Tokenizer &tokenizer, const std::vector<std::string> &separators, const std::vector<SampledRow> &sampled, OwnedTable &table) {
+  static void add_steps(const Tokenizer &tokenizer, const std::vector<std::string> &separators, const std::vector<SampledRow> &sampled,
+                        OwnedTable &table) {
     std::vector<std::vector<int32_t>> start, text;
     for (const SampledRow &row : sampled) {
       const ResponseSteps steps = response_steps(tokenizer, row.ids, separators);

@@ -10,6 +10,7 @@
 #include "core/stage/host_settings.h"
 #include "core/stage/objective_stage.h"
 #include "core/stage/rollout_metrics.h"
+#include "core/stage/step_rows.h"
 #include "core/text/response_steps.h"
 #include "core/text/rows.h"
 #include "hone/objective.hpp"
@@ -163,13 +164,6 @@ std::vector<float> ObjectiveStage::greedy_rewards(uint32_t step, const Rollouts 
   return rewards_->score(*journal_, "step " + std::to_string(step) + " greedy", rows).reward;
 }
 
-// Of each token the reward of the step that it ends; NaN where none does.
-static std::vector<float> rewards_at_ends(const std::vector<uint32_t> &start, const std::vector<float> &rewards, size_t tokens) {
-  std::vector<float> out(tokens, std::numeric_limits<float>::quiet_NaN());
-  for (size_t j = 0; j < start.size(); ++j) out[(j + 1 < start.size() ? start[j + 1] : tokens) - 1] = rewards[j];
-  return out;
-}
-
 std::vector<TrainRow> ObjectiveStage::rollout_rows(uint32_t step, const Rollouts &all, const std::vector<float> &baseline) {
   std::vector<TrainRow> rows;
   for (size_t k = 0; k < all.kept.size(); ++k) {
@@ -187,7 +181,7 @@ std::vector<TrainRow> ObjectiveStage::rollout_rows(uint32_t step, const Rollouts
       }
       row.truncated = all.sampled[i].truncated;
       row.logp_rollout = all.sampled[i].logp;
-      if (scores_steps()) row.step_reward = rewards_at_ends(all.to_score[i].row.step_start, all.scored.steps[i], all.sampled[i].ids.size());
+      if (scores_steps()) row.step_reward = at_ends(all.to_score[i].row.step_start, all.scored.steps[i], all.sampled[i].ids.size());
       rows.push_back(std::move(row));
     }
   }
@@ -224,6 +218,10 @@ void ObjectiveStage::record(uint32_t step, const Rollouts &all, const StepReport
     record.advantage = advantage[i];
     for (const auto &[label, values] : all.scored.parts) record.rewards[label] = values[i];
     record.truncated = all.sampled[i].truncated;
+    if (scores_steps()) {
+      record.step_start = all.to_score[i].row.step_start;
+      record.step_rewards.assign(all.scored.steps[i].begin(), all.scored.steps[i].end());
+    }
     record.columns = prompt.row->columns;
     records.push_back(std::move(record));
   }

@@ -285,7 +285,8 @@ class Planner {
       throw UsageError(where(index) + ": temperature is " + number_text(temperature) + "; it must be " + kTemperatures);
     const bool reference = training.columns & (HONE_LOGP_REF | HONE_KL);
     const std::vector<std::string> columns = source == HONE_PAIRS  ? std::vector<std::string>{"prompt", "chosen", "rejected"}
-                                             : source == HONE_ROWS && (training.columns & HONE_STEP_REWARD) ? std::vector<std::string>{"prompt", "steps", "labels"}
+                                             : source == HONE_ROWS && (training.columns & HONE_STEP_REWARD)
+                                                 ? std::vector<std::string>{"prompt", "steps", "labels"}
                                              : source == HONE_ROWS ? std::vector<std::string>{"prompt", "response"}
                                                                    : std::vector<std::string>{"prompt"};
     const auto tokenizer = tokenizer_for(index, handle_index(node.settings.at("model"), "$model"));

@@ -51,7 +51,8 @@ void check_columns(const json &row, const std::vector<std::string> &columns, con
   }
 }
 
-uint64_t count_tokens(const Tokenizer &tokenizer, uint32_t max_positions, const json &row, const std::vector<std::string> &columns, const std::string &where) {
+uint64_t count_tokens(const Tokenizer &tokenizer, uint32_t max_positions, const json &row, const std::vector<std::string> &columns,
+                      const std::string &where) {
   try {
     const DataRow data{row, "", where};
     if (of_steps(columns)) return steps_to_train(tokenizer, data, kNeutral, max_positions).ids.size();

@@ -27,7 +27,8 @@ float label_of(const DataRow &row, const json &value, size_t step) {
   if (value.is_null()) return kNone;
   if (value.is_boolean()) return value.get<bool>() ? 1.0f : 0.0f;
   if (!value.is_number() || !(value.get<double>() >= 0 && value.get<double>() <= 1))
-    refuse(row, "labels: that of step " + std::to_string(step + 1) + " is " + value.dump() + "; it must be a number from 0 (wrong) to 1 (right)");
+    refuse(row, "labels: that of step " + std::to_string(step + 1) + " is " + value.dump() +
+                    "; it must be a number from 0 (wrong) to 1 (right)");
   return value.get<float>();
 }
 
@@ -70,7 +71,8 @@ LabelledSteps of_prm800k(const DataRow &row, const std::string &neutral) {
     const size_t place = chosen.is_number_unsigned() ? chosen.get<size_t>() : 0;
     if (!by_person && chosen.is_null() && (!completions.is_array() || completions.empty())) break;
     if (!by_person && (!completions.is_array() || place >= completions.size() || !(chosen.is_null() || chosen.is_number_unsigned())))
-      refuse(row, path + ".chosen_completion is " + chosen.dump() + ", but there are " + std::to_string(completions.is_array() ? completions.size() : 0) + " completions");
+      refuse(row, path + ".chosen_completion is " + chosen.dump() + ", but there are " +
+                      std::to_string(completions.is_array() ? completions.size() : 0) + " completions");
     const json &taken = by_person ? human : completions[place];
     const std::string at = path + (by_person ? ".human_completion" : ".completions[" + std::to_string(place) + "]");
     const json &text = member(row, taken, "text", at);
@@ -92,7 +94,8 @@ LabelledSteps labelled_steps(const DataRow &row, const std::string &neutral) {
   if (row.columns.contains("label") && row.columns["label"].is_object()) return of_prm800k(row, neutral);
   std::string names;
   for (const auto &[name, value] : row.columns.items()) names += (names.empty() ? "" : ", ") + name;
-  refuse(row, "has no steps; give {prompt, steps = {...}, labels = {...}}, or PRM800K's {question, label} (it has " + (names.empty() ? "no columns" : names) + ")");
+  refuse(row, "has no steps; give {prompt, steps = {...}, labels = {...}}, or PRM800K's {question, label} (it has " +
+                  (names.empty() ? "no columns" : names) + ")");
 }
 
 StepTokens step_tokens(const Tokenizer &tokenizer, const DataRow &prompt, std::span<const std::string> steps, uint32_t max_positions) {
@@ -104,14 +107,16 @@ StepTokens step_tokens(const Tokenizer &tokenizer, const DataRow &prompt, std::s
     out.end.push_back(static_cast<uint32_t>(out.ids.size()));
   }
   if (out.ids.size() > max_positions)
-    refuse(prompt, "has " + std::to_string(out.ids.size()) + " tokens with its steps, more than the model's " + std::to_string(max_positions) + " positions");
+    refuse(prompt, "has " + std::to_string(out.ids.size()) + " tokens with its steps, more than the model's " +
+                       std::to_string(max_positions) + " positions");
   return out;
 }
 
 TrainRow steps_to_train(const Tokenizer &tokenizer, const DataRow &row, const std::string &neutral, uint32_t max_positions) {
   const LabelledSteps steps = labelled_steps(row, neutral);
   const bool own = row.columns.contains("steps");
-  const StepTokens tokens = step_tokens(tokenizer, own ? row : DataRow{{{"prompt", steps.prompt}}, "", row.where}, steps.text, max_positions);
+  const StepTokens tokens =
+      step_tokens(tokenizer, own ? row : DataRow{{{"prompt", steps.prompt}}, "", row.where}, steps.text, max_positions);
   TrainRow out;
   out.ids = tokens.ids;
   out.begin = out.response_begin = tokens.begin;
@@ -120,6 +125,12 @@ TrainRow steps_to_train(const Tokenizer &tokenizer, const DataRow &row, const st
     if (tokens.end[j] == (j > 0 ? tokens.end[j - 1] : tokens.begin)) refuse(row, "steps: step " + std::to_string(j + 1) + " has no token");
     out.step_reward[tokens.end[j] - 1 - tokens.begin] = steps.label[j];
   }
+  return out;
+}
+
+std::vector<float> at_ends(std::span<const uint32_t> start, std::span<const float> values, size_t tokens) {
+  std::vector<float> out(tokens, kNone);
+  for (size_t j = 0; j < start.size(); ++j) out[(j + 1 < start.size() ? start[j + 1] : tokens) - 1] = values[j];
   return out;
 }
 

@@ -24,12 +24,15 @@ LabelledSteps labelled_steps(const DataRow &, const std::string &neutral);
 // changes no token of a step.
 struct StepTokens {
   std::vector<int32_t> ids;
-  uint32_t begin = 0;          // of the first step
-  std::vector<uint32_t> end;   // of each step; that of the one before where it has no token
+  uint32_t begin = 0;         // of the first step
+  std::vector<uint32_t> end;  // of each step; that of the one before where it has no token
 };
 StepTokens step_tokens(const Tokenizer &, const DataRow &prompt, std::span<const std::string> steps, uint32_t max_positions);
 
 // A row's labels become the step_reward of the token that ends each step. Failure as above, and for a step without a token.
 TrainRow steps_to_train(const Tokenizer &, const DataRow &, const std::string &neutral, uint32_t max_positions);
+
+// Of each of a response's tokens the value of the step that it ends; NaN where it ends none. start: where the steps begin.
+std::vector<float> at_ends(std::span<const uint32_t> start, std::span<const float> values, size_t tokens);
 
 }  // namespace hone

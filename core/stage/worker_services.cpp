@@ -62,7 +62,8 @@ struct RewardModels {
       for (uint32_t j = 0; j < n_steps[i]; ++j, ++steps) texts.emplace_back(steps->data, steps->size);
       const DataRow prompt{{{"prompt", std::string(prompts[i].data, prompts[i].size)}}, "", "row " + std::to_string(i)};
       rows.push_back(step_tokens(*model.tokenizer, prompt, texts, model.architecture->info().max_positions));
-      if (!rows[i].end.empty() && rows[i].end[0] == rows[i].begin) throw Failure("the first step of row " + std::to_string(i) + " has no token");
+      if (!rows[i].end.empty() && rows[i].end[0] == rows[i].begin)
+        throw Failure("the first step of row " + std::to_string(i) + " has no token");
       sequences.push_back(rows[i].ids);
       begin.push_back(rows[i].begin);
     }

@@ -1,5 +1,6 @@
-// process_rewards_test.cpp -- roll-outs label steps, a process reward model learns them, and a policy learns from what it says of each step.
-#include <set>
+// process_rewards_test.cpp -- roll-outs label steps, a process reward model learns them, and a policy learns from what it says of each
+// step.
+#include <zstd.h>
 
 #include "tests/pipeline/program.h"
 
@@ -67,6 +68,14 @@ std::vector<json> json_lines(const std::string &text) {
   return out;
 }
 
+std::vector<json> rollouts(const fs::path &file) {
+  const std::string packed = slurp(file);
+  std::string text(ZSTD_getFrameContentSize(packed.data(), packed.size()), '\0');
+  const size_t size = ZSTD_decompress(text.data(), text.size(), packed.data(), packed.size());
+  EXPECT_FALSE(ZSTD_isError(size)) << file;
+  return json_lines(text);
+}
+
 // The share of pairs of a right and a wrong step of which the right one has the higher score.
 double auc(const std::vector<double> &right, const std::vector<double> &wrong) {
   double above = 0;
@@ -89,14 +98,18 @@ TEST_F(ProcessRewards, TellRightStepsFromWrongOnesOfPromptsNeverSeen) {
         const int shown = j == wrong_at ? (digit[j] + 1 + n / 3 % 5) % 6 : digit[j];
         response += (j == 0 ? "" : " ") + std::to_string(shown) + (j < 2 ? " ;" : "");
         truth.push_back(j < wrong_at);
-        rows += json{{"prompt", "COPY " + std::to_string(digit[0]) + " " + std::to_string(digit[1]) + " " + std::to_string(digit[2]) + " ?"}, {"response", response}}.dump() + "\n";
+        rows +=
+            json{{"prompt", "COPY " + std::to_string(digit[0]) + " " + std::to_string(digit[1]) + " " + std::to_string(digit[2]) + " ?"},
+                 {"response", response}}
+                .dump() +
+            "\n";
       }
     }
   spit(folder / "steps.jsonl", rows);
   fs::path judge;
   for (const auto &entry : fs::directory_iterator(folder / "run/03-judge/checkpoints")) judge = std::max(judge, entry.path());
-  const Ended scored = hone({"score", "prm", "--input", (folder / "steps.jsonl").string(), "--set", "model=" + judge.string(), "--set", "aggregate=last", "--set",
-                             "step_separators=[\";\"]"});
+  const Ended scored = hone({"score", "prm", "--input", (folder / "steps.jsonl").string(), "--set", "model=" + judge.string(), "--set",
+                             "aggregate=last", "--set", "step_separators=[\";\"]"});
   ASSERT_EQ(scored.code, 0) << scored.err;
   std::vector<double> right, wrong;
   const auto scores = json_lines(scored.out);
@@ -122,6 +135,33 @@ TEST_F(ProcessRewards, TellRightStepsFromWrongOnesOfPromptsNeverSeen) {
   EXPECT_GT(labels_wrong.size(), 50u);
   EXPECT_GT(auc(labels_right, labels_wrong), 0.95);
 
+  // GRPO's advantage of a first token, worked out from what was recorded: all steps of its row, against those of its group.
+  std::map<int, std::vector<json>> groups;
+  for (const json &row : rollouts(folder / "run/04-rl/rollouts/step-000005.jsonl.zst")) groups[row.at("group")].push_back(row);
+  ASSERT_EQ(groups.size(), 16u);
+  constexpr int kSemicolon = 5;  // its id
+  int several = 0;
+  for (const auto &[group, members] : groups) {
+    std::vector<double> all;
+    for (const json &row : members)
+      for (const json &reward : row.at("step_rewards")) all.push_back(reward);
+    double mean = 0, variance = 0;
+    for (const double reward : all) mean += reward / static_cast<double>(all.size());
+    for (const double reward : all) variance += (reward - mean) * (reward - mean) / static_cast<double>(all.size());
+    for (const json &row : members) {
+      double advantage = 0, least = 1;
+      for (const json &reward : row["step_rewards"])
+        advantage += (reward.get<double>() - mean) / std::sqrt(variance), least = std::min(least, reward.get<double>());
+      EXPECT_NEAR(row.at("advantage"), advantage, 1e-4) << row;
+      EXPECT_NEAR(row.at("rewards").at("prm"), least, 1e-6) << "the response's own score is the least of its steps'";
+      ASSERT_EQ(row.at("step_start").size(), row["step_rewards"].size());
+      for (size_t j = 1; j < row["step_start"].size(); ++j)
+        EXPECT_EQ(row.at("ids")[row["step_start"][j].get<size_t>() - 1], kSemicolon) << row;
+      several += row["step_start"].size() == 3;
+    }
+  }
+  EXPECT_GT(several, 64) << "of 128 responses; with fewer steps than three there is little to see";
+
   double first = 0, last = 0;
   for (const json &line : lasting_metrics(folder / "run")) {
     if (line.at("stage") != "04-rl") continue;
@@ -141,6 +181,7 @@ TEST_F(ProcessRewards, ARunStoppedAnywhereEndsWithTheSameBits) {
   ASSERT_EQ(reference.code, 0) << reference.err;
   const int lines = count_lines(folder / "reference/metrics.jsonl");
   ASSERT_GT(lines, 8);
+  int resumed_runs = 0;
   for (int after = 1; after < lines; ++after) {
     const fs::path to = folder / ("run-" + std::to_string(after));
     How killed;
@@ -148,6 +189,7 @@ TEST_F(ProcessRewards, ARunStoppedAnywhereEndsWithTheSameBits) {
     killed.after_lines = after;
     const Ended ended = run(to, small, killed);
     if (ended.code == 128 + SIGKILL) {
+      ++resumed_runs;
       const Ended resumed = hone({"resume", to.string()});
       ASSERT_EQ(resumed.code, 0) << resumed.err;
     } else {
@@ -155,6 +197,7 @@ TEST_F(ProcessRewards, ARunStoppedAnywhereEndsWithTheSameBits) {
     }
     expect_same(to, folder / "reference");
   }
+  EXPECT_GT(resumed_runs, 3) << "the kills came too late";
 }
 
 TEST_F(ProcessRewards, PpoLearnsFromStepsToo) {
@@ -171,18 +214,22 @@ TEST_F(ProcessRewards, WithoutARewardOfStepsThereIsASentence) {
     std::string text = kStages;
     text.replace(text.find("rewards = { prm }"), 17, "rewards = { " + rewards + " }");
     text.replace(text.find("return hone.pipeline { warm, labelled, judge, rl"), 48, "return hone.pipeline { warm, rl");
-    const Ended ended = verb == std::string("plan") ? hone({"plan", script(text), "--set", "small=true"})
-                                                    : hone({"run", script(text), "--set", "small=true", "--out", (folder / "run").string()});
+    const Ended ended = verb == std::string("plan")
+                            ? hone({"plan", script(text), "--set", "small=true"})
+                            : hone({"run", script(text), "--set", "small=true", "--out", (folder / "run").string()});
     EXPECT_EQ(ended.code, code) << ended.err;
     for (const std::string &word : words) EXPECT_NE(ended.err.find(word), std::string::npos) << "no \"" << word << "\" in: " << ended.err;
   };
-  with("right", "plan", 2, {"script.lua:", "stage rl", "learns from a reward for each step", "(right) each is a function", "hone.reward \"prm\""});
+  with("right", "plan", 2,
+       {"script.lua:", "stage rl", "learns from a reward for each step", "(right) each is a function", "hone.reward \"prm\""});
   with("hone.reward \"length\" {}", "plan", 0, {});
   with("hone.reward \"length\" {}", "run", 1, {"stage rl", "none of its rewards scored a step of the 8 responses of step 1"});
 }
 
 TEST_F(ProcessRewards, APlanRefusesRowsWithoutLabels) {
-  spit(folder / "rows.jsonl", "{\"prompt\": \"COPY 1 2 3 ?\", \"steps\": [\"1 ;\", \"2\"], \"labels\": [1, 0.5]}\n{\"prompt\": \"COPY 1 2 3 ?\", \"steps\": [\"1 ;\", \"2\"], \"labels\": [1]}\n");
+  spit(folder / "rows.jsonl",
+       "{\"prompt\": \"COPY 1 2 3 ?\", \"steps\": [\"1 ;\", \"2\"], \"labels\": [1, 0.5]}\n{\"prompt\": \"COPY 1 2 3 ?\", \"steps\": [\"1 "
+       ";\", \"2\"], \"labels\": [1]}\n");
   std::string text = kStages;
   text.replace(text.find("data = labelled.data"), 20, "data = \"rows.jsonl\"");
   text.replace(text.find("return hone.pipeline { warm, labelled, judge, rl"), 48, "return hone.pipeline { warm, judge");

@@ -1,9 +1,9 @@
-// prm.cpp -- what a process reward model says of each step of a response: Lightman et al., arXiv 2305.20050; Math-Shepherd, arXiv 2312.08935.
+// prm.cpp -- what a process reward model says of each step of a response: arXiv 2305.20050 (Lightman et al.), 2312.08935 (Math-Shepherd).
 //
 //   p_j   = sigmoid(v_j)      v_j: the model's value after the last token of step j, given the prompt and the steps up to it
 //   score = min, product, last or mean of p_1 .. p_n
 //
-// 0 for an empty response. The minimum is Math-Shepherd's score of a solution, the product Lightman's: the probability that every step is right.
+// 0 for an empty response. The minimum is Math-Shepherd's score of a solution, the product Lightman's: how likely every step is right.
 #include <hone/draft/reward_model.h>
 
 #include <algorithm>
@@ -22,9 +22,11 @@ class Prm final : public hone::BatchReward {
   static auto params() {
     return hone::params(
         hone::param("model", &Prm::model, "the process reward model: the model of a prm stage, or a directory", {.required = true}),
-        hone::param("aggregate", &Prm::aggregate, "the response's own score, of those of its steps", {.choices = {"min", "product", "last", "mean"}}),
+        hone::param("aggregate", &Prm::aggregate, "the response's own score, of those of its steps",
+                    {.choices = {"min", "product", "last", "mean"}}),
         hone::param("step_separators", &Prm::step_separators,
-                    "texts: a step ends with one of them, where the stage itself asks for no steps (one that learns from them has its own setting)"));
+                    "texts: a step ends with one of them, where the stage itself asks for no steps (one that learns from them has its own "
+                    "setting)"));
   }
 
   void start(const hone::Services &services) {
@@ -58,8 +60,9 @@ class Prm final : public hone::BatchReward {
     if (asked.empty()) return;
     std::vector<float> values(steps.size(), std::numeric_limits<float>::quiet_NaN());
     hone_error error{};
-    hone::detail::check(service_.score_steps(service_.ctx, model.index, prompts.data(), n_steps.data(), steps.data(), static_cast<uint32_t>(asked.size()),
-                                             values.data(), &error), error);
+    hone::detail::check(service_.score_steps(service_.ctx, model.index, prompts.data(), n_steps.data(), steps.data(),
+                                             static_cast<uint32_t>(asked.size()), values.data(), &error),
+                        error);
     size_t at = 0;
     for (size_t k = 0; k < asked.size(); at += n_steps[k++]) {
       std::vector<double> right;

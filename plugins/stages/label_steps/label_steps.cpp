@@ -71,7 +71,8 @@ class LabelSteps final : public hone::Stage, public hone::SamplingSettings {
     ++steps_;
     host_.progress(next_, prompts_.size());
     if (next_ < prompts_.size()) return true;
-    log_.info("labelled " + std::to_string(labelled_) + " of " + std::to_string(sampled_) + " responses to " + std::to_string(next_) + " prompts");
+    log_.info("labelled " + std::to_string(labelled_) + " of " + std::to_string(sampled_) + " responses to " + std::to_string(next_) +
+              " prompts");
     return finish();
   }
 
@@ -96,7 +97,8 @@ class LabelSteps final : public hone::Stage, public hone::SamplingSettings {
  private:
   bool finish() const {
     if (labelled_ == 0)
-      throw hone::Error("none of the " + std::to_string(sampled_) + " responses was labelled, so there is no data for the next stage; "
+      throw hone::Error("none of the " + std::to_string(sampled_) +
+                        " responses was labelled, so there is no data for the next stage; "
                         "each was empty or had no score");
     return false;
   }
@@ -166,7 +168,9 @@ class LabelSteps final : public hone::Stage, public hone::SamplingSettings {
       const std::vector<int32_t> &begin = responses.step_text[i];
       for (size_t j = 0; j < begin.size(); ++j) {
         const bool last = j + 1 == begin.size();
-        texts.emplace_back(std::string_view(responses.response[i]).substr(static_cast<size_t>(begin[j]), last ? std::string_view::npos : static_cast<size_t>(begin[j + 1] - begin[j])));
+        texts.emplace_back(
+            std::string_view(responses.response[i])
+                .substr(static_cast<size_t>(begin[j]), last ? std::string_view::npos : static_cast<size_t>(begin[j + 1] - begin[j])));
         of_steps.push_back(last ? hone::Json(reward[i] >= threshold ? 1 : 0) : label_of(of_more, at));
         if (!last) at += num_rollouts;
         if (!of_steps.back().is_null()) sum += of_steps.back().as_number(), ++labelled;
@@ -207,4 +211,5 @@ class LabelSteps final : public hone::Stage, public hone::SamplingSettings {
 }  // namespace
 
 HONE_PLUGIN("hone.stages.label_steps", "0.1.0",
-            hone::component<LabelSteps>("label_steps", "labels the steps of sampled responses by whether what follows them comes out right"));
+            hone::component<LabelSteps>("label_steps",
+                                        "labels the steps of sampled responses by whether what follows them comes out right"));

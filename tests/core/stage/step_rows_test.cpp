@@ -21,15 +21,24 @@ const float kNone = std::nanf("");
 
 void expect_labels(const std::vector<float> &got, const std::vector<float> &expected) {
   ASSERT_EQ(got.size(), expected.size());
-  for (size_t t = 0; t < got.size(); ++t) EXPECT_TRUE(got[t] == expected[t] || (std::isnan(got[t]) && std::isnan(expected[t]))) << t << ": " << got[t];
+  for (size_t t = 0; t < got.size(); ++t)
+    EXPECT_TRUE(got[t] == expected[t] || (std::isnan(got[t]) && std::isnan(expected[t]))) << t << ": " << got[t];
 }
 
 TEST(StepRows, ALabelStandsAtTheTokenThatEndsItsStep) {
   const auto tokenizer = words();
-  const TrainRow train = steps_to_train(*tokenizer, row({{"prompt", "a b"}, {"steps", {"a ;", " b c ;", "c"}}, {"labels", {1, 0.25, nullptr}}}), "right", 32);
+  const TrainRow train =
+      steps_to_train(*tokenizer, row({{"prompt", "a b"}, {"steps", {"a ;", " b c ;", "c"}}, {"labels", {1, 0.25, nullptr}}}), "right", 32);
   EXPECT_EQ(train.ids, tokenizer->encode("<bos> a b a ; b c ; c"));
   EXPECT_EQ(train.begin, 3u);
   expect_labels(train.step_reward, {kNone, 1, kNone, kNone, 0.25f, kNone});
+}
+
+TEST(StepRows, ARewardStandsAtTheTokenThatEndsItsStep) {
+  const std::vector<uint32_t> start = {0, 2, 3};
+  const std::vector<float> rewards = {0.5f, kNone, 2};
+  expect_labels(at_ends(start, rewards, 6), {kNone, 0.5f, kNone, kNone, kNone, 2});
+  expect_labels(at_ends(std::span(start).first(1), std::span(rewards).first(1), 1), {0.5f});
 }
 
 // What comes later changes no token of a step, though the whole text has others: so the reward reads what was learnt.
@@ -49,7 +58,8 @@ TEST(StepRows, EachStepIsEncodedByItself) {
 }
 
 TEST(StepRows, OfPrm800kFollowTheChosenCompletions) {
-  const json line = json::parse(R"({"question": {"problem": "a b", "ground_truth_answer": "c"}, "label": {"finish_reason": "found_error", "steps": [
+  const json line =
+      json::parse(R"({"question": {"problem": "a b", "ground_truth_answer": "c"}, "label": {"finish_reason": "found_error", "steps": [
     {"completions": [{"text": "x", "rating": -1}, {"text": "one", "rating": 1}], "human_completion": null, "chosen_completion": 1},
     {"completions": [{"text": "two", "rating": 0}], "human_completion": null, "chosen_completion": 0},
     {"completions": [{"text": "y", "rating": -1}], "human_completion": {"text": "three", "rating": null}, "chosen_completion": null},
@@ -68,21 +78,28 @@ TEST(StepRows, WhatIsNoLabelledStepIsRefusedInASentence) {
   const auto tokenizer = words();
   const auto refused = [&](const json &columns) { return refusal_of([&] { steps_to_train(*tokenizer, row(columns), "right", 11); }); };
   EXPECT_EQ(refused({{"prompt", "a"}, {"steps", {"b", "c"}}, {"labels", {1, 0}}}), "");
-  EXPECT_SAYS(refused({{"prompt", "a"}, {"steps", {"b", "c"}}, {"labels", {1}}}), "FILE:7: labels has 1 numbers for 2 steps; give one for each");
+  EXPECT_SAYS(refused({{"prompt", "a"}, {"steps", {"b", "c"}}, {"labels", {1}}}),
+              "FILE:7: labels has 1 numbers for 2 steps; give one for each");
   EXPECT_SAYS(refused({{"prompt", "a"}, {"steps", {"b"}}}), "FILE:7: has steps but no labels");
-  EXPECT_SAYS(refused({{"prompt", "a"}, {"steps", {"b", "c"}}, {"labels", {0, 1.5}}}), "FILE:7: labels: that of step 2 is 1.5; it must be a number from 0");
+  EXPECT_SAYS(refused({{"prompt", "a"}, {"steps", {"b", "c"}}, {"labels", {0, 1.5}}}),
+              "FILE:7: labels: that of step 2 is 1.5; it must be a number from 0");
   EXPECT_SAYS(refused({{"prompt", "a"}, {"steps", {"b"}}, {"labels", {-1}}}), "that of step 1 is -1");
   EXPECT_SAYS(refused({{"prompt", "a"}, {"steps", {"b"}}, {"labels", {"1"}}}), "that of step 1 is \"1\"");
   EXPECT_SAYS(refused({{"prompt", "a"}, {"steps", json::array()}, {"labels", json::array()}}), "steps is []", "one at least");
   EXPECT_SAYS(refused({{"prompt", "a"}, {"steps", {7}}, {"labels", {1}}}), "step 1 is 7, not a text");
   EXPECT_SAYS(refused({{"prompt", "a"}, {"steps", {"b", " "}}, {"labels", {1, 1}}}), "FILE:7: steps: step 2 has no token");
   EXPECT_SAYS(refused({{"prompt", "a"}, {"steps", {"b", "nonsense"}}, {"labels", {1, 1}}}), "FILE:7: step 2", "nonsense");
-  EXPECT_SAYS(refused({{"prompt", "a"}, {"steps", {"a b c a b c a b c", "c"}}, {"labels", {1, 1}}}), "FILE:7: has 12 tokens with its steps, more than the model's 11 positions");
+  EXPECT_SAYS(refused({{"prompt", "a"}, {"steps", {"a b c a b c a b c", "c"}}, {"labels", {1, 1}}}),
+              "FILE:7: has 12 tokens with its steps, more than the model's 11 positions");
   EXPECT_SAYS(refused({{"prompt", "a"}, {"response", "b"}}), "FILE:7: has no steps", "it has prompt, response");
-  EXPECT_SAYS(refused(json::parse(R"({"question": {"problem": "a"}, "label": {"steps": [{"completions": [{"text": "b", "rating": 2}], "chosen_completion": 0}]}})")),
-              "label.steps[0].completions[0].rating is 2; it must be -1, 0 or 1");
-  EXPECT_SAYS(refused(json::parse(R"({"question": {"problem": "a"}, "label": {"steps": [{"completions": [{"text": "b", "rating": 1}], "chosen_completion": 3}]}})")),
-              "chosen_completion is 3, but there are 1 completions");
+  EXPECT_SAYS(
+      refused(json::parse(
+          R"({"question": {"problem": "a"}, "label": {"steps": [{"completions": [{"text": "b", "rating": 2}], "chosen_completion": 0}]}})")),
+      "label.steps[0].completions[0].rating is 2; it must be -1, 0 or 1");
+  EXPECT_SAYS(
+      refused(json::parse(
+          R"({"question": {"problem": "a"}, "label": {"steps": [{"completions": [{"text": "b", "rating": 1}], "chosen_completion": 3}]}})")),
+      "chosen_completion is 3, but there are 1 completions");
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ struct LengthModel {
   hone_reward_model service{sizeof(hone_reward_model), this, nullptr, score};
   std::vector<std::vector<std::string>> seen;
 
-  static int32_t score(void *ctx, int64_t, const hone_str *, const uint32_t *n_steps, const hone_str *steps, uint32_t n, float *out, hone_error *) {
+  static int32_t score(void *ctx, int64_t, const hone_str *, const uint32_t *n_steps, const hone_str *steps, uint32_t n, float *out,
+                       hone_error *) {
     for (uint32_t i = 0; i < n; ++i) {
       auto &own = static_cast<LengthModel *>(ctx)->seen.emplace_back();
       float before = 0;
@@ -51,7 +52,8 @@ ScoreRow cut(const std::string &text, const std::vector<uint32_t> &at) {
 
 TEST(Prm, ScoresTheStepsThatTheHostCutAndAggregatesThem) {
   const double a = sigmoid(2 - 3.0), b = sigmoid(5 - 3 + 0.2), c = sigmoid(1 - 3 + 0.7);
-  for (const auto &[aggregate, expected] : {std::pair<const char *, double>{"min", std::min(a, c)}, {"product", a * b * c}, {"last", c}, {"mean", (a + b + c) / 3}}) {
+  for (const auto &[aggregate, expected] :
+       {std::pair<const char *, double>{"min", std::min(a, c)}, {"product", a * b * c}, {"last", c}, {"mean", (a + b + c) / 3}}) {
     LengthModel model;
     OpenReward reward("prm", {{"model", kModel}, {"aggregate", aggregate}}, model.services());
     const PartScores scores = reward.all({cut("abcdefgh", {0, 2, 7}), cut("", {0}), cut("xyz", {0})});

@@ -17,7 +17,8 @@ std::string more(std::string_view text, uint32_t i) {
   uint64_t h = 1469598103934665603u + i;
   for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211u;
   std::string out;
-  for (auto done = std::count(text.begin(), text.end(), ';'); done < 2 && h % 7 != 0; ++done, h /= 7) out += std::string(1, static_cast<char>('0' + h % 5)) + ";";
+  for (auto done = std::count(text.begin(), text.end(), ';'); done < 2 && h % 7 != 0; ++done, h /= 7)
+    out += std::string(1, static_cast<char>('0' + h % 5)) + ";";
   return out + static_cast<char>('0' + h / 3 % 5);
 }
 // Right when the digits of the response add up to a multiple of 3; some have no score.
@@ -39,15 +40,16 @@ class LabelSteps : public ::testing::Test {
  protected:
   LabelSteps() : pool_(1), host_(pool_, 1) {
     std::vector<std::string> prompt, answer, columns;
-    for (int p = 0; p < 7; ++p) prompt.push_back("q" + std::to_string(p % 5)), answer.push_back("a"), columns.push_back("{\"level\":" + std::to_string(p) + "}");
+    for (int p = 0; p < 7; ++p)
+      prompt.push_back("q" + std::to_string(p % 5)), answer.push_back("a"), columns.push_back("{\"level\":" + std::to_string(p) + "}");
     world.rows.texts("prompt", prompt).texts("answer", answer).texts("columns", columns);
     world.respond = [](int64_t, std::string_view text, uint32_t i) { return more(text, i); };
     world.judge = judge;
     for (const auto &[id, service] : world.services()) host_.offer(id.c_str(), service);
   }
   static json settings(const json &given) {
-    json all = {{"model", {{"$model", 0}}}, {"prompts", {{"$data", 0}}}, {"rewards", {{"$reward", 0}}}, {"num_generations", 6}, {"num_rollouts", 5},
-                {"batch_size", 2}, {"step_separators", {";"}}};
+    json all = {{"model", {{"$model", 0}}}, {"prompts", {{"$data", 0}}}, {"rewards", {{"$reward", 0}}}, {"num_generations", 6},
+                {"num_rollouts", 5},        {"batch_size", 2},           {"step_separators", {";"}}};
     if (!given.is_null()) all.update(given);  // {} is null
     return all;
   }

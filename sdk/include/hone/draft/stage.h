@@ -65,8 +65,8 @@ typedef struct hone_stage_host {
   // "logprobs" (FLOATS), "truncated" (INT); of a model under training also "policy_version" (INT). prompts may have a column "ids"
   // (INTS): the first tokens of the response, which is gone on with. Then "response" is the text of all of it, but "ids" and "logprobs"
   // are of the new tokens only; max_completion_length counts those, and stop texts are looked for in them. With
-  // step_separators also "step_start" and "step_text" (INTS): where in "ids" and in the bytes of "response" each step begins; not of responses
-  // that had begun. [main]
+  // step_separators also "step_start" and "step_text" (INTS): where in "ids" and in the bytes of "response" each step begins; not of
+  // responses that had begun. [main]
   int32_t (*rollout)(void *ctx, int64_t model, const hone_table *prompts, const hone_sampling *sampling, hone_table *out,
                      hone_error *err);
   // rows needs "prompt", "response", and may have "answer", "columns", "domain", "ids", "truncated". rewards is a reward
