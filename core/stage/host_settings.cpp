@@ -39,9 +39,9 @@ Setting choice(const char *name, const char *fallback, std::vector<std::string> 
   s.name = name, s.help = help, s.type = HONE_STRING, s.choices = std::move(choices), s.fallback = fallback;
   return s;
 }
-Setting list(const char *name, const char *help) {
+Setting list(const char *name, const char *help, const char *fallback = "[]") {
   Setting s;
-  s.name = name, s.help = help, s.type = HONE_LIST, s.fallback = "[]";
+  s.name = name, s.help = help, s.type = HONE_LIST, s.fallback = fallback;
   return s;
 }
 Setting lora() {
@@ -87,7 +87,8 @@ std::vector<Setting> objective_settings() {
   std::vector<Setting> all = {
       label(),
       handle("model", HONE_MODEL_HANDLE, "the model to train; it is not changed: stage.model is the trained copy", true),
-      handle("data", HONE_DATA_HANDLE, "rows to train on: {prompt, response} or {text}; pairs: {prompt, chosen, rejected}"),
+      handle("data", HONE_DATA_HANDLE,
+             "rows to train on: {prompt, response} or {text}; pairs: {prompt, chosen, rejected}; labelled steps: {prompt, steps, labels}"),
       handle("prompts", HONE_DATA_HANDLE, "rows {prompt, answer, ...} to sample responses for; or one list per domain, drawn in turn"),
       handle("rewards", HONE_REWARD_HANDLE, "a reward, a list of them (their weighted sum counts), or one list per domain of prompts"),
       handle("teacher", HONE_MODEL_HANDLE, "the model that a distillation learns from"),
@@ -106,6 +107,10 @@ std::vector<Setting> objective_settings() {
       integer("top_k", "0", 0, 1e9, "sample only from this many likeliest tokens; 0: all"),
       integer("max_completion_length", "256", 1, 1e6, "tokens of a response at most"),
       list("stop", "texts: a response ends with the token that completes one of them, which stays in it"),
+      choice("neutral", "\"right\"", {"right", "wrong", "skip"},
+             "what a step that PRM800K's labellers rated 0 counts for; skip: it is not learnt"),
+      list("step_separators", "texts: a step of a response ends with the token that completes one of them, where rewards score steps",
+           "[\"\\n\"]"),
       real("keep_reward", "1", -kAny, kAny, "of a distillation with rewards: only responses with at least this reward are learnt"),
       flag("mask_truncated_completions", "false", "leave responses that were cut off at max_completion_length out of training and of their group's statistics"),
       flag("dynamic_sampling", "false", "leave out prompts whose responses all have the same reward, and sample for others in their place"),
@@ -166,6 +171,8 @@ std::vector<Setting> objective_settings(uint32_t source, uint64_t needs) {
       {"keep_reward", {HONE_TEACHER}},
       {"mtp_loss_weight", {HONE_ROWS, HONE_ON_POLICY, HONE_TEACHER}},
       {"rollouts_every", {HONE_ON_POLICY}},
+      {"step_separators", {HONE_ON_POLICY}},
+      {"neutral", {HONE_ROWS}},
       {"num_mini_batches", {HONE_ON_POLICY}},
       {"mask_truncated_completions", {HONE_ON_POLICY}},
       {"dynamic_sampling", {HONE_ON_POLICY}},
@@ -185,7 +192,8 @@ std::vector<Setting> objective_settings(uint32_t source, uint64_t needs) {
       {"max_unscored", sampled},
   };
   static const std::map<std::string, uint64_t> only_with = {{"critic", HONE_VALUE}, {"critic_optimizer", HONE_VALUE}, {"share_critic", HONE_VALUE},
-                                                            {"value_pretraining_steps", HONE_VALUE}, {"ref_model_sync_steps", HONE_LOGP_REF | HONE_KL}};
+                                                            {"value_pretraining_steps", HONE_VALUE}, {"step_separators", HONE_STEP_REWARD},
+                                                            {"neutral", HONE_STEP_REWARD}, {"ref_model_sync_steps", HONE_LOGP_REF | HONE_KL}};
   std::vector<Setting> all = host_settings().at(HONE_OBJECTIVE);
   std::erase_if(all, [&](const Setting &setting) {
     const auto found = only_with.find(setting.name);
@@ -199,11 +207,11 @@ std::vector<Setting> objective_settings(uint32_t source, uint64_t needs) {
   return all;
 }
 
-std::vector<std::string> stop_texts(const nlohmann::json &setting, const std::string &where) {
+std::vector<std::string> texts_of(const nlohmann::json &settings, const char *name, const std::string &where) {
   std::vector<std::string> texts;
-  for (const nlohmann::json &text : setting) {
+  for (const nlohmann::json &text : settings.at(name)) {
     if (!text.is_string() || text.get_ref<const std::string &>().empty())
-      throw UsageError(where + ": stop must be a list of texts, none of them empty, but it holds " + text.dump());
+      throw UsageError(where + ": " + name + " must be a list of texts, none of them empty, but it holds " + text.dump());
     texts.push_back(text);
   }
   return texts;

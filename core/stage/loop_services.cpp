@@ -9,6 +9,7 @@
 #include "core/stage/conversations.h"
 #include "core/stage/loop_handles.h"
 #include "core/stage/train_rows.h"
+#include "core/text/response_steps.h"
 
 namespace hone {
 using nlohmann::json;
@@ -78,6 +79,18 @@ struct LoopServices {
     });
   }
 
+  static void add_steps(const Tokenizer &tokenizer, const std::vector<std::string> &separators, const std::vector<SampledRow> &sampled,
+                        OwnedTable &table) {
+    std::vector<std::vector<int32_t>> start, text;
+    for (const SampledRow &row : sampled) {
+      const ResponseSteps steps = response_steps(tokenizer, row.ids, separators);
+      start.emplace_back(steps.start.begin(), steps.start.end());
+      text.emplace_back(steps.text.begin(), steps.text.end());
+    }
+    table.int_lists("step_start", start);
+    table.int_lists("step_text", text);
+  }
+
   static int32_t rollout(void *ctx, int64_t model, const hone_table *prompts, const hone_sampling *how, hone_table *out, hone_error *err) {
     return guard(ctx, err, [&] {
       LoopStage &stage = self(ctx);
@@ -88,9 +101,12 @@ struct LoopServices {
       const TableReader reader(*prompts, stage.where_);
       const uint32_t n = std::max(1u, sampling.num_generations);
       std::vector<SampleRequest> requests;
+      std::vector<std::vector<int32_t>> begun;  // what of each response there is already
       for (uint64_t i = 0; i < reader.rows(); ++i) {
-        const DataRow row{{{"prompt", reader.text("prompt", i)}}, "", stage.where_ + ": prompt " + std::to_string(i)};
-        requests.push_back({prompt_ids(*loaded.tokenizer, row, loaded.weights->architecture().info().max_positions), n, static_cast<uint32_t>(i) * n});
+        begun.push_back(reader.has("ids") ? reader.int_list("ids", i) : std::vector<int32_t>());
+        uint32_t begin = 0;
+        requests.push_back({response_sequence(*loaded.tokenizer, *loaded.weights, reader.text("prompt", i), begun[i],
+                                              stage.where_ + ": prompt " + std::to_string(i), begin), n, static_cast<uint32_t>(i) * n});
       }
       SampleSettings settings;
       settings.temperature = sampling.temperature;
@@ -103,6 +119,13 @@ struct LoopServices {
       settings.seed = stage.context_.pipeline.seed;
       settings.stage = stage.number_;
       settings.step = sampling.step;
+      std::vector<std::string> separators;
+      for (uint32_t i = 0; i < sampling.n_step_separators && sampling.step_separators; ++i)
+        separators.emplace_back(sampling.step_separators[i].data, sampling.step_separators[i].size);
+      for (const std::string &text : separators)
+        if (text.empty()) throw Failure(stage.where_ + ": a text of step_separators is empty; leave it out");
+      if (!separators.empty() && reader.has("ids"))
+        throw Failure(stage.where_ + ": a response that has begun is not cut into steps; leave out step_separators, or the column \"ids\"");
       stage.trainers_.discard_values();
       const auto sampled = stage.sampler_->generate(*loaded.weights, loaded.tokenizer, requests, settings, {},
                                                     [&] { return stage.context_.interrupted(); });
@@ -114,7 +137,10 @@ struct LoopServices {
       for (size_t i = 0; i < sampled.size(); ++i) {
         prompt_row.push_back(static_cast<int64_t>(i / n));
         truncated.push_back(sampled[i].truncated);
-        response.push_back(response_text(*loaded.tokenizer, sampled[i].ids));
+        std::vector<int32_t> &whole = begun[i / n];
+        whole.insert(whole.end(), sampled[i].ids.begin(), sampled[i].ids.end());
+        response.push_back(response_text(*loaded.tokenizer, whole));
+        whole.resize(whole.size() - sampled[i].ids.size());
         ids.push_back(sampled[i].ids);
         logprobs.push_back(sampled[i].logp);
         stage.place_.tokens += sampled[i].ids.size();
@@ -125,6 +151,7 @@ struct LoopServices {
       table.int_lists("ids", ids);
       table.float_lists("logprobs", logprobs);
       table.ints("truncated", std::move(truncated));
+      if (!separators.empty()) add_steps(*loaded.tokenizer, separators, sampled, table);
       if (stage.trainers_.has(model))
         table.ints("policy_version", std::vector<int64_t>(sampled.size(), static_cast<int64_t>(stage.trainers_.version(model))));
       *out = give(stage, "rollout", std::move(table));

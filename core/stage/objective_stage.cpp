@@ -10,6 +10,7 @@
 #include "core/plugin/settings.h"
 #include "core/stage/companions.h"
 #include "core/run/progress.h"
+#include "core/stage/step_rows.h"
 
 namespace hone {
 namespace fs = std::filesystem;
@@ -76,7 +77,9 @@ void ObjectiveStage::load_rows() {
   const uint32_t positions = training_->max_positions();
   if (source_ == HONE_ROWS) {
     for (const Domain &domain : domains_)
-      for (const DataRow &row : domain.rows) rows_.push_back(row_to_train(tokenizer(), row, setting<double>("prompt_weight"), positions));
+      for (const DataRow &row : domain.rows)
+        rows_.push_back(training_->needs(HONE_STEP_REWARD) ? steps_to_train(tokenizer(), row, setting<std::string>("neutral"), positions)
+                                                           : row_to_train(tokenizer(), row, setting<double>("prompt_weight"), positions));
   } else if (source_ == HONE_PAIRS) {
     for (const Domain &domain : domains_)
       for (const DataRow &row : domain.rows) {

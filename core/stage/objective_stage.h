@@ -46,6 +46,8 @@ class ObjectiveStage {
   void load_rows();
   void sample_teacher();
   static RowToScore row_to_score(const Tokenizer &, const DataRow &, const SampledRow &);
+  bool scores_steps() const { return on_policy() && training_->needs(HONE_STEP_REWARD); }
+  void cut_into_steps(RowToScore &) const;
   bool take_from_cache();
   void put_into_cache();
   std::string cache_key() const;

@@ -135,6 +135,23 @@ class Planner {
     }
   }
 
+  // Whether a plugin scores steps is seen in the first step; a function never does.
+  void refuse_rewards_without_steps(const json &setting, int stage) const {
+    if (setting.is_object() && handle_index(setting, "$reward") < 0) {
+      for (const auto &[domain, list] : setting.items()) refuse_rewards_without_steps(list, stage);
+      return;
+    }
+    std::vector<std::string> labels;
+    const json one = json::array({setting});
+    for (const json &handle : setting.is_array() ? setting : one) {
+      const RewardNode &node = pipeline_.rewards.at(handle_index(handle, "$reward"));
+      if (node.function.empty()) return;
+      labels.push_back(node.label);
+    }
+    throw UsageError(where(stage) + ": its objective learns from a reward for each step, but of its rewards (" + join(labels, ", ") +
+                     ") each is a function, which has one for a whole response; add hone.reward \"prm\" or another plugin that scores steps");
+  }
+
   void reward(int index) {
     rewards_.insert(index);
     const RewardNode &node = pipeline_.rewards.at(index);
@@ -276,11 +293,13 @@ class Planner {
     if (given(node.settings, "teacher")) teacher = model(handle_index(node.settings["teacher"], "$model"));
     refuse_ignored(index, node, component, training, plan);
     refuse_unlearnable_depths(index, node, source, size);
-    stop_texts(node.settings.at("stop"), where(index));
+    for (const char *name : {"stop", "step_separators"}) texts_of(node.settings, name, where(index));
     if (const auto temperature = node.settings.at("temperature").get<double>(); !is_temperature(temperature))
       throw UsageError(where(index) + ": temperature is " + number_text(temperature) + "; it must be " + kTemperatures);
     const bool reference = training.columns & (HONE_LOGP_REF | HONE_KL);
     const std::vector<std::string> columns = source == HONE_PAIRS  ? std::vector<std::string>{"prompt", "chosen", "rejected"}
+                                             : source == HONE_ROWS && (training.columns & HONE_STEP_REWARD)
+                                                 ? std::vector<std::string>{"prompt", "steps", "labels"}
                                              : source == HONE_ROWS ? std::vector<std::string>{"prompt", "response"}
                                                                    : std::vector<std::string>{"prompt"};
     const auto tokenizer = tokenizer_for(index, handle_index(node.settings.at("model"), "$model"));
@@ -291,6 +310,7 @@ class Planner {
     if (source == HONE_ON_POLICY && node.settings.at("num_generations").get<int>() == 1)
       plan.notes.push_back("num_generations is 1: an objective that compares the responses to one prompt learns nothing from one");
     rewards(node.settings.value("rewards", json()), index, seen.domains);
+    if (source == HONE_ON_POLICY && (training.columns & HONE_STEP_REWARD)) refuse_rewards_without_steps(node.settings["rewards"], index);
     try_later(index, node.settings.value("rewards", json()), seen.some);
     plan.source = source == HONE_ON_POLICY ? "rollouts" : source == HONE_PAIRS ? "pairs" : source == HONE_TEACHER ? "teacher" : "rows";
 

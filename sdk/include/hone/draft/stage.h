@@ -42,7 +42,8 @@ typedef struct hone_sampling {
   float temperature, top_p, min_p;         // temperature 0: greedy; top_p 1 and min_p 0: off
   uint32_t step;                           // random numbers are keyed by (seed, stage, this step, row, token)
   const hone_str *stop;                    // [n_stop] a response ends with the token that completes one of these texts
-  uint32_t n_stop, reserved;
+  uint32_t n_stop, n_step_separators;
+  const hone_str *step_separators;         // [n_step_separators] a step of a response ends with the token that completes one of these texts
 } hone_sampling;
 
 // How trainer() trains, beside the settings of its objective. 0 stands for the usual value.
@@ -61,7 +62,11 @@ typedef struct hone_stage_host {
   // JSON) and "domain" (TEXT: the key in a prompts table, or empty). [main]
   int32_t (*data)(void *ctx, int64_t data, hone_table *out, hone_error *err);
   // prompts needs column "prompt". Gives num_generations rows for each: "prompt_row" (INT), "response" (TEXT), "ids" (INTS),
-  // "logprobs" (FLOATS), "truncated" (INT); of a model under training also "policy_version" (INT). [main]
+  // "logprobs" (FLOATS), "truncated" (INT); of a model under training also "policy_version" (INT). prompts may have a column "ids"
+  // (INTS): the first tokens of the response, which is gone on with. Then "response" is the text of all of it, but "ids" and "logprobs"
+  // are of the new tokens only; max_completion_length counts those, and stop texts are looked for in them. With
+  // step_separators also "step_start" and "step_text" (INTS): where in "ids" and in the bytes of "response" each step begins; not of
+  // responses that had begun. [main]
   int32_t (*rollout)(void *ctx, int64_t model, const hone_table *prompts, const hone_sampling *sampling, hone_table *out,
                      hone_error *err);
   // rows needs "prompt", "response", and may have "answer", "columns", "domain", "ids", "truncated". rewards is a reward
