@@ -88,9 +88,12 @@ struct LoopServices {
       const TableReader reader(*prompts, stage.where_);
       const uint32_t n = std::max(1u, sampling.num_generations);
       std::vector<SampleRequest> requests;
+      std::vector<std::vector<int32_t>> begun;  // what of each response there is already
       for (uint64_t i = 0; i < reader.rows(); ++i) {
-        const DataRow row{{{"prompt", reader.text("prompt", i)}}, "", stage.where_ + ": prompt " + std::to_string(i)};
-        requests.push_back({prompt_ids(*loaded.tokenizer, row, loaded.weights->architecture().info().max_positions), n, static_cast<uint32_t>(i) * n});
+        begun.push_back(reader.has("ids") ? reader.int_list("ids", i) : std::vector<int32_t>());
+        uint32_t begin = 0;
+        requests.push_back({response_sequence(*loaded.tokenizer, *loaded.weights, reader.text("prompt", i), begun[i],
+                                              stage.where_ + ": prompt " + std::to_string(i), begin), n, static_cast<uint32_t>(i) * n});
       }
       SampleSettings settings;
       settings.temperature = sampling.temperature;
@@ -114,7 +117,10 @@ struct LoopServices {
       for (size_t i = 0; i < sampled.size(); ++i) {
         prompt_row.push_back(static_cast<int64_t>(i / n));
         truncated.push_back(sampled[i].truncated);
-        response.push_back(response_text(*loaded.tokenizer, sampled[i].ids));
+        std::vector<int32_t> &whole = begun[i / n];
+        whole.insert(whole.end(), sampled[i].ids.begin(), sampled[i].ids.end());
+        response.push_back(response_text(*loaded.tokenizer, whole));
+        whole.resize(whole.size() - sampled[i].ids.size());
         ids.push_back(sampled[i].ids);
         logprobs.push_back(sampled[i].logp);
         stage.place_.tokens += sampled[i].ids.size();

@@ -98,6 +98,17 @@ TEST_F(Verbs, AStagesLogprobsAreThoseThatSamplingRecorded) {
   EXPECT_EQ(json::parse(slurp(folder / "again/results.json")).at(0).at("rows"), 4.0);
 }
 
+TEST_F(Verbs, ARolloutThatGoesOnFromAResponsesFirstTokensEndsInTheSameBits) {
+  spit(folder / "prompts.jsonl", "{\"prompt\": \"ADD 1 2 ?\"}\n{\"prompt\": \"ADD 4 4 ?\"}\n");
+  const std::string text = "local hone = require \"hone\"\nreturn hone.pipeline { hone.stage \"continues\" { model = hone.model(\"" + model().string() +
+                           "\"), prompts = \"prompts.jsonl\" } }\n";
+  How how;
+  how.environment["HONE_PLUGIN_PATH"] = std::string(HONE_BUILD_DIR) + "/tests/strangers";
+  const Ended ended = hone({"run", script(text, "continues.lua"), "--out", (folder / "continued").string()}, how);
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  EXPECT_GT(json::parse(slurp(folder / "continued/results.json")).at(0).at("rows").get<double>(), 4) << "too few cuts to show anything";
+}
+
 TEST_F(Verbs, EvalScoresATaskFile) {
   const std::string path = model().string();
   spit(folder / "task.jsonl", "{\"question\": \"ADD 1 2 ?\", \"answer\": \"3\"}\n{\"question\": \"ADD 2 2 ?\", \"answer\": \"4\"}\n");

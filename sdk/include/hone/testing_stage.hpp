@@ -20,7 +20,8 @@ namespace testing {
 class StageHost {
  public:
   Table rows;  // what every data handle gives
-  std::function<std::string(int64_t model, std::string_view prompt, uint32_t i)> respond;   // i: of the responses to this prompt
+  // i: of the responses to this prompt. Of a response that has begun, the prompt goes on with what there is of it; this gives the rest.
+  std::function<std::string(int64_t model, std::string_view prompt, uint32_t i)> respond;
   std::function<bool(std::string_view response)> cut_off;                                   // whether it is truncated; null: never
   std::function<double(std::string_view prompt, std::string_view response)> judge;          // of every reward; NaN: no score
   std::map<std::string, std::vector<std::string>> reward_labels = {{"", {"reward"}}};       // of every reward handle, by domain
@@ -72,17 +73,21 @@ class StageHost {
       ++host.rollouts;
       const TableView view(*prompts);
       std::vector<int64_t> prompt_row, truncated;
-      std::vector<std::string> response;
+      std::vector<std::string> response, added;
       for (uint64_t row = 0; row < view.rows(); ++row)
         for (uint32_t i = 0; i < how->num_generations; ++i) {
+          std::string begun;
+          if (view.has("ids"))
+            for (const int32_t id : view.int_list("ids", row)) begun += static_cast<char>(id);
           prompt_row.push_back(static_cast<int64_t>(row));
-          response.push_back(host.respond(model, view.text("prompt", row), i));
+          added.push_back(host.respond(model, std::string(view.text("prompt", row)) + begun, i));
+          response.push_back(begun + added.back());
           truncated.push_back(host.cut_off && host.cut_off(response.back()));
         }
       std::vector<std::vector<float>> logprobs;
-      for (const std::string &text : response) logprobs.emplace_back(text.size());
+      for (const std::string &text : added) logprobs.emplace_back(text.size());
       Table table;
-      table.ints("prompt_row", prompt_row).texts("response", response).int_lists("ids", bytes_of(response));
+      table.ints("prompt_row", prompt_row).texts("response", response).int_lists("ids", bytes_of(added));
       table.float_lists("logprobs", logprobs).ints("truncated", truncated);
       if (model >= 1000) table.ints("policy_version", std::vector<int64_t>(response.size(), 1 + host.at(model).steps + host.at(model).restarts));
       *out = host.give("rollout", std::move(table));

@@ -61,7 +61,9 @@ typedef struct hone_stage_host {
   // JSON) and "domain" (TEXT: the key in a prompts table, or empty). [main]
   int32_t (*data)(void *ctx, int64_t data, hone_table *out, hone_error *err);
   // prompts needs column "prompt". Gives num_generations rows for each: "prompt_row" (INT), "response" (TEXT), "ids" (INTS),
-  // "logprobs" (FLOATS), "truncated" (INT); of a model under training also "policy_version" (INT). [main]
+  // "logprobs" (FLOATS), "truncated" (INT); of a model under training also "policy_version" (INT). prompts may have a column "ids"
+  // (INTS): the first tokens of the response, which is gone on with. Then "response" is the text of all of it, but "ids" and "logprobs"
+  // are of the new tokens only; max_completion_length counts those, and stop texts are looked for in them. [main]
   int32_t (*rollout)(void *ctx, int64_t model, const hone_table *prompts, const hone_sampling *sampling, hone_table *out,
                      hone_error *err);
   // rows needs "prompt", "response", and may have "answer", "columns", "domain", "ids", "truncated". rewards is a reward
