@@ -206,9 +206,9 @@ bool Decoder::ended(Row &row) const {
     return true;
   };
   if (std::find(stops.begin(), stops.end(), ids.back()) != stops.end()) return end(RowEnd::end_token);
-  if (hits_stop_string(ids)) return end(RowEnd::stop_text);
-  row.sampled.truncated = stopped || ids.size() >= row.limit;
   const bool no_position = row.prompt_tokens + ids.size() >= weights_->architecture().info().max_positions;
+  if (hits_stop_string(ids)) return end(no_position ? RowEnd::positions : RowEnd::stop_text);
+  row.sampled.truncated = stopped || ids.size() >= row.limit;
   return row.sampled.truncated && end(no_position ? RowEnd::positions : RowEnd::length);
 }
 

@@ -40,7 +40,8 @@ struct SampleSettings {
   std::function<bool(size_t row, int32_t token)> on_token;
 };
 
-enum class RowEnd { end_token, stop_text, length, positions };  // length: or nobody listened any more; positions: the model's last
+// length: or nobody listened any more. positions: the model has none for another token, after a stop text, too.
+enum class RowEnd { end_token, stop_text, length, positions };
 
 struct SampledRow {
   std::vector<int32_t> ids;  // the response, with its end-of-sequence id when it has one
