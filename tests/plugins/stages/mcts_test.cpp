@@ -319,7 +319,7 @@ TEST(Mcts, AnswersWithoutSeeingRewardsBeforeTheEnd) {
       ++host.judged;
       return Letters::reward(prompt, response);
     };
-    hone::testing::run(Component("mcts", settings({{"mode", "answer"}, {"answer_by", by}, {"num_generations", 5}, {"simulations", 150}}), host.services()));
+    hone::testing::run(Component("mcts", settings({{"mode", "answer"}, {"answer_by", by}, {"num_generations", 5}, {"simulations", 400}}), host.services()));
     EXPECT_EQ(host.judged, 3 + 3 * 5) << "an answer and five plain responses to each of three questions";
     ASSERT_EQ(host.results.size(), 1u);
     const hone::TableView row = host.results[0].second.view();
