@@ -21,6 +21,7 @@ local entrants = {
   { stage = "reinforce_plus_plus_baseline" },
   { stage = "remax" },
   { stage = "ppo", lam = 1, critic_optimizer = critic },
+  { stage = "ppo", label = "ppo_lam_0.95", lam = 0.95, critic_optimizer = critic },
 }
 local chosen = {}
 for _, entrant in ipairs(entrants) do

@@ -189,6 +189,7 @@ int rank_of(const std::string &metric) {
   if (metric == "pass@1") return 0;
   if (metric.rfind("pass@", 0) == 0) return 1;
   if (metric.rfind("cons@", 0) == 0) return 2;
+  if (metric.rfind("best@", 0) == 0) return 3;
   static const char *const kLast[] = {"format", "mixing", "length", "truncated", "unscored", "questions"};
   for (int i = 0; i < 6; ++i)
     if (metric == kLast[i]) return 10 + i;

@@ -43,15 +43,15 @@ void check_row(const TrainRow &row, size_t i) {
 }
 
 // Of rows of data with labels of steps, only the tokens that end one are learnt.
-bool left_out(const TrainRow &row, size_t t, uint32_t source) {
+bool left_out(const TrainRow &row, size_t t, bool labelled_steps) {
   if (!row.masked.empty() && row.masked[t]) return true;
-  return source == HONE_ROWS && !row.step_reward.empty() && std::isnan(row.step_reward[t]);
+  return labelled_steps && !row.step_reward.empty() && std::isnan(row.step_reward[t]);
 }
 
-bool takes_part(const TrainRow &row, uint32_t source) {
+bool takes_part(const TrainRow &row, bool labelled_steps) {
   if (std::isnan(row.reward)) return false;
   for (size_t t = 0; t < row.ids.size() - row.begin; ++t)
-    if (!left_out(row, t, source)) return true;
+    if (!left_out(row, t, labelled_steps)) return true;
   return false;
 }
 
@@ -101,17 +101,18 @@ std::string ObjectiveColumns::place(uint32_t t) const {
   return "row " + std::to_string(row[r]) + ", token " + std::to_string(token[t]);
 }
 
-ObjectiveColumns columns_of(const std::vector<TrainRow> &rows, uint32_t source) {
+ObjectiveColumns columns_of(const std::vector<TrainRow> &rows, uint32_t source, bool labelled_steps) {
+  labelled_steps = labelled_steps && source == HONE_ROWS;
   for (size_t i = 0; i < rows.size(); ++i) check_row(rows[i], i);
   if (grouped(source)) check_groups(rows, source);
 
   ObjectiveColumns columns;
   for (size_t i = 0; i < rows.size(); ++i) {
     const TrainRow &row = rows[i];
-    if (!takes_part(row, source)) continue;
+    if (!takes_part(row, labelled_steps)) continue;
     if (source == HONE_PAIRS) {
       const bool second = i > 0 && rows[i - 1].group == row.group;
-      if (!takes_part(rows[second ? i - 1 : i + 1], source)) continue;
+      if (!takes_part(rows[second ? i - 1 : i + 1], labelled_steps)) continue;
     }
     const uint32_t group = grouped(source) ? row.group : static_cast<uint32_t>(i);
     if (columns.group.empty() || columns.group.back() != group) ++columns.groups;
@@ -125,7 +126,7 @@ ObjectiveColumns columns_of(const std::vector<TrainRow> &rows, uint32_t source) 
     columns.truncated.push_back(row.truncated);
     columns.chosen.push_back(row.chosen);
     for (uint32_t t = 0; t < row.ids.size() - row.begin; ++t) {
-      if (left_out(row, t, source)) continue;
+      if (left_out(row, t, labelled_steps)) continue;
       const uint32_t at = row.begin + t;
       columns.token.push_back(t);
       columns.position.push_back(at > row.response_begin ? at - row.response_begin : 0);

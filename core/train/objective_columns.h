@@ -31,10 +31,10 @@ struct ObjectiveColumns {
   std::string place(uint32_t token) const;  // "row 3, token 17 of its response"
 };
 
-// Rows without a score (reward NaN) or without an unmasked token are left out; with HONE_PAIRS their partners are too. Of HONE_ROWS
-// with step_reward, a token where it is NaN counts as masked.
+// Rows without a score (reward NaN) or without an unmasked token are left out; with HONE_PAIRS their partners are too. labelled_steps:
+// of HONE_ROWS, a token whose step_reward is NaN counts as masked.
 // Failure when a list has the wrong length, a group's rows are not adjacent, or a pair is not one.
-ObjectiveColumns columns_of(const std::vector<TrainRow> &rows, uint32_t source);
+ObjectiveColumns columns_of(const std::vector<TrainRow> &rows, uint32_t source, bool labelled_steps = false);
 
 // Rows [begin, end) as a step of their own: whole groups.
 ObjectiveColumns part_of(const ObjectiveColumns &, uint32_t begin, uint32_t end);

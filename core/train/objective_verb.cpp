@@ -92,7 +92,7 @@ class Columns {
     for (size_t i = 0; i < column.size(); ++i) {
       const std::string place = where_ + ": column \"" + name + "\", row " + std::to_string(i);
       if (per_row) {
-        if (column[i].is_number() || column[i].is_boolean() || (column[i].is_null() && name == "reward")) continue;
+        if (column[i].is_number() || column[i].is_boolean() || (column[i].is_null() && (name == "reward" || name == "reward_baseline"))) continue;
         throw Failure(place + ": a number is expected, found " + column[i].dump());
       }
       if (!column[i].is_array())
@@ -165,6 +165,7 @@ int objective_verb(const Registry &registry, const Host &host, const std::string
     row.policy_version = given.whole("policy_version", i, 0);
     row.reward = static_cast<float>(given.number("reward", i, 0));
     row.reward_baseline = static_cast<float>(given.number("reward_baseline", i, 0));
+    if ((needs & HONE_BASELINE) && std::isnan(row.reward_baseline)) row.reward = row.reward_baseline;  // nothing to compare its score with
     row.label = static_cast<float>(given.number("label", i, 0));
     row.margin = static_cast<float>(given.number("margin", i, 0));
     row.truncated = given.number("truncated", i, 0) != 0;
@@ -176,7 +177,7 @@ int objective_verb(const Registry &registry, const Host &host, const std::string
     row.logp_ref = given.list("logp_ref", i), row.logp_teacher = given.list("logp_teacher", i);
     row.step_reward = given.list("step_reward", i);
   }
-  ObjectiveColumns columns = columns_of(rows, source);
+  ObjectiveColumns columns = columns_of(rows, source, (needs & HONE_STEP_REWARD) != 0);
   const auto fill = [&](const char *column_name, std::vector<float> &column) {
     if (!given.has(column_name)) return;
     column.clear();
@@ -211,8 +212,8 @@ int objective_verb(const Registry &registry, const Host &host, const std::string
   if (needs & HONE_VALUE) put("targets", columns.target);
   result["loss"] = loss;
   put("dlogp", columns.dlogp);
-  if (needs & HONE_VALUE) put("dvalue", columns.dvalue);
-  if (needs & HONE_ENTROPY) put("dentropy", columns.dentropy);
+  put("dvalue", columns.dvalue);
+  put("dentropy", columns.dentropy);
   if (needs & HONE_KL) put("dkl", columns.dkl);
   out << result.dump() << "\n";
   return 0;

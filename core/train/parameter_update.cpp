@@ -18,6 +18,13 @@ std::string state_name(size_t state, const ParameterInfo &parameter) {
   return "state" + std::to_string(state) + "." + parameter.name;
 }
 
+uint32_t span_flags(const Weights &weights, uint32_t index) {
+  const uint32_t flags = weights.parameters()[index].flags;
+  const bool value_head = weights.has_value_head() && index + 1 == weights.parameters().size();
+  return (flags & HONE_PARAMETER_DECAY ? HONE_SPAN_DECAY : 0) | (flags & HONE_PARAMETER_LOOKUP ? HONE_SPAN_EMBEDDING : 0) |
+         (value_head || index == weights.architecture().info().head ? HONE_SPAN_HEAD : 0);
+}
+
 // The spans of one update with what they point to.
 class Spans {
  public:
@@ -25,7 +32,8 @@ class Spans {
         uint32_t frozen) {
     uint64_t count = 0;
     const auto cut = [&](bool counting) {
-      for (const ParameterInfo &parameter : weights.parameters()) {
+      for (uint32_t index = 0; index < weights.parameters().size(); ++index) {
+        const ParameterInfo &parameter = weights.parameters()[index];
         if (!parameter.trained || (parameter.flags & frozen)) continue;
         const bool experts = (parameter.flags & HONE_PARAMETER_EXPERTS) != 0;
         const size_t matrix_dims = parameter.dims.size() - experts;
@@ -40,7 +48,7 @@ class Spans {
           for (const FloatBuffer &buffer : states) states_.push_back(buffer.data() + offset);
           hone_span span{};
           span.struct_size = sizeof span;
-          span.flags = parameter.flags & HONE_PARAMETER_DECAY ? HONE_SPAN_DECAY : 0;
+          span.flags = span_flags(weights, index);
           span.name = {parameter.name.data(), parameter.name.size()};
           span.size = std::min(step, parameter.size - from);
           if (whole_matrices && matrix_dims == 2)

@@ -307,7 +307,7 @@ Trainer::~Trainer() = default;
 StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weights *reference, bool verify) {
   State &s = *state_;
   for (size_t i = 0; i < rows.size(); ++i) check_sequence(s.weights, rows[i].ids, "row " + std::to_string(i));
-  ObjectiveColumns columns = columns_of(rows, s.objective.source());
+  ObjectiveColumns columns = columns_of(rows, s.objective.source(), s.needs(HONE_STEP_REWARD));
   StepReport report;
   report.learning_rate_factor = schedule_factor(s.settings, step);
   report.rows = columns.rows();

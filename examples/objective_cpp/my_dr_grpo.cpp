@@ -18,11 +18,11 @@ class DrGrpo final : public hone::Objective {
 
   uint64_t needs() const override { return HONE_LOGP_OLD; }
 
-  // A = r - mean over the responses to one prompt
+  // A = r - mean over the responses to one prompt; 0, as it comes, where they are equal up to rounding, which is nothing to learn
   void advantages(const hone::Batch &batch, hone_advantages &out) override {
     for (const hone::Group &group : batch.groups())
       for (const hone::Row &row : group.rows)
-        std::fill(out.advantage + row.begin, out.advantage + row.end, static_cast<float>(row.reward - group.mean));
+        if (group.deviation > 0) std::fill(out.advantage + row.begin, out.advantage + row.end, static_cast<float>(row.reward - group.mean));
   }
 
   // loss = -1 / (rows max_completion_length) * sum over tokens of min(ratio A, clip(ratio) A)

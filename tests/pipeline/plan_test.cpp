@@ -287,7 +287,7 @@ TEST_F(Plan, ForetellsTheMostMemoryWithinATenth) {
   const std::string grpo = "\"grpo\" {" + shared + "prompts = \"prompts.jsonl\", batch_size = 4, num_generations = 4, max_completion_length = 50,\n"
                            "  rewards = { function(row) return #row.response % 7 end }, save_every = 100";
   for (const std::string &what : {"\"sft\" {" + shared + "data = \"rows.jsonl\", batch_size = 8 }", grpo + " }", grpo + ", beta = 0.1 }",
-                                  grpo + ", gradient_checkpointing = true }", grpo + ", lora = { rank = 4 } }"})
+                                  grpo + ", gradient_checkpointing = true }", grpo + ", lora = { rank = 4 } }", "\"ppo\"" + grpo.substr(6) + " }"})
     for (const std::string dtype : {"f32", "bf16"}) {
       const std::string path = stage(what);
       const Ended plan = hone({"plan", path, "--dtype", dtype});

@@ -26,7 +26,7 @@ TEST_F(Recipe, GeneratorsMakeRightAndHeldApartData) {
 }
 
 TEST_F(Recipe, EveryScriptWithItsValuesPlans) {
-  for (const char *name : {"r1", "r1_zero", "distill_vs_rl"}) {
+  for (const char *name : {"r1", "r1_zero", "distill_vs_rl", "ppo_vs_grpo", "algorithms", "iterative"}) {
     const Ended ended = hone({"plan", (kSource / "scripts" / (std::string(name) + ".lua")).string()});
     EXPECT_EQ(ended.code, 0) << name << ": " << ended.err;
   }

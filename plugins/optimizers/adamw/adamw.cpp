@@ -1,11 +1,5 @@
-// adamw.cpp -- Adam with decoupled weight decay: Loshchilov & Hutter, arXiv 1711.05101, algorithm 2, in PyTorch's
-// order.
-//
-//   p <- p - lr wd p                      (matrices only: the host says which)
-//   m <- m + (1 - beta1) (g - m)          v <- beta2 v + (1 - beta2) g^2
-//   p <- p - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
-#include <cmath>
-#include <hone/optimizer.hpp>
+// adamw.cpp -- Adam with decoupled weight decay, for every parameter; the formula is in shared/adamw.hpp.
+#include "../shared/adamw.hpp"
 
 namespace {
 
@@ -28,23 +22,7 @@ class AdamW final : public hone::Optimizer {
   uint32_t states() const override { return 2; }
 
   void update(const hone::Update &update, const hone::Span &span) const override {
-    const double rate = learning_rate * update.learning_rate_factor, t = static_cast<double>(update.step);
-    const float scale = static_cast<float>(update.gradient_scale);
-    const float keep = static_cast<float>(1 - (span.decay ? rate * weight_decay : 0));
-    const float to_mean = static_cast<float>(1 - beta1), old_square = static_cast<float>(beta2),
-                new_square = static_cast<float>(1 - beta2);
-    const float step = static_cast<float>(rate / (1 - std::pow(beta1, t)));
-    const float root = static_cast<float>(std::sqrt(1 - std::pow(beta2, t))), least = static_cast<float>(epsilon);
-    float *__restrict parameter = span.parameter, *__restrict mean = span.state[0], *__restrict square = span.state[1];
-    const float *__restrict gradient = span.gradient;
-    for (uint64_t i = 0; i < span.size; ++i) {
-      const float g = gradient[i] * scale;
-      const float m = mean[i] + to_mean * (g - mean[i]);
-      const float v = old_square * square[i] + new_square * (g * g);
-      mean[i] = m;
-      square[i] = v;
-      parameter[i] = keep * parameter[i] - step * m / (std::sqrt(v) / root + least);
-    }
+    hone::adamw_step({learning_rate, beta1, beta2, epsilon, weight_decay}, update, span);
   }
 };
 

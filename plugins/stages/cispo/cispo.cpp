@@ -36,6 +36,7 @@ class Cispo final : public hone::PolicyGradient {
     double total = 0;
     for (uint32_t i = 0; i < row.size(); ++i) {
       const uint32_t t = row.begin + i;
+      if (share[i] == 0) continue;  // see PolicyGradient: 0 times infinity is no number
       const double ratio = std::exp(double(batch->logp_const[t]) - batch->logp_old[t]);
       const double gain = share[i] * std::clamp(ratio, low, high) * batch->advantage[t];
       total -= gain * batch->logp[t];

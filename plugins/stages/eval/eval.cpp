@@ -2,6 +2,7 @@
 // 3).
 //   pass@1 = mean over questions of the mean over its k responses, with a 95 % interval: 1.96 standard errors over questions
 //   pass@k = share of questions that any of the k answers; cons@k = share that the commonest answer answers
+//   best@k (select = LABEL) = share of questions whose response with the most of that reward is correct: best of N by a judge
 //   gain, p (compare = true): pass@1 less the first model's on the same questions, and a paired permutation test of it
 #include <algorithm>
 #include <cmath>
@@ -19,7 +20,7 @@ using hone::Json;
 
 // What has been counted for one model and one domain so far. Values per question stay apart for the intervals.
 struct Tally {
-  std::vector<double> correct, any, consensus;        // per scored question
+  std::vector<double> correct, any, consensus, best;  // per scored question; best: of those with a response that was judged
   std::vector<double> paired;                         // as correct, with NaN in the places of questions without a score
   std::map<std::string, std::vector<double>> others;  // per question, of each further reward
   uint64_t responses = 0, formatted = 0, mixed = 0, truncated = 0, tokens = 0, unscored = 0;
@@ -39,6 +40,7 @@ Json to_json(const Tally &t) {
   return Json(std::map<std::string, Json>{{"correct", list_of(t.correct)},
                                           {"any", list_of(t.any)},
                                           {"consensus", list_of(t.consensus)},
+                                          {"best", list_of(t.best)},
                                           {"paired", list_of(t.paired)},
                                           {"others", std::move(others)},
                                           {"responses", t.responses},
@@ -54,6 +56,7 @@ Tally tally_of(const Json &json) {
   Tally t{numbers_of(json["correct"]),
           numbers_of(json["any"]),
           numbers_of(json["consensus"]),
+          numbers_of(json["best"]),
           numbers_of(json["paired"]),
           {},
           count("responses"),
@@ -90,7 +93,7 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
   hone::JsonList models;
   hone::DataHandle prompts;
   hone::RewardHandle rewards;
-  std::string metric = "accuracy", expect = "en";
+  std::string metric = "accuracy", select, expect = "en";
   std::string open = "<think>", close = "</think>", answer_open = "<answer>", answer_close = "</answer>";
   double threshold = 0.5;
   bool opened = false, compare = false;
@@ -106,6 +109,7 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
         hone::param("rewards", &E::rewards, "what judges a response; or one list per domain", {.required = true}),
         hone::param("metric", &E::metric,
                     "label of the reward that is the accuracy; a domain with only one reward needs none"),
+        hone::param("select", &E::select, "label of a reward that chooses one of a question's responses, whose accuracy is best@k; empty: none does"),
         hone::param("threshold", &E::threshold,
                     "a response is correct when that reward is at least this (pass@k, cons@k)"),
         hone::param("expect", &E::expect, "language of the thinking, for the rate of mixing; \"\": not measured",
@@ -140,7 +144,10 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
     }
     if (models_.empty()) throw hone::Error("there is no model to measure; give model = ... or models = {...}");
     if (compare && models_.size() < 2) throw hone::Error("compare = true compares models with the first, but there is only one");
-    for (const auto &[domain, labels] : host_.labels(rewards)) accuracy_label(labels, domain);
+    for (const auto &[domain, labels] : host_.labels(rewards)) {
+      accuracy_label(labels, domain);
+      require_selector(labels, domain);
+    }
   }
 
   bool step() override {
@@ -209,6 +216,12 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
                       metric + "\", or set metric");
   }
 
+  void require_selector(const std::vector<std::string> &labels, const std::string &domain) const {
+    if (select.empty() || std::find(labels.begin(), labels.end(), select) != labels.end()) return;
+    throw hone::Error("select is \"" + select + "\", but no reward" + (domain.empty() ? std::string() : " of domain \"" + domain + "\"") +
+                      " is labelled so; give one of them that label");
+  }
+
   void measure(hone::ModelHandle which, size_t begin, size_t end) {
     const auto step = static_cast<uint32_t>(next_ + 1);
     const hone::Responses out = hone::Responses::sample(host_, which, questions_, begin, end, sampling(step));
@@ -219,6 +232,7 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
     std::vector<std::string> labels;
     for (const auto &[label, values] : parts) labels.push_back(label);
     const std::string &accuracy = accuracy_label(labels, domain);
+    require_selector(labels, domain);
 
     Tally &tally = tallies_[domain];
     for (size_t first = 0; first < out.size(); first += num_generations)
@@ -257,6 +271,12 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
       tally.any.push_back(any);
       tally.consensus.push_back(consensus_is_correct(values, first, response));
     }
+    if (select.empty()) return;
+    const std::vector<double> &judged = parts.at(select), &right = parts.at(accuracy);
+    size_t best = first + num_generations;
+    for (size_t i = first; i < first + num_generations; ++i)
+      if (!std::isnan(judged[i]) && !std::isnan(right[i]) && (best == first + num_generations || judged[i] > judged[best])) best = i;
+    if (best < first + num_generations) tally.best.push_back(right[best] >= threshold);
   }
 
   // The commonest answer; of equally common ones, the one given first. Only an answer between its tags votes: what a
@@ -302,6 +322,7 @@ class Eval final : public hone::Stage, public hone::SamplingSettings {
         put("pass@" + std::to_string(num_generations), mean(t.any));
         if (t.tagged > 0) put("cons@" + std::to_string(num_generations), mean(t.consensus));
       }
+      if (!select.empty() && !t.best.empty()) put_mean("best@" + std::to_string(num_generations), t.best);
       for (const auto &[name, values] : t.others) put_mean(name, values);
       put("format", share(t.formatted));
       if (!expect.empty()) put("mixing", share(t.mixed));

@@ -16,6 +16,7 @@ class Prm final : public hone::Objective {
   uint64_t needs() const override { return HONE_VALUE | HONE_STEP_REWARD; }
 
   double loss(const hone::Batch &batch, hone_loss &out) override {
+    if (!(batch->all_weight > 0)) return 0;  // every step has weight 0: there is nothing to learn from
     double total = 0;
     for (uint32_t t = 0; t < batch->n_tokens; ++t) {
       const double label = batch->step_reward[t];

@@ -19,7 +19,7 @@ inline std::vector<double> rewards_of(std::span<const Row> rows) {
   return all;
 }
 
-// A = (r - mean of the group) / deviation, of the group (DeepSeekMath, arXiv 2402.03300, eq. 4's outcome supervision) or of all the
+// A = (r - mean of the group) / deviation, of the group (DeepSeekMath, arXiv 2402.03300, section 4.1.2, outcome supervision) or of all the
 // step's rewards (arXiv 2508.08221), or undivided (Dr. GRPO, arXiv 2503.20783). Exactly 0 in a group of equal rewards.
 // scale: "group", "batch" or "none". rewards: one per row of the batch.
 inline void group_relative(const Batch &batch, std::span<const double> rewards, const std::string &scale, hone_advantages &out) {

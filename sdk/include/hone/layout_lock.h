@@ -138,6 +138,9 @@ HONE_LOCK(hone_objective, advantages, 24);
 HONE_LOCK(hone_objective, loss, 32);
 
 /* ext/optimizer.h */
+HONE_LOCK_TYPE(HONE_SPAN_DECAY, 1);
+HONE_LOCK_TYPE(HONE_SPAN_EMBEDDING, 2);
+HONE_LOCK_TYPE(HONE_SPAN_HEAD, 4);
 HONE_LOCK(hone_span, struct_size, 0);
 HONE_LOCK(hone_span, flags, 4);
 HONE_LOCK(hone_span, name, 8);

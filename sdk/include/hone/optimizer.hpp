@@ -10,11 +10,12 @@ namespace hone HONE_HIDDEN {
 struct Span {
   std::string_view name;
   uint64_t size;           // elements in this piece
-  uint64_t rows, columns;  // of the whole parameter, when pieces are whole matrices; 0 for what is not a matrix
+  uint64_t rows, columns;  // of the matrix, when pieces are whole matrices (each expert's is one); 0 for what is not a matrix
   bool decay;              // weight decay applies
   float *parameter;
   const float *gradient;  // multiply by the update's gradient_scale
   float *const *state;
+  bool embedding = false, head = false;  // a table whose rows are looked up; what gives logits or values. A tied head is both
 };
 
 struct Update {
@@ -47,7 +48,7 @@ class Optimizer {
               static_cast<const Optimizer *>(self)->update(
                   {u.step, u.learning_rate_factor, u.gradient_scale},
                   {detail::view(s.name), s.size, s.rows, s.columns, (s.flags & HONE_SPAN_DECAY) != 0, s.parameter, s.gradient,
-                   s.state});
+                   s.state, (s.flags & HONE_SPAN_EMBEDDING) != 0, (s.flags & HONE_SPAN_HEAD) != 0});
             }
           });
         }};

@@ -104,6 +104,7 @@ class PolicyGradient : public Objective {
     double total = 0;
     for (uint32_t i = 0; i < row.size(); ++i) {
       const uint32_t t = row.begin + i;
+      if (share[i] == 0) continue;  // however far the policy has moved: 0 times infinity is no number
       const Gain gain = clipped(double(batch->logp[t]) - batch->logp_old[t], batch->advantage[t]);
       total -= share[i] * gain.value;
       slope[i] -= share[i] * gain.slope;
@@ -119,7 +120,7 @@ class PolicyGradient : public Objective {
       moved += batch->weight[t] * (double(batch->logp[t]) - batch->logp_old[t]);
       weight += batch->weight[t], shares += share[i];
     }
-    if (!(weight > 0)) return 0;
+    if (!(weight > 0) || shares == 0) return 0;
     const double part = mean ? 1 / weight : 1;
     const Gain gain = clipped(moved * part, batch->advantage[row.begin]);
     for (uint32_t i = 0; i < row.size(); ++i) slope[i] -= shares * gain.slope * part * batch->weight[row.begin + i];

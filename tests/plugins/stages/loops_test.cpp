@@ -605,6 +605,24 @@ TEST_F(EvalStage, VotesOnlyWhereAnswersAreTagged) {
   EXPECT_FALSE(results[0].contains("talk/cons@5"));
 }
 
+TEST_F(EvalStage, OfAQuestionsResponsesTheOneThatAJudgeLikesBestIsTheOneThatCounts) {
+  judge = [](const std::string &prompt, const std::string &response) {
+    const int said = response[response.find("<answer> ") + 9] - '0';
+    return std::map<std::string, double>{{"accuracy", said == std::stoi(prompt.substr(1)) % 4}, {"taste", said}};
+  };
+  run_stage(*this, "eval", settings({{"models", {handle("$model", 0)}}, {"select", "taste"}}));
+  for (const auto &[domain, begin, end] : {std::tuple{"calc", 0, 7}, {"talk", 7, 11}}) {
+    double right = 0;
+    for (int q = begin; q < end; ++q) {
+      int best = 0;
+      for (uint32_t i = 0; i < 5; ++i) best = std::max(best, digit(0, q, i));
+      right += best == q % 4;
+    }
+    EXPECT_NEAR(results[0].at(std::string(domain) + "/best@5"), right / (end - begin), 1e-12);
+  }
+  EXPECT_NE(failure_of([&] { run_stage(*this, "eval", settings({{"select", "tasty"}})); }).find("\"tasty\""), std::string::npos);
+}
+
 TEST_F(EvalStage, CallsTheSameResponsesWellFormedAsTheFormatReward) {
   const std::string whole = "<think> a </think> <answer> b </answer>", bare = "<think> a </think> b";
   const std::vector<json> tags = {

@@ -13,14 +13,18 @@ extern "C" {
 
 #define HONE_OPTIMIZER "hone.optimizer/1"
 
-enum { HONE_SPAN_DECAY = 1 };                         // hone_span::flags: weight decay applies (matrices; not norms or biases)
+enum {  // hone_span::flags
+  HONE_SPAN_DECAY = 1,      // weight decay applies (matrices; not norms or biases)
+  HONE_SPAN_EMBEDDING = 2,  // of a table whose rows are looked up, a head that is tied to it included. since minor 1
+  HONE_SPAN_HEAD = 4        // of what gives logits, or values. since minor 1
+};
 enum { HONE_ELEMENTWISE = 0, HONE_WHOLE_MATRIX = 1 }; // how small the pieces given to update() may be
 
 typedef struct hone_span {
   uint32_t struct_size, flags;
   hone_str name;               // of the parameter it is part of
   uint64_t size;               // elements in this piece
-  uint64_t rows, columns;      // of the whole parameter, when pieces are whole matrices; 0 for what is not a matrix
+  uint64_t rows, columns;      // of the matrix, when pieces are whole matrices (each expert's is one); 0 for what is not a matrix
   float *parameter;            // [size] in and out
   const float *gradient;       // [size] already averaged; multiply by gradient_scale
   float *const *state;         // [n_states][size] in and out; all zero before the first step
