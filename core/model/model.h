@@ -113,6 +113,7 @@ class Weights {
   const hone_weight &weight(uint32_t index, uint32_t expert = 0) const;
   void prepare(Pool &) const;  // packs what changed() made stale; cheap when nothing did
   void changed();
+  uint64_t version() const;  // of the numbers: no weights of this process, before or after a changed(), have the same
   bool prepared() const;  // nothing changed since prepare()
   // For weights that are only run from here on, and prepared by this: gives back the memory of the numbers that have been
   // packed, a matrix at a time. From then on whatever would read or change them is a Failure: parameter() of a matrix that

@@ -1,6 +1,7 @@
 // weights.cpp -- one flat, aligned buffer of numbers, its first values, and its matrices packed for matmul.
 #include <xxhash.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -54,11 +55,16 @@ void normal_pair(uint64_t seed, uint32_t index, uint64_t i, double out[2]) {
 
 }  // namespace
 
+static uint64_t next_version() {
+  static std::atomic<uint64_t> given{0};
+  return ++given;
+}
+
 struct Weights::State {
   const hone_kernels *table = &kernels();
   uint32_t dtype = HONE_F32;
   bool value_head = false, stale = true, settled = false;
-  uint64_t trained = 0, total = 0;
+  uint64_t trained = 0, total = 0, version = next_version();
   std::vector<ParameterInfo> parameters;
   DeviceMemory data, packed;
   std::vector<hone_weight> weights;    // one for each matrix; an entry with N 0 for other parameters
@@ -337,7 +343,11 @@ void Weights::settle(Pool &pool) {
 
 bool Weights::settled() const { return state_->settled || (state_->base && state_->base->settled()); }
 
-void Weights::changed() { state_->stale = true; }
+void Weights::changed() {
+  state_->stale = true;
+  state_->version = next_version();
+}
+uint64_t Weights::version() const { return state_->version; }
 bool Weights::prepared() const { return !state_->stale && (!state_->base || state_->base->prepared()); }
 uint32_t Weights::dtype() const { return state_->base ? state_->base->dtype() : state_->dtype; }
 

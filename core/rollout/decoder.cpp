@@ -25,54 +25,105 @@ Decoder::Decoder(const hone_kernels &kernels, const hone_stream &stream)
       tape_(kernels, stream),
       head_(kernels, stream),
       last_hidden_(kernels),
-      logits_(kernels) {}
+      logits_(kernels),
+      value_out_(kernels) {}
 
 // A row stops at max_tokens, or where the model's positions end. The last token of a row is never run through the
 // model.
-uint32_t Decoder::row_limit(size_t prompt_tokens) const {
-  const uint64_t room = uint64_t{weights_->architecture().info().max_positions} - prompt_tokens;
-  return static_cast<uint32_t>(std::min<uint64_t>(settings_->max_tokens, room));
+uint32_t Decoder::row_limit(const DecodeJob &job) const {
+  const uint64_t room = uint64_t{weights_->architecture().info().max_positions} - job.prompt->size();
+  return job.rows == 0 ? 0 : static_cast<uint32_t>(std::min<uint64_t>(job.max_tokens, room));
 }
 
-void Decoder::prepare_cache(const Weights &weights, const Limits &limits, uint32_t rows_expected,
-                            uint32_t longest_prompt) {
+void Decoder::drop_cache() {
+  prefixes_.reset();
+  cache_.reset();
+}
+
+void Decoder::discard_cache() {
+  if (!cache_) return;
+  prefixes_->clear();
+  cache_->discard(stream_);
+}
+
+uint32_t Decoder::known(const Weights &weights, const std::vector<int32_t> &prompt) const {
+  return prefixes_ && prefixes_of_ == weights.version() ? prefixes_->known({prompt.data(), prompt.size() - 1}) : 0;
+}
+
+void Decoder::prepare_cache(const Weights &weights, const Limits &limits, const Expected &expected) {
   const hone_model_info &info = weights.architecture().info();
   const hone_kv_page_shape shape{page_tokens_, info.kv_heads, info.key_size, info.value_size};
   const uint64_t page_bytes = std::max<uint64_t>(1, kernels_.kv_page_bytes(&shape) * info.attention_layers);
   const uint64_t affordable = limits.kv_bytes / page_bytes;
-  const uint64_t longest = std::min<uint64_t>(uint64_t{longest_prompt} + settings_->max_tokens, info.max_positions);
+  const uint32_t longest_prompt = expected.longest_prompt;
+  const uint64_t longest = std::min<uint64_t>(uint64_t{longest_prompt} + expected.longest_response, info.max_positions);
   // Every row live at once, each beside a prompt of its own: no run can use more.
-  const uint64_t rows = std::min<uint64_t>(limits.max_rows, std::max<uint32_t>(rows_expected, 1));
+  const uint64_t rows = std::min<uint64_t>(limits.max_rows, std::max<uint32_t>(expected.rows, 1));
   const uint64_t useful = rows * (pages_for(static_cast<uint32_t>(longest)) + pages_for(longest_prompt));
   const uint64_t needed = pages_for(static_cast<uint32_t>(longest)) + pages_for(longest_prompt);
   if (affordable < needed)
     throw Failure("the KV cache of " + human_bytes(limits.kv_bytes) + " holds " +
                   std::to_string(affordable * page_tokens_) + " tokens, but one row may need " +
                   std::to_string(needed * page_tokens_) + "; lower max_completion_length or give it more memory");
-  const uint32_t pages = static_cast<uint32_t>(std::min<uint64_t>({affordable, useful, UINT32_MAX}));
+  const uint32_t pages = static_cast<uint32_t>(std::min<uint64_t>({affordable, limits.keep_prefixes ? UINT32_MAX : useful, UINT32_MAX}));
   // A cache that is larger than the limit allows is not reused: what was asked for must hold.
   const bool fits = cache_ && same_shape(cache_->shape(), shape) && cache_layers_ == info.attention_layers &&
                     cache_->pages() >= pages && cache_->pages() <= affordable &&
-                    cache_->free_pages() == cache_->pages();
-  if (fits) return;
-  cache_.reset();
-  cache_ = std::make_unique<KvCache>(kernels_, info, pages, page_tokens_);
-  cache_layers_ = info.attention_layers;
+                    prefixes_->available() == cache_->pages();
+  if (!fits) {
+    drop_cache();
+    cache_ = std::make_unique<KvCache>(kernels_, info, pages, page_tokens_);
+    prefixes_ = std::make_unique<PrefixTree>(*cache_);
+    cache_layers_ = info.attention_layers;
+  }
+  if (prefixes_of_ != weights.version()) prefixes_->clear();
+  prefixes_of_ = weights.version();
+  prefixes_->keep(limits.keep_prefixes ? cache_->pages() : 0);
 }
 
-void Decoder::release(std::vector<uint32_t> &pages) {
-  for (uint32_t page : pages) cache_->release(page);
-  pages.clear();
+// What the row held stays for those that begin as it did, if that is wanted; its last token was never run.
+void Decoder::release(Row &row) {
+  if (limits_.keep_prefixes) {
+    whole_ = *row.prompt;
+    whole_.insert(whole_.end(), row.sampled.ids.begin(), row.sampled.ids.end() - 1);
+    prefixes_->insert(whole_, row.pages);
+  }
+  prefixes_->release(row.pages);
 }
 
-// A prompt is admitted with pages for itself and for one row at least, so that prompts alone can never fill the cache.
+void Decoder::finish_prompt(Prompt &prompt) {
+  if (limits_.keep_prefixes) prefixes_->insert(*prompt.job->prompt, prompt.pages);
+  prefixes_->release(prompt.pages);
+}
+
+// A prompt is admitted with pages for itself and for one row at least, so that prompts alone can never fill the cache. All
+// of it but its last token, whose state is wanted, may be there already.
 bool Decoder::admit_prompt(const DecodeJob &job) {
   const uint32_t tokens = static_cast<uint32_t>(job.prompt->size());
-  const uint32_t own = pages_for(tokens), row = pages_for(tokens + row_limit(tokens)) - tokens / page_tokens_;
-  if (available() < own + row) return false;
+  const uint32_t all = pages_for(tokens), row = job.rows == 0 ? 0 : pages_for(tokens + row_limit(job)) - tokens / page_tokens_;
+  PrefixTree::Match there = prefixes_->match({job.prompt->data(), tokens - 1});
+  const auto shared = static_cast<uint32_t>(there.pages.size());
+  std::vector<uint32_t> part;  // to copy from; held meanwhile
+  if (there.part >= 0) part.push_back(static_cast<uint32_t>(there.part));
+  if (!part.empty() && !has_room(all - shared + row)) {  // it may be what is in the way
+    prefixes_->release(part);
+    there.tokens = shared * page_tokens_;
+  }
+  if (!has_room(all - shared + row)) {
+    prefixes_->release(there.pages);
+    return false;
+  }
   Prompt &prompt = prompts_.emplace_back();
   prompt.job = &job;
-  for (uint32_t i = 0; i < own; ++i) prompt.pages.push_back(cache_->take());
+  prompt.pages = std::move(there.pages);
+  while (prompt.pages.size() < all) prompt.pages.push_back(prefixes_->take());
+  if (!part.empty()) {
+    cache_->copy_page(stream_, prompt.pages[shared], part[0]);
+    prefixes_->release(part);
+  }
+  prompt.filler = there.filler;
+  prompt.filled = prompt.reused = there.tokens;
+  prefixes_->insert_unfilled(*job.prompt, prompt.pages, &prompt);
   reserved_ += row;  // its first row's
   committed_rows_ += job.rows;
   return true;
@@ -88,7 +139,7 @@ void Decoder::start_rows() {
       continue;
     }
     const DecodeJob &job = *prompt->job;
-    const uint32_t tokens = static_cast<uint32_t>(job.prompt->size()), limit = row_limit(tokens);
+    const uint32_t tokens = static_cast<uint32_t>(job.prompt->size()), limit = row_limit(job);
     const uint32_t shared = tokens / page_tokens_, own = pages_for(tokens + limit) - shared;
     fresh_.clear();
     const auto sample_fresh = [&] {
@@ -101,11 +152,13 @@ void Decoder::start_rows() {
     };
     while (prompt->started < job.rows && rows_.size() < limits_.max_rows) {
       if (prompt->started > 0) {  // the first row's pages were reserved with the prompt
-        if (available() < own) break;
+        if (!has_room(own)) break;
         reserved_ += own;
       }
       Row &row = rows_.emplace_back();
+      row.prompt = job.prompt;
       row.result = job.first_result + prompt->started;
+      row.sampled.reused = prompt->started == 0 ? prompt->reused : tokens;
       row.key = job.first_row + prompt->started;
       row.prompt_tokens = tokens;
       row.limit = limit;
@@ -114,11 +167,11 @@ void Decoder::start_rows() {
       row.sampled.ids.reserve(std::min(limit, most_reserved));
       row.sampled.logp.reserve(std::min(limit, most_reserved));
       for (uint32_t i = 0; i < shared; ++i) {
-        cache_->share(prompt->pages[i]);
+        prefixes_->share(prompt->pages[i]);
         row.pages.push_back(prompt->pages[i]);
       }
       if (tokens % page_tokens_ != 0) {
-        row.pages.push_back(cache_->take());
+        row.pages.push_back(prefixes_->take());
         --row.reserved, --reserved_;
         cache_->copy_page(stream_, row.pages.back(), prompt->pages[shared]);
       }
@@ -128,7 +181,7 @@ void Decoder::start_rows() {
     }
     sample_fresh();
     if (prompt->started == job.rows) {
-      release(prompt->pages);
+      finish_prompt(*prompt);
       prompt = prompts_.erase(prompt);
     } else {
       ++prompt;
@@ -148,10 +201,15 @@ bool Decoder::hits_stop_string(const std::vector<int32_t> &ids) const {
 bool Decoder::ended(Row &row) const {
   const std::vector<int32_t> &ids = row.sampled.ids, &stops = settings_->stop_ids;
   const bool stopped = settings_->on_token && !settings_->on_token(row.result, ids.back());
-  if (std::find(stops.begin(), stops.end(), ids.back()) != stops.end()) return true;
-  if (hits_stop_string(ids)) return true;
+  const auto end = [&row](RowEnd why) {
+    row.sampled.end = why;
+    return true;
+  };
+  if (std::find(stops.begin(), stops.end(), ids.back()) != stops.end()) return end(RowEnd::end_token);
+  const bool no_position = row.prompt_tokens + ids.size() >= weights_->architecture().info().max_positions;
+  if (hits_stop_string(ids)) return end(no_position ? RowEnd::positions : RowEnd::stop_text);
   row.sampled.truncated = stopped || ids.size() >= row.limit;
-  return row.sampled.truncated;
+  return row.sampled.truncated && end(no_position ? RowEnd::positions : RowEnd::length);
 }
 
 // Samples the next token of each row from its logits; rows that end are handed over and leave rows_.
@@ -169,7 +227,7 @@ void Decoder::sample(std::vector<Row *> &rows, const float *logits) {
   }
   for (Row *row : rows)
     if (ended(*row)) {
-      release(row->pages);
+      release(*row);
       reserved_ -= row->reserved;
       --committed_rows_;
       (*done_)(row->result, std::move(row->sampled));
@@ -182,11 +240,11 @@ void Decoder::sample(std::vector<Row *> &rows, const float *logits) {
 void Decoder::pass() {
   const hone_model_info &info = weights_->architecture().info();
   ids_.clear(), row_start_.assign(1, 0), first_position_.clear(), last_places_.clear();
-  decoding_.clear(), tables_.clear(), filled_.clear();
+  decoding_.clear(), tables_.clear(), filled_.clear(), valued_.clear(), value_places_.clear();
   for (Row &row : rows_) {
     const uint32_t position = row.prompt_tokens + static_cast<uint32_t>(row.sampled.ids.size()) - 1;
     if (position / page_tokens_ == row.pages.size()) {
-      row.pages.push_back(cache_->take());
+      row.pages.push_back(prefixes_->take());
       --row.reserved, --reserved_;
     }
     ids_.push_back(row.sampled.ids.back());
@@ -198,7 +256,7 @@ void Decoder::pass() {
   }
   uint32_t room = limits_.prefill_tokens;
   for (Prompt &prompt : prompts_) {
-    if (prompt.ready()) continue;
+    if (prompt.ready() || prompt.filler) continue;
     if (room == 0) break;
     const std::vector<int32_t> &tokens = *prompt.job->prompt;
     const uint32_t count = std::min<uint32_t>(room, static_cast<uint32_t>(tokens.size()) - prompt.filled);
@@ -209,8 +267,9 @@ void Decoder::pass() {
     prompt.filled += count;
     room -= count;
     if (prompt.ready()) {
-      last_places_.push_back(static_cast<uint32_t>(ids_.size()) - 1);
-      filled_.push_back(&prompt);
+      const bool valued = prompt.job->valued != nullptr;
+      (valued ? value_places_ : last_places_).push_back(static_cast<uint32_t>(ids_.size()) - 1);
+      (valued ? valued_ : filled_).push_back(&prompt);
     }
   }
   size_t max_pages = 0;
@@ -221,6 +280,13 @@ void Decoder::pass() {
 
   const float *hidden = tape_.forward_cached(*weights_, {ids_, row_start_}, first_position_, page_table_,
                                              static_cast<uint32_t>(max_pages), *cache_);
+  for (auto *some : {&filled_, &valued_})
+    for (const Prompt *prompt : *some) {
+      prefixes_->filled(prompt->pages, prompt);
+      for (Prompt &other : prompts_)
+        if (other.filler == prompt) other.filler = nullptr;
+    }
+  find_values(hidden);
   const uint32_t C = info.hidden_size, V = info.vocab_size, n = static_cast<uint32_t>(last_places_.size());
   last_hidden_.at_least(uint64_t{n} * C);
   kernels_.gather_rows(&stream_, n, C, 1, last_places_.data(), hidden, last_hidden_.data());
@@ -241,22 +307,33 @@ void Decoder::pass() {
   }
 }
 
+void Decoder::find_values(const float *hidden) {
+  const uint32_t n = static_cast<uint32_t>(valued_.size()), C = weights_->architecture().info().hidden_size;
+  if (n == 0) return;
+  last_hidden_.at_least(uint64_t{n} * C);
+  kernels_.gather_rows(&stream_, n, C, 1, value_places_.data(), hidden, last_hidden_.data());
+  kernels_.value_head(&stream_, n, C, last_hidden_.data(), weights_->value_head(), value_out_.at_least(n));
+  values_.resize(n);
+  kernels_.copy_out(&stream_, values_.data(), value_out_.data(), n * sizeof(float));
+  for (uint32_t i = 0; i < n; ++i) *valued_[i]->job->valued = {values_[i], valued_[i]->reused};
+}
+
 bool Decoder::run(const Weights &weights, const Tokenizer *tokenizer, const SampleSettings &settings,
                   const Limits &limits, const std::function<const DecodeJob *()> &next_job,
                   const std::function<void(size_t, SampledRow &&)> &done, const std::function<bool()> &keep_on,
-                  uint32_t rows_expected, uint32_t longest_prompt) {
+                  const Expected &expected) {
   weights_ = &weights, tokenizer_ = tokenizer, settings_ = &settings, limits_ = limits, done_ = &done;
   prompts_.clear(), rows_.clear();
   reserved_ = committed_rows_ = 0;
   longest_stop_ = 0;
   for (const std::string &stop : settings.stop_strings) longest_stop_ = std::max(longest_stop_, stop.size());
-  prepare_cache(weights, limits, rows_expected, longest_prompt);
+  prepare_cache(weights, limits, expected);
 
   const DecodeJob *waiting = nullptr;  // taken, but without pages so far
   try {
     for (;;) {
       if (!keep_on()) {
-        cache_.reset();
+        drop_cache();
         return false;
       }
       while (committed_rows_ < limits.max_rows) {
@@ -271,7 +348,7 @@ bool Decoder::run(const Weights &weights, const Tokenizer *tokenizer, const Samp
       if (!rows_.empty() || prefill) pass();
     }
   } catch (...) {
-    cache_.reset();  // pages of the rows that were live are not accounted for
+    drop_cache();  // pages of the rows that were live are not accounted for
     throw;
   }
   return true;

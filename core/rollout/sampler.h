@@ -1,4 +1,4 @@
-// sampler.h -- samples responses: continuous batching over a paged KV cache, a group's prompt computed once.
+// sampler.h -- samples responses: continuous batching over a paged KV cache, what sequences begin with alike computed once.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,7 @@ struct SampleRequest {
   std::vector<int32_t> prompt;  // ids, at least one
   uint32_t num_generations = 1;
   uint32_t first_row = 0;  // rows first_row .. + num_generations key the random numbers
+  uint32_t max_tokens = 0;  // of each of its rows, where that is fewer than the settings say; 0: as they say
 };
 
 // 0 is greedy; below the least other one, logits / temperature is no longer finite.
@@ -33,15 +34,27 @@ struct SampleSettings {
   std::vector<std::string> stop_strings;
   uint64_t seed = 0;
   uint32_t stage = 0, step = 0;  // key the random numbers with the row and the token's place
+  bool keep_prefixes = false;    // what is computed here is kept for the calls that follow: see Sampler
   // Called with each token of each row (its place in the result) as it is sampled, the last included; false ends the row there,
   // as truncated. From any thread, for one row never twice at once. Null: nobody listens.
   std::function<bool(size_t row, int32_t token)> on_token;
 };
 
+// length: or nobody listened any more. positions: the model has none for another token, after a stop text, too.
+enum class RowEnd { end_token, stop_text, length, positions };
+
 struct SampledRow {
   std::vector<int32_t> ids;  // the response, with its end-of-sequence id when it has one
   std::vector<float> logp;   // of each id: log-softmax(logits / temperature) before top-k and top-p
   bool truncated = false;    // stopped by max_tokens (or the model's last position)
+  RowEnd end = RowEnd::length;
+  uint32_t reused = 0;       // tokens of its prompt that were not computed for it: another row had, or an earlier call
+};
+
+// What the value head says after a sequence's last token.
+struct ValuedSequence {
+  float value = 0;
+  uint32_t reused = 0;  // of its tokens
 };
 
 struct SamplerLimits {
@@ -51,6 +64,10 @@ struct SamplerLimits {
   uint64_t small_model = small_model_size;
 };
 
+// Sequences that begin alike share the pages of what they have in common (prefix_tree.h), within a call, and over calls with
+// keep_prefixes: then a sequence that goes on from one of an earlier call costs only its own tokens. They are kept by token ids, for as
+// long as the weights do not change, in the memory that the limits give the cache, the longest unused dropped first. No bit
+// of a result depends on it.
 class Sampler {
  public:
   Sampler(const hone_kernels &, Pool &, SamplerLimits = {});
@@ -64,8 +81,14 @@ class Sampler {
                                    const SampleSettings &,
                                    const std::function<void(size_t, const SampledRow &)> &done = {},
                                    const std::function<bool()> &interrupted = {});
+  // Of each sequence, in order; the same bits as score_tokens gives. Failure without a value head.
+  std::vector<ValuedSequence> values(const Weights &, const std::vector<std::vector<int32_t>> &sequences, bool keep_prefixes,
+                                     const std::function<bool()> &interrupted = {});
+  void forget_prefixes();  // and gives their memory back
 
  private:
+  struct Work;
+  bool work(const Weights &, const Tokenizer *, const SampleSettings &, Work &);
   struct State;
   std::unique_ptr<State> state_;
 };

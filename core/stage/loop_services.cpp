@@ -91,6 +91,15 @@ struct LoopServices {
     table.int_lists("step_text", text);
   }
 
+  // 0: the sampling's.
+  static uint32_t own_length(const TableReader &prompts, uint64_t i, const std::string &where) {
+    if (!prompts.has("max_completion_length")) return 0;
+    const int64_t length = prompts.integer("max_completion_length", i);
+    if (length < 1 || length > UINT32_MAX)
+      throw Failure(where + ": prompt " + std::to_string(i) + ": \"max_completion_length\" is " + std::to_string(length) + "; it must be 1 or more");
+    return static_cast<uint32_t>(length);
+  }
+
   static int32_t rollout(void *ctx, int64_t model, const hone_table *prompts, const hone_sampling *how, hone_table *out, hone_error *err) {
     return guard(ctx, err, [&] {
       LoopStage &stage = self(ctx);
@@ -106,7 +115,8 @@ struct LoopServices {
         begun.push_back(reader.has("ids") ? reader.int_list("ids", i) : std::vector<int32_t>());
         uint32_t begin = 0;
         requests.push_back({response_sequence(*loaded.tokenizer, *loaded.weights, reader.text("prompt", i), begun[i],
-                                              stage.where_ + ": prompt " + std::to_string(i), begin), n, static_cast<uint32_t>(i) * n});
+                                              stage.where_ + ": prompt " + std::to_string(i), begin), n, static_cast<uint32_t>(i) * n,
+                            own_length(reader, i, stage.where_)});
       }
       SampleSettings settings;
       settings.temperature = sampling.temperature;
@@ -126,15 +136,19 @@ struct LoopServices {
         if (text.empty()) throw Failure(stage.where_ + ": a text of step_separators is empty; leave it out");
       if (!separators.empty() && reader.has("ids"))
         throw Failure(stage.where_ + ": a response that has begun is not cut into steps; leave out step_separators, or the column \"ids\"");
+      settings.keep_prefixes = reader.has("ids");
       stage.trainers_.discard_values();
       const auto sampled = stage.sampler_->generate(*loaded.weights, loaded.tokenizer, requests, settings, {},
                                                     [&] { return stage.context_.interrupted(); });
       stage.context_.stop_if_interrupted();
-      std::vector<int64_t> prompt_row, truncated;
+      std::vector<int64_t> prompt_row, truncated, ended, computed, reused;
       std::vector<std::string> response;
       std::vector<std::vector<int32_t>> ids;
       std::vector<std::vector<float>> logprobs;
       for (size_t i = 0; i < sampled.size(); ++i) {
+        ended.push_back(static_cast<int64_t>(sampled[i].end));  // RowEnd is HONE_ENDED...
+        reused.push_back(sampled[i].reused);
+        computed.push_back(static_cast<int64_t>(requests[i / n].prompt.size() + sampled[i].ids.size() - 1 - sampled[i].reused));
         prompt_row.push_back(static_cast<int64_t>(i / n));
         truncated.push_back(sampled[i].truncated);
         std::vector<int32_t> &whole = begun[i / n];
@@ -152,6 +166,9 @@ struct LoopServices {
       table.float_lists("logprobs", logprobs);
       table.ints("truncated", std::move(truncated));
       if (!separators.empty()) add_steps(*loaded.tokenizer, separators, sampled, table);
+      table.ints("ended", std::move(ended));
+      table.ints("computed", std::move(computed));
+      table.ints("reused", std::move(reused));
       if (stage.trainers_.has(model))
         table.ints("policy_version", std::vector<int64_t>(sampled.size(), static_cast<int64_t>(stage.trainers_.version(model))));
       *out = give(stage, "rollout", std::move(table));
@@ -244,6 +261,38 @@ struct LoopServices {
     });
   }
 
+  static int32_t values(void *ctx, int64_t model, const hone_table *rows, hone_table *out, hone_error *err) {
+    return guard(ctx, err, [&] {
+      LoopStage &stage = self(ctx);
+      stage.context_.stop_if_interrupted();
+      const LoopStage::ModelInUse loaded = stage.model(model, LoopStage::valued);
+      const TableReader reader(*rows, stage.where_);
+      if (!loaded.weights->has_value_head())
+        throw Failure(stage.where_ + ": the model \"" + name_of(stage, model) + "\" has no value head, so it says no values; give one that stage prm or reward_model trained");
+      std::vector<std::vector<int32_t>> sequences;
+      for (uint64_t i = 0; i < reader.rows(); ++i) {
+        uint32_t begin = 0;
+        sequences.push_back(response_sequence(*loaded.tokenizer, *loaded.weights, reader.text("prompt", i), reader.int_list("ids", i),
+                                              stage.where_ + ": row " + std::to_string(i), begin));
+      }
+      stage.trainers_.discard_values();
+      const auto valued = stage.valuer_->values(*loaded.weights, sequences, true, [&] { return stage.context_.interrupted(); });
+      stage.context_.stop_if_interrupted();
+      std::vector<double> value;
+      std::vector<int64_t> computed, reused;
+      for (size_t i = 0; i < valued.size(); ++i) {
+        value.push_back(valued[i].value);
+        reused.push_back(valued[i].reused);
+        computed.push_back(static_cast<int64_t>(sequences[i].size()) - valued[i].reused);
+      }
+      OwnedTable table(reader.rows());
+      table.floats("value", std::move(value));
+      table.ints("computed", std::move(computed));
+      table.ints("reused", std::move(reused));
+      *out = give(stage, "values", std::move(table));
+    });
+  }
+
   static int32_t labels(void *ctx, int64_t rewards, hone_table *out, hone_error *err) {
     return guard(ctx, err, [&] {
       LoopStage &stage = self(ctx);
@@ -251,14 +300,18 @@ struct LoopServices {
     });
   }
 
+  static std::string name_of(const LoopStage &stage, int64_t model) {
+    try {
+      return stage.trainers_.has(model) ? stage_label(stage.context_.pipeline, stage.index_)
+                                        : hone::model_name(stage.context_.pipeline, static_cast<int>(model));
+    } catch (const std::exception &) {
+      return "model " + std::to_string(model);
+    }
+  }
+
   static hone_str model_name(void *ctx, int64_t model) {
     LoopStage &stage = self(ctx);
-    try {
-      stage.name_ = stage.trainers_.has(model) ? stage_label(stage.context_.pipeline, stage.index_)
-                                               : hone::model_name(stage.context_.pipeline, static_cast<int>(model));
-    } catch (const std::exception &) {
-      stage.name_ = "model " + std::to_string(model);
-    }
+    stage.name_ = name_of(stage, model);
     return {stage.name_.data(), stage.name_.size()};
   }
 
@@ -280,6 +333,7 @@ struct LoopServices {
       LoopStage &stage = self(ctx);
       stage.context_.stop_if_interrupted();
       stage.finish_this_step();
+      stage.forget_prefixes();
       try {
         body(stage);
       } catch (const std::bad_alloc &) {
@@ -331,6 +385,7 @@ hone_stage_host loop_services(LoopStage &stage) {
   services.train_step = LoopServices::train_step;
   services.restart = LoopServices::restart;
   services.labels = LoopServices::labels;
+  services.values = LoopServices::values;
   return services;
 }
 

@@ -33,6 +33,7 @@ LoopStage::LoopStage(RunContext &context, int index)
   stage_ = std::make_unique<Instance>(component, host_->abi(), own);
   methods_ = known_methods<hone_stage>(stage_->component());
   sampler_ = std::make_unique<Sampler>(context.kernels, context.pool);
+  valuer_ = std::make_unique<Sampler>(context.kernels, context.pool);
   journal_ = std::make_unique<ScoreJournal>(directory_.journal());
   data_ = GrowingFile(directory_.path() / "data.jsonl");
 }
@@ -42,17 +43,24 @@ LoopStage::~LoopStage() {
   context_.signal = signal_;
 }
 
-LoopStage::ModelInUse LoopStage::model(int64_t handle) {
+LoopStage::ModelInUse LoopStage::model(int64_t handle, Use use) {
   if (trainers_.has(handle)) return {&trainers_.at(handle).weights(), &trainers_.at(handle).tokenizer()};
   if (handle < 0 || handle >= static_cast<int64_t>(context_.pipeline.models.size()))
     throw Failure(where_ + ": asked for the model with handle " + std::to_string(handle) + ", which the script did not give");
+  // One at a time for each use: a stage goes through its models in turn.
+  in_use_[use] = handle;
+  std::erase_if(models_, [this](const auto &model) { return model.first != in_use_[sampled] && model.first != in_use_[valued]; });
   auto found = models_.find(handle);
   if (found == models_.end()) {
-    models_.clear();  // one at a time: a stage goes through its models in turn
     found = models_.emplace(handle, load_stage_model(context_, static_cast<int>(handle))).first;
     found->second.weights->settle(context_.pool);
   }
   return {found->second.weights.get(), found->second.tokenizer.get()};
+}
+
+void LoopStage::forget_prefixes() {
+  sampler_->forget_prefixes();
+  valuer_->forget_prefixes();
 }
 
 // A step that has trained cannot be dropped: its weights would be those of no step. A signal waits until it is over.
@@ -146,6 +154,7 @@ void LoopStage::run() {
     hone_error err{};
     int32_t again = HONE_AGAIN;
     const int32_t code = interruption_ ? HONE_FAILED : methods_.step(stage_->self(), &again, &err);
+    forget_prefixes();  // so that what a step computes is the same after a resume
     context_.signal = signal_;
     if (!fatal_.empty()) throw Failure(fatal_);
     if (interruption_) {  // the step is dropped: what it emitted is forgotten

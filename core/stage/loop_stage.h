@@ -24,7 +24,10 @@ class LoopStage {
     const Weights *weights;
     const Tokenizer *tokenizer;
   };
-  ModelInUse model(int64_t handle);  // the script's, or one that trainer() gave; until another is asked for
+  enum Use { sampled, valued };
+  // The script's, or one that trainer() gave; until another is asked for, for the same use.
+  ModelInUse model(int64_t handle, Use = sampled);
+  void forget_prefixes();
   RewardSets &rewards(int64_t handle);
   void finish_this_step();
   void check_trainers() const;
@@ -50,9 +53,10 @@ class LoopStage {
   hone_stage methods_{};
 
   std::map<int64_t, StageModel> models_;
+  int64_t in_use_[2] = {-1, -1};                // models by Use
   std::map<int64_t, std::unique_ptr<RewardSets>> rewards_;
   std::vector<nlohmann::json> handle_values_;   // what an index that crosses the ABI stands for
-  std::unique_ptr<Sampler> sampler_;
+  std::unique_ptr<Sampler> sampler_, valuer_;   // each with the prefixes of one model
   std::unique_ptr<ScoreJournal> journal_;
   GrowingFile data_;
   nlohmann::json results_ = nlohmann::json::array();

@@ -33,6 +33,7 @@ PlanningServices::PlanningServices(const Registry &registry, const Pipeline &pip
   s.train_step = [](void *, int64_t, const hone_table *, hone_table *, hone_error *err) { return refused(err); };
   s.restart = [](void *, int64_t, hone_error *err) { return refused(err); };
   s.labels = labels;
+  s.values = [](void *, int64_t, const hone_table *, hone_table *, hone_error *err) { return refused(err); };
   host.offer(HONE_HOST_STAGE, &services_);
 }
 

@@ -65,6 +65,8 @@ void KvCache::release(uint32_t page) {
   if (--state_->references[page] == 0) state_->free.push_back(page);
 }
 
+uint32_t KvCache::references(uint32_t page) const { return state_->references.at(page); }
+
 void KvCache::copy_page(hone_stream &stream, uint32_t to, uint32_t from) {
   if (to >= pages() || from >= pages())
     throw Failure("cache page " + std::to_string(std::max(to, from)) + " does not exist");

@@ -26,6 +26,7 @@ class KvCache {
   uint32_t take();              // a free page with one reference; Failure when none is left
   void share(uint32_t page);    // one more reference
   void release(uint32_t page);  // one fewer; free at zero
+  uint32_t references(uint32_t page) const;
   void copy_page(hone_stream &, uint32_t to, uint32_t from);  // in all layers
   void discard(hone_stream &);  // the memory of all pages, until they are written again: what they hold is lost
   void *layer(uint32_t attention_layer);                      // kernels' `pages`

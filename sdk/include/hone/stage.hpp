@@ -204,6 +204,12 @@ class StageHost {
     return ask(host_.logprobs, model.index, &rows.raw(), temperature);
   }
 
+  // Columns "prompt" and "ids" in, "value" out.
+  TableView values(ModelHandle model, const TableView &rows) const {
+    if (!host_.values) throw Error("this host does not offer values to stages; use a newer hone");
+    return ask(host_.values, model.index, &rows.raw());
+  }
+
   // The copy of `model` that an objective trains; best asked for in start(), where `hone plan` checks it. settings: the
   // objective's own, a JSON table. The first one of a stage trains its setting `model`.
   TrainedModel trainer(ModelHandle model, std::string_view objective, OptimizerHandle optimizer, std::string_view settings = "{}",

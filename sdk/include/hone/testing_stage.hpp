@@ -22,8 +22,12 @@ class StageHost {
  public:
   Table rows;  // what every data handle gives
   // i: of the responses to this prompt. Of a response that has begun, the prompt goes on with what there is of it; this gives the rest.
+  // It is cut as the host cuts: after a stop text, and at max_completion_length.
   std::function<std::string(int64_t model, std::string_view prompt, uint32_t i)> respond;
   std::function<bool(std::string_view response)> cut_off;                                   // whether it is truncated; null: never
+  // Of the model's value head, after these first tokens of a response; and the log-probability of each token of `added`, null: 0.
+  std::function<double(int64_t model, std::string_view prompt, std::string_view response)> value;
+  std::function<double(int64_t model, std::string_view prompt, std::string_view added)> likelihood;
   std::function<double(std::string_view prompt, std::string_view response)> judge;          // of every reward; NaN: no score
   std::map<std::string, std::vector<std::string>> reward_labels = {{"", {"reward"}}};       // of every reward handle, by domain
   std::function<bool(const TableView &rows, uint64_t row)> keep;                            // of every function
@@ -43,7 +47,7 @@ class StageHost {
   uint32_t rollouts = 0;
 
   StageHost() {
-    host_ = {sizeof host_, this, data, rollout, score, call, emit, result, model_name, progress, logprobs, trainer, train_step, restart, labels};
+    host_ = {sizeof host_, this, data, rollout, score, call, emit, result, model_name, progress, logprobs, trainer, train_step, restart, labels, values};
     metrics_ = {sizeof metrics_, this, [](void *ctx, hone_str name, double value) { self(ctx).metrics[std::string(detail::view(name))] = value; }};
     random_ = {sizeof random_, this, random};
   }
@@ -90,26 +94,60 @@ class StageHost {
       StageHost &host = self(ctx);
       ++host.rollouts;
       const TableView view(*prompts);
-      std::vector<int64_t> prompt_row, truncated;
+      std::vector<int64_t> prompt_row, truncated, ended;
       std::vector<std::string> response, added;
+      std::vector<std::vector<float>> logprobs;
       for (uint64_t row = 0; row < view.rows(); ++row)
         for (uint32_t i = 0; i < how->num_generations; ++i) {
           std::string begun;
           if (view.has("ids"))
             for (const int32_t id : view.int_list("ids", row)) begun += static_cast<char>(id);
           prompt_row.push_back(static_cast<int64_t>(row));
-          added.push_back(host.respond(model, std::string(view.text("prompt", row)) + begun, i));
-          response.push_back(begun + added.back());
-          truncated.push_back(host.cut_off && host.cut_off(response.back()));
+          const std::string whole = std::string(view.text("prompt", row)) + begun;
+          std::string text = host.respond(model, whole, i);
+          const size_t most = view.has("max_completion_length") ? static_cast<size_t>(view.ints("max_completion_length")[row]) : how->max_completion_length;
+          ended.push_back(cut(text, *how, most));
+          response.push_back(begun + text);
+          if (ended.back() == HONE_ENDED && host.cut_off && host.cut_off(response.back())) ended.back() = HONE_ENDED_BY_LENGTH;
+          truncated.push_back(ended.back() == HONE_ENDED_BY_LENGTH);
+          logprobs.emplace_back(text.size(), host.likelihood ? static_cast<float>(host.likelihood(model, whole, text)) : 0.0f);
+          added.push_back(std::move(text));
         }
-      std::vector<std::vector<float>> logprobs;
-      for (const std::string &text : added) logprobs.emplace_back(text.size());
       Table table;
       table.ints("prompt_row", prompt_row).texts("response", response).int_lists("ids", bytes_of(added));
-      table.float_lists("logprobs", logprobs).ints("truncated", truncated);
+      table.float_lists("logprobs", logprobs).ints("truncated", truncated).ints("ended", ended);
       if (how->n_step_separators > 0) add_steps(response, *how, table);
+      table.ints("reused", std::vector<int64_t>(response.size())).ints("computed", std::vector<int64_t>(response.size()));
       if (model >= 1000) table.ints("policy_version", std::vector<int64_t>(response.size(), 1 + host.at(model).steps + host.at(model).restarts));
       *out = host.give("rollout", std::move(table));
+    });
+  }
+  // Why the text ends where it does now.
+  static int64_t cut(std::string &text, const hone_sampling &how, size_t most) {
+    size_t end = text.size();
+    for (uint32_t i = 0; i < how.n_stop; ++i)
+      if (const size_t at = text.find(detail::view(how.stop[i])); at != text.npos) end = std::min(end, at + how.stop[i].size);
+    const bool stopped = std::any_of(how.stop, how.stop + how.n_stop, [&](const hone_str &stop) {
+      return std::string_view(text).substr(0, end).ends_with(detail::view(stop));
+    });
+    const bool too_long = end > most;
+    text.resize(std::min(end, most));
+    return too_long ? HONE_ENDED_BY_LENGTH : stopped ? HONE_ENDED_BY_STOP_TEXT : HONE_ENDED;
+  }
+  static int32_t values(void *ctx, int64_t model, const hone_table *rows, hone_table *out, hone_error *err) {
+    return detail::guard(err, [&] {
+      StageHost &host = self(ctx);
+      if (!host.value) throw Error("the model has no value head");
+      const TableView view(*rows);
+      std::vector<double> value;
+      for (uint64_t row = 0; row < view.rows(); ++row) {
+        const auto ids = view.int_list("ids", row);
+        value.push_back(host.value(model, view.text("prompt", row), std::string(ids.begin(), ids.end())));
+      }
+      Table table;
+      table.floats("value", std::move(value)).ints("reused", std::vector<int64_t>(view.rows()));
+      table.ints("computed", std::vector<int64_t>(view.rows()));
+      *out = host.give("values", std::move(table));
     });
   }
   static int32_t score(void *ctx, int64_t, const hone_table *rows, uint32_t, hone_table *out, hone_error *err) {

@@ -38,7 +38,7 @@ class FakeHost {
 
   FakeHost() : pool_(1), host_(pool_, 1) {
     services_ = {sizeof services_, this, data, rollout, score, call, emit, result, model_name, progress, nullptr,
-                 nullptr, nullptr, nullptr, labels_of};
+                 nullptr, nullptr, nullptr, labels_of, nullptr};
     host_.offer(HONE_HOST_STAGE, &services_);
   }
   const Host &host() const { return host_; }

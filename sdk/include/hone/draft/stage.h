@@ -55,6 +55,10 @@ typedef struct hone_training {
   uint64_t steps;           // train_step() calls until the end or a restart(), which a schedule that ends must know; 0: not known
 } hone_training;
 
+// Why a response of rollout() ended: with a token that ends responses, with a stop text, at max_completion_length, or at the model's
+// last position, so that nothing can follow it.
+enum { HONE_ENDED = 0, HONE_ENDED_BY_STOP_TEXT = 1, HONE_ENDED_BY_LENGTH = 2, HONE_ENDED_BY_POSITIONS = 3 };
+
 typedef struct hone_stage_host {
   uint32_t struct_size;
   void *ctx;
@@ -64,9 +68,13 @@ typedef struct hone_stage_host {
   // prompts needs column "prompt". Gives num_generations rows for each: "prompt_row" (INT), "response" (TEXT), "ids" (INTS),
   // "logprobs" (FLOATS), "truncated" (INT); of a model under training also "policy_version" (INT). prompts may have a column "ids"
   // (INTS): the first tokens of the response, which is gone on with. Then "response" is the text of all of it, but "ids" and "logprobs"
-  // are of the new tokens only; max_completion_length counts those, and stop texts are looked for in them. With
-  // step_separators also "step_start" and "step_text" (INTS): where in "ids" and in the bytes of "response" each step begins; not of
-  // responses that had begun. [main]
+  // are of the new tokens only; max_completion_length counts those, and stop texts are looked for in them. What such a call computed is
+  // kept until the step ends or the model trains: a response that goes on from one of its own costs only the tokens it adds, which
+  // changes no bit. With step_separators also "step_start" and "step_text" (INTS): where in "ids" and in the bytes of "response" each step
+  // begins; not of responses that had begun. prompts may have "max_completion_length" (INT), each row's own, at most the sampling's.
+  // Also given: "ended" (INT: HONE_ENDED...), and how many tokens were run through the model for this row, and how many before its new
+  // ones were not, for somebody else's run served: "computed" and "reused" (INT; their sum is the same wherever and however often this
+  // runs). [main]
   int32_t (*rollout)(void *ctx, int64_t model, const hone_table *prompts, const hone_sampling *sampling, hone_table *out,
                      hone_error *err);
   // rows needs "prompt", "response", and may have "answer", "columns", "domain", "ids", "truncated". rewards is a reward
@@ -114,6 +122,11 @@ typedef struct hone_stage_host {
   // The labels of a reward handle's rewards: a row for each, "label" and "domain" (TEXT; empty: of every domain). Works while
   // the stage is created, too, so that one which needs a certain label can refuse before anything runs. [main]
   int32_t (*labels)(void *ctx, int64_t rewards, hone_table *out, hone_error *err);
+
+  // rows needs "prompt" (TEXT) and "ids" (INTS), the first tokens of a response, or none. Gives "value" (FLOAT: what the model's value
+  // head says after the last of them), "computed" and "reused" (INT; what is computed is kept as rollout() keeps it). An error when the
+  // model has no value head. [main]
+  int32_t (*values)(void *ctx, int64_t model, const hone_table *rows, hone_table *out, hone_error *err);
 } hone_stage_host;
 
 typedef struct hone_stage {
