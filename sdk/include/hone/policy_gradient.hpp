@@ -41,7 +41,7 @@ class PolicyGradient : public Objective {
   float importance_sampling_cap = 3;  // TRL's
 
   static auto clip_params() {
-    return params(param("epsilon", &PolicyGradient::epsilon, "how far the ratio may fall below 1", {.min = 0}),
+    return params(param("epsilon", &PolicyGradient::epsilon, "how far the ratio may fall below 1", {.min = 0, .max = 1}),
                   param("epsilon_high", &PolicyGradient::epsilon_high, "how far it may rise above 1; 0: as far as epsilon", {.min = 0}),
                   param("delta", &PolicyGradient::delta, "dual clip: the ratio counts for no more than this, which bounds the loss of a negative advantage; above 1 + epsilon_high, or 0: none",
                         {.min = 0}));
