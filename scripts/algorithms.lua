@@ -1,5 +1,6 @@
--- algorithms.lua: every algorithm on the same base, prompts, rewards and number of responses: which learns fastest, and at what price? Each
--- paper says that it beats GRPO; here is one table of all of them, on one small task, with one number of steps.
+-- algorithms.lua: every algorithm on the same base, prompts, rewards and number of updates: which learns fastest, and at what price? Each
+-- paper says that it beats GRPO; here is one table of all of them, on one small task. Not the same is what they sample: dapo draws more
+-- prompts where some teach nothing, remax a greedy response to each besides.
 local race = require "tiny.race"
 local hone = require "hone"
 hone.requires "0.1"

@@ -1,6 +1,6 @@
 -- ppo_vs_grpo.lua: is a critic worth its price? DeepSeek-R1 (arXiv 2501.12948, its supplement "A comparison of GRPO and PPO") reports that PPO
 -- with the usual lam of 0.95 stays well below GRPO, that PPO with lam = 1 comes near it, and that it takes another model of the
--- policy's size. Same base, prompts, rewards and number of responses here.
+-- policy's size. Same base, prompts, rewards and number of updates here.
 local race = require "tiny.race"
 local hone = require "hone"
 hone.requires "0.1"

@@ -1,9 +1,12 @@
 // bench.cpp -- calls rewards through hone.reward/1, or a Lua function, and checks what comes back.
 #include "core/reward/bench.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <deque>
 #include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -27,7 +30,7 @@ hone_str view(const std::string &text) { return {text.data(), text.size()}; }
 template <class T> class GuardedBuffer {
  public:
   GuardedBuffer(size_t n, const T &value) : bytes_(2 * kGuard + n * sizeof(T), kPattern), n_(n) {
-    for (size_t i = 0; i < n; ++i) std::memcpy(bytes_.data() + kGuard + i * sizeof(T), &value, sizeof value);
+    std::uninitialized_fill_n(data(), n, value);
   }
   T *data() { return reinterpret_cast<T *>(bytes_.data() + kGuard); }
   T &operator[](size_t i) { return data()[i]; }
@@ -55,6 +58,21 @@ json with_handle_indices(const json &settings) {
   for (auto &[name, value] : out.items())
     if (value.is_object() && value.contains("$path")) value = json{{"$model", next++}};
   return out;
+}
+
+// A row's list stays where it has a number; the lists do where one row's does. Infinities are none.
+void keep_scored_steps(std::vector<std::vector<float>> &steps) {
+  bool any = false;
+  for (std::vector<float> &of_row : steps) {
+    bool scored = false;
+    for (float &score : of_row) {
+      if (!std::isfinite(score)) score = kNoScore;  // one NaN, whatever its bits were
+      scored = scored || !std::isnan(score);
+    }
+    if (!scored) of_row.clear();
+    any = any || scored;
+  }
+  if (!any) steps.clear();
 }
 
 }  // namespace
@@ -119,6 +137,7 @@ PartScores RewardBench::score(uint32_t index, std::span<const ScoreRow> rows) {
   out.score.assign(rows.size(), kNoScore);
   out.why.resize(rows.size());
   out.refused.resize(rows.size());
+  out.steps.resize(rows.size());
   if (rows.empty()) return out;
   if (part.function) {
     part.call_function(rows, out);
@@ -135,6 +154,7 @@ PartScores RewardBench::score(uint32_t index, std::span<const ScoreRow> rows) {
       out.why[0] = failure, out.refused[0] = 1;
     }
   }
+  keep_scored_steps(out.steps);
   for (size_t i = 0; i < rows.size(); ++i) {
     if (std::isinf(out.score[i])) {
       out.why[i] = "it gave " + std::string(out.score[i] > 0 ? "inf" : "-inf") + ", which is not a score";
@@ -166,11 +186,21 @@ void RewardBench::Part::call(std::span<const ScoreRow> rows, size_t first, size_
     response.columns = view(row.columns);
     response.ids = row.ids.empty() ? nullptr : row.ids.data();
     response.n_ids = uint32_t(row.ids.size());
+    response.n_steps = uint32_t(row.step_start.size());
+    if (response.n_steps > 0) response.step_start = row.step_start.data(), response.step_text = row.step_text.data();
     std::memcpy(reinterpret_cast<char *>(memory.data()) + i * stride, &response, response.struct_size);
   }
   GuardedBuffer<float> score(n, kNoScore);
   GuardedBuffer<hone_error> why(n, hone_error{});
-  hone_scores scores{sizeof(hone_scores), score.data(), nullptr, why.data()};
+  std::deque<GuardedBuffer<float>> steps;
+  std::vector<float *> of_steps;
+  bool asked = false;
+  for (size_t i = 0; i < n; ++i) {
+    const size_t n_steps = rows[first + i].step_start.size();
+    of_steps.push_back(steps.emplace_back(n_steps, kNoScore).data());
+    asked = asked || n_steps > 0;
+  }
+  hone_scores scores{sizeof(hone_scores), score.data(), asked ? of_steps.data() : nullptr, why.data()};
   hone_error error{};
   int32_t code = HONE_FAILED;
   try {
@@ -178,7 +208,8 @@ void RewardBench::Part::call(std::span<const ScoreRow> rows, size_t first, size_
   } catch (...) {
     std::snprintf(error.text, sizeof error.text, "it let a C++ exception out, which the plugin ABI forbids");
   }
-  if (!score.intact() || !why.intact()) throw Poisoned("it wrote outside the buffers that it was given");
+  const bool steps_intact = std::ranges::all_of(steps, [](const GuardedBuffer<float> &of_row) { return of_row.intact(); });
+  if (!score.intact() || !why.intact() || !steps_intact) throw Poisoned("it wrote outside the buffers that it was given");
   if (code != HONE_OK) {
     failure = error_text(error);
     if (failure.empty()) failure = "it failed with code " + std::to_string(code) + " and gave no reason";
@@ -187,6 +218,7 @@ void RewardBench::Part::call(std::span<const ScoreRow> rows, size_t first, size_
   for (size_t i = 0; i < n; ++i) {
     out.score[first + i] = score[i];
     out.why[first + i] = error_text(why[i]);
+    out.steps[first + i].assign(of_steps[i], of_steps[i] + rows[first + i].step_start.size());
   }
 }
 

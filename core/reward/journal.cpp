@@ -1,7 +1,8 @@
 // journal.cpp -- scores.journal: what rewards answered, kept before it is used, so that a resume never asks again.
 //
 // One record: magic (4 bytes), zero (4), payload length (8), xxh3 of magic..length and of the payload (8, 8), payload: key,
-// checksum of the rows that were scored (8), number of parts, scores as their exact bits and reasons. Written in one piece and fsynced; reading stops at the first record that does not hold.
+// checksum of the rows that were scored (8), number of parts, scores as their exact bits, reasons and
+// scores of steps. Written in one piece and fsynced; reading stops at the first record that does not hold.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -18,7 +19,7 @@ namespace hone {
 
 namespace {
 
-constexpr uint32_t kMagic = 0x324a5348;  // "HSJ2"
+constexpr uint32_t kMagic = 0x334a5348;  // "HSJ3"
 
 struct RecordHeader {
   uint32_t magic = kMagic, zero = 0;
@@ -42,7 +43,10 @@ Failure trouble(const char *what, const std::filesystem::path &path) {
 uint64_t checksum_of(const std::vector<ScoreRow> &rows) {
   MessageWriter writer(MessageType::score);
   writer.number<uint64_t>(rows.size());
-  for (const ScoreRow &row : rows) write_row(writer, row);
+  for (const ScoreRow &row : rows) {
+    write_row(writer, row);
+    if (!row.step_start.empty()) write_steps(writer, row);
+  }
   return checksum(writer.finish());
 }
 
@@ -103,6 +107,7 @@ void ScoreJournal::append(const std::string &key, uint64_t content, const std::v
   writer.number<uint32_t>(uint32_t(parts.size()));
   for (const PartScores &part : parts) {
     if (part.why.size() != part.score.size()) throw Failure("scores without their reasons cannot be journalled");
+    if (!part.steps.empty() && part.steps.size() != part.score.size()) throw Failure("scores of steps of other rows cannot be journalled");
     write_scores(writer, part);
   }
   const std::string message = writer.finish();

@@ -95,7 +95,10 @@ std::string score_message(uint64_t ticket, uint32_t part, const std::vector<Scor
   message.number(ticket);
   message.number(part);
   message.number<uint64_t>(rows.size());
-  for (const uint32_t index : rows) write_row(message, all[index]);
+  for (const uint32_t index : rows) {
+    write_row(message, all[index]);
+    write_steps(message, all[index]);
+  }
   return message.finish();
 }
 
@@ -106,6 +109,11 @@ void write_row(MessageWriter &message, const ScoreRow &row) {
   message.text(row.columns);
   message.list(row.ids);
   message.number<uint8_t>(row.truncated);
+}
+
+void write_steps(MessageWriter &message, const ScoreRow &row) {
+  message.list(row.step_start);
+  message.list(row.step_text);
 }
 
 ScoreRequest read_score(std::string_view payload) {
@@ -122,6 +130,8 @@ ScoreRequest read_score(std::string_view payload) {
     row.columns = in.text();
     row.ids = in.list<int32_t>();
     row.truncated = in.number<uint8_t>() != 0;
+    row.step_start = in.list<uint32_t>();
+    row.step_text = in.list<uint32_t>();
     request.rows.push_back(std::move(row));
   }
   return request;
@@ -130,6 +140,8 @@ ScoreRequest read_score(std::string_view payload) {
 void write_scores(MessageWriter &message, const PartScores &scores) {
   message.list(scores.score);
   for (const std::string &why : scores.why) message.text(why);
+  message.number<uint8_t>(!scores.steps.empty());
+  for (const std::vector<float> &steps : scores.steps) message.list(steps);
 }
 
 PartScores read_scores(MessageReader &in) {
@@ -137,6 +149,8 @@ PartScores read_scores(MessageReader &in) {
   scores.score = in.list<float>();
   scores.why.reserve(scores.score.size());
   for (size_t i = 0; i < scores.score.size(); ++i) scores.why.push_back(in.text());
+  if (in.number<uint8_t>())
+    for (size_t i = 0; i < scores.score.size(); ++i) scores.steps.push_back(in.list<float>());
   return scores;
 }
 

@@ -100,8 +100,9 @@ struct ScoreRequest {
 std::string score_message(uint64_t ticket, uint32_t part, const std::vector<ScoreRow> &all, const std::vector<uint32_t> &rows);
 ScoreRequest read_score(std::string_view payload);
 
-// Also what a row's checksum is taken of.
+// Also what a row's checksum is taken of; its steps are only where it has some.
 void write_row(MessageWriter &, const ScoreRow &);
+void write_steps(MessageWriter &, const ScoreRow &);
 
 // Also the form of a journal's record.
 void write_scores(MessageWriter &, const PartScores &);

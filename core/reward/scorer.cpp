@@ -48,6 +48,13 @@ struct Worker {
   Clock::time_point deadline;
 };
 
+// Those that came for the rows which stand at `at` in all.
+void take_steps(PartScores &all, std::vector<std::vector<float>> some, const std::vector<uint32_t> &at) {
+  if (some.empty()) return;
+  all.steps.resize(all.score.size());
+  for (size_t i = 0; i < at.size(); ++i) all.steps[at[i]] = std::move(some[i]);
+}
+
 }  // namespace
 
 struct Scorer::State {
@@ -117,6 +124,7 @@ void Scorer::State::unscored(const Batch &batch, const std::string &why) {
     results[batch.part].score[row] = std::numeric_limits<float>::quiet_NaN();
     results[batch.part].why[row] = why;
     results[batch.part].refused[row] = 1;
+    if (!results[batch.part].steps.empty()) results[batch.part].steps[row].clear();
   }
 }
 
@@ -198,6 +206,11 @@ void Scorer::State::hear(Worker &worker) {
         if (scores.score.size() != batch.rows.size() || scores.refused.size() != batch.rows.size())
           throw Failure("gave " + std::to_string(scores.score.size()) + " scores for " + std::to_string(batch.rows.size()) +
                         " responses");
+        for (size_t i = 0; i < scores.steps.size(); ++i)
+          if (!scores.steps[i].empty() && scores.steps[i].size() != (*rows)[batch.rows[i]].step_start.size())
+            throw Failure("gave " + std::to_string(scores.steps[i].size()) + " scores for the steps of a response that has " +
+                          std::to_string((*rows)[batch.rows[i]].step_start.size()));
+        if (!given_up[batch.part]) take_steps(results[batch.part], std::move(scores.steps), batch.rows);
         for (size_t i = 0; i < batch.rows.size() && !given_up[batch.part]; ++i) {
           results[batch.part].score[batch.rows[i]] = scores.score[i];
           results[batch.part].why[batch.rows[i]] = with_replaced_invalid_utf8(scores.why[i]);
@@ -312,6 +325,9 @@ std::vector<PartScores> Scorer::score(const std::vector<ScoreRow> &rows, std::op
           std::copy(some.score.begin(), some.score.end(), s.results[part].score.begin() + long(begin));
           std::move(some.why.begin(), some.why.end(), s.results[part].why.begin() + long(begin));
           std::copy(some.refused.begin(), some.refused.end(), s.results[part].refused.begin() + long(begin));
+          std::vector<uint32_t> at(n);
+          std::iota(at.begin(), at.end(), uint32_t(begin));
+          take_steps(s.results[part], std::move(some.steps), at);
         }
     } catch (const Poisoned &error) {
       throw Failure(std::string("a reward damaged this process: ") + error.what() + "; score with worker processes to contain it");

@@ -19,6 +19,8 @@ struct ScoreRow {
   std::string prompt, text, answer, columns;  // columns: the data row as a JSON object
   std::vector<int32_t> ids;
   bool truncated = false;
+  // Where the reasoning steps begin: in ids, and in bytes of text. Empty: nobody asks for a score of each.
+  std::vector<uint32_t> step_start, step_text;
 };
 
 struct RewardPart {
@@ -35,6 +37,8 @@ struct PartScores {
   std::vector<std::string> why;    // "" when scored
   // 1: no score because a function raised, a plugin's whole call failed, or its worker was lost. Not journalled: empty then.
   std::vector<uint8_t> refused;
+  // Per row a number for each of its steps, NaN: none. Empty when no row has any; so is a row's list.
+  std::vector<std::vector<float>> steps;
 };
 
 // What a worker needs beyond plugins; app supplies it, so that this room includes neither models nor scripts.
@@ -97,7 +101,8 @@ int run_reward_worker(int descriptor, const WorkerServices &);
 // What a Lua function is given of a row, as WorkerServices::LuaFunction says.
 nlohmann::json lua_row(const ScoreRow &);
 
-// All that a reward may look at, in order: prompt, text, answer, columns, ids and truncated of every row. xxh3, 64 bits.
+// All that a reward may look at, in order: prompt, text, answer, columns, ids, truncated and steps (if there are any) of every row.
+// xxh3, 64 bits.
 uint64_t checksum_of(const std::vector<ScoreRow> &);
 
 // scores.journal: one record per (step, label) batch, checksummed; a torn last record is dropped on reading.

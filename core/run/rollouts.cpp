@@ -59,6 +59,10 @@ std::string line_of(const RolloutRecord &record) {
               {"truncated", record.truncated},
               {"columns", record.columns}};
   for (const auto &[label, value] : record.rewards) out["rewards"][label] = number_or_null(value);
+  if (!record.step_start.empty()) {
+    out["step_start"] = record.step_start;
+    for (const double reward : record.step_rewards) out["step_rewards"].push_back(number_or_null(reward));
+  }
   // Ids are exact; text that is no UTF-8 is shown with U+FFFD.
   std::string line = out.dump(-1, ' ', false, json::error_handler_t::replace);
   line.pop_back();
@@ -86,6 +90,10 @@ RolloutRecord record_of(const json &in) {
   for (const auto &[label, value] : in.at("rewards").items()) record.rewards[label] = number_of(value);
   record.truncated = in.at("truncated");
   record.columns = in.at("columns");
+  if (in.contains("step_start")) {
+    record.step_start = in["step_start"].get<std::vector<uint32_t>>();
+    for (const json &value : in.at("step_rewards")) record.step_rewards.push_back(number_of(value));
+  }
   return record;
 }
 

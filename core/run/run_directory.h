@@ -43,6 +43,8 @@ struct RolloutRecord {  // one line of rollouts/step-N.jsonl.zst
   std::map<std::string, double> rewards;  // per label; NaN is null
   bool truncated = false;
   nlohmann::json columns;                 // the data row
+  std::vector<uint32_t> step_start;       // where steps begin in ids, and what each was rewarded with; empty where nobody asked
+  std::vector<double> step_rewards;       // NaN is null
 };
 
 class StageDirectory {

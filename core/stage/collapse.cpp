@@ -18,12 +18,12 @@ CollapseWatch::CollapseWatch(const nlohmann::json &settings, std::string where)
 
 void CollapseWatch::tell(const char *kind, const std::string &what) {
   const std::string text = where_ + ": " + what;
-  if (!warn_) throw Failure(text + ". The last checkpoint is from before; on_collapse = \"warn\" goes on");
+  if (!warn_) throw Failure(text + ". The last checkpoint is from before; with on_collapse = \"warn\" in the script a new run goes on");
   if (!told_[kind]) log_warning(text);
   told_[kind] = true;
 }
 
-void CollapseWatch::look(uint32_t step, const std::map<std::string, double> &metrics, uint32_t &flat_steps) {
+void CollapseWatch::look(uint32_t step, const std::map<std::string, double> &metrics, bool taught, uint32_t &flat_steps) {
   const auto value = [&](const char *name) {
     const auto found = metrics.find(name);
     return found == metrics.end() ? std::nan("") : found->second;
@@ -38,10 +38,10 @@ void CollapseWatch::look(uint32_t step, const std::map<std::string, double> &met
   if (min_entropy_ > 0 && entropy < min_entropy_)
     tell("min_entropy", at + "the entropy is " + number_text(entropy) + " per token, below min_entropy = " + number_text(min_entropy_) +
                             ": the policy hardly explores any more. entropy_coef, a higher epsilon_high or a higher temperature keep it up");
-  flat_steps = value("frac_reward_zero_std") == 1 ? flat_steps + 1 : 0;
+  flat_steps = taught ? 0 : flat_steps + 1;
   if (max_flat_steps_ > 0 && flat_steps >= max_flat_steps_)
     tell("max_flat_steps", "for " + std::to_string(flat_steps) + " steps up to step " + std::to_string(step) +
-                               " all responses to each prompt had the same reward, so nothing was learnt. The prompts are too easy or too hard, or the rewards do not tell responses apart");
+                               " no response had an advantage, so nothing was learnt. The prompts are too easy or too hard, or the rewards do not tell responses apart");
 }
 
 }  // namespace hone

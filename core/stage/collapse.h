@@ -13,10 +13,10 @@ class CollapseWatch {
  public:
   // settings: the stage's checked ones: on_collapse, max_kl, min_entropy, max_flat_steps.
   CollapseWatch(const nlohmann::json &settings, std::string where);
-  // Of a step's metrics: `kl` (to the reference), or else `approx_kl` (from the policy that sampled); `entropy`;
-  // `frac_reward_zero_std`. flat_steps: how many of the last steps had no group with a spread of rewards, which this counts on.
+  // Of a step's metrics: `kl` (to the reference), or else `approx_kl` (from the policy that sampled), and `entropy`. taught: whether any
+  // token had an advantage. flat_steps: how many of the last steps had none, which this counts on.
   // Failure that says what is wrong, or a warning, once for each kind, when on_collapse is "warn".
-  void look(uint32_t step, const std::map<std::string, double> &metrics, uint32_t &flat_steps);
+  void look(uint32_t step, const std::map<std::string, double> &metrics, bool taught, uint32_t &flat_steps);
 
  private:
   void tell(const char *kind, const std::string &what);

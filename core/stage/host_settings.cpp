@@ -39,9 +39,9 @@ Setting choice(const char *name, const char *fallback, std::vector<std::string> 
   s.name = name, s.help = help, s.type = HONE_STRING, s.choices = std::move(choices), s.fallback = fallback;
   return s;
 }
-Setting list(const char *name, const char *help) {
+Setting list(const char *name, const char *help, const char *fallback = "[]") {
   Setting s;
-  s.name = name, s.help = help, s.type = HONE_LIST, s.fallback = "[]";
+  s.name = name, s.help = help, s.type = HONE_LIST, s.fallback = fallback;
   return s;
 }
 Setting lora() {
@@ -87,10 +87,11 @@ std::vector<Setting> objective_settings() {
   std::vector<Setting> all = {
       label(),
       handle("model", HONE_MODEL_HANDLE, "the model to train; it is not changed: stage.model is the trained copy", true),
-      handle("data", HONE_DATA_HANDLE, "rows to train on: {prompt, response} or {text}; pairs: {prompt, chosen, rejected}"),
+      handle("data", HONE_DATA_HANDLE,
+             "rows to train on: {prompt, response} or {text}; pairs: {prompt, chosen, rejected}; labelled steps: {prompt, steps, labels}"),
       handle("prompts", HONE_DATA_HANDLE, "rows {prompt, answer, ...} to sample responses for; or one list per domain, drawn in turn"),
       handle("rewards", HONE_REWARD_HANDLE, "a reward, a list of them (their weighted sum counts), or one list per domain of prompts"),
-      handle("teacher", HONE_MODEL_HANDLE, "the model whose responses a distillation trains on"),
+      handle("teacher", HONE_MODEL_HANDLE, "the model that a distillation learns from"),
       handle("optimizer", HONE_OPTIMIZER_HANDLE, "hone.optimizer \"name\" {...}", true),
       integer("steps", "0", 0, 1e9, "optimizer steps; 0: as many as `epochs` over the data need"),
       real("epochs", "1", 0, 1e6, "passes over the data when steps is 0"),
@@ -106,6 +107,10 @@ std::vector<Setting> objective_settings() {
       integer("top_k", "0", 0, 1e9, "sample only from this many likeliest tokens; 0: all"),
       integer("max_completion_length", "256", 1, 1e6, "tokens of a response at most"),
       list("stop", "texts: a response ends with the token that completes one of them, which stays in it"),
+      choice("neutral", "\"right\"", {"right", "wrong", "skip"},
+             "what a step that PRM800K's labellers rated 0 counts for; skip: it is not learnt"),
+      list("step_separators", "texts: a step of a response ends with the token that completes one of them, where rewards score steps",
+           "[\"\\n\"]"),
       real("keep_reward", "1", -kAny, kAny, "of a distillation with rewards: only responses with at least this reward are learnt"),
       flag("mask_truncated_completions", "false", "leave responses that were cut off at max_completion_length out of training and of their group's statistics"),
       flag("dynamic_sampling", "false", "leave out prompts whose responses all have the same reward, and sample for others in their place"),
@@ -114,11 +119,11 @@ std::vector<Setting> objective_settings() {
       handle("critic", HONE_MODEL_HANDLE, "what the critic begins as, such as a reward model; nothing: a copy of the model"),
       handle("critic_optimizer", HONE_OPTIMIZER_HANDLE, "of the critic; nothing: as the model's"),
       flag("share_critic", "false", "the critic is a value head on the model itself, and no model of its own"),
-      integer("value_pretraining_steps", "0", 0, 1e9, "first steps in which the critic alone learns"),
+      integer("value_pretraining_steps", "0", 0, 1e9, "first steps in which the critic alone learns; the model's schedule begins after them"),
       choice("on_collapse", "\"stop\"", {"stop", "warn"}, "what a run does when the KL explodes, the entropy is gone or all groups are flat"),
       real("max_kl", "20", 0, kAny, "KL per token above which a run has collapsed; 0: never"),
       real("min_entropy", "0", 0, kAny, "entropy per token below which a run has collapsed; 0: never"),
-      integer("max_flat_steps", "50", 0, 1e9, "steps in a row without a spread of rewards in any group after which a run has collapsed; 0: never"),
+      integer("max_flat_steps", "50", 0, 1e9, "steps in a row in which no response had an advantage after which a run has collapsed; 0: never"),
       integer("save_every", "50", 1, 1e9, "steps between checkpoints"),
       integer("rollouts_every", "1", 0, 1e9, "steps between recorded rollouts; 0: none (replay needs them)"),
       flag("cache", "false", "keep the trained model under a key of everything that makes it, and take it from there next time"),
@@ -166,6 +171,8 @@ std::vector<Setting> objective_settings(uint32_t source, uint64_t needs) {
       {"keep_reward", {HONE_TEACHER}},
       {"mtp_loss_weight", {HONE_ROWS, HONE_ON_POLICY, HONE_TEACHER}},
       {"rollouts_every", {HONE_ON_POLICY}},
+      {"step_separators", {HONE_ON_POLICY}},
+      {"neutral", {HONE_ROWS}},
       {"num_mini_batches", {HONE_ON_POLICY}},
       {"mask_truncated_completions", {HONE_ON_POLICY}},
       {"dynamic_sampling", {HONE_ON_POLICY}},
@@ -185,7 +192,8 @@ std::vector<Setting> objective_settings(uint32_t source, uint64_t needs) {
       {"max_unscored", sampled},
   };
   static const std::map<std::string, uint64_t> only_with = {{"critic", HONE_VALUE}, {"critic_optimizer", HONE_VALUE}, {"share_critic", HONE_VALUE},
-                                                            {"value_pretraining_steps", HONE_VALUE}, {"ref_model_sync_steps", HONE_LOGP_REF | HONE_KL}};
+                                                            {"value_pretraining_steps", HONE_VALUE}, {"step_separators", HONE_STEP_REWARD},
+                                                            {"neutral", HONE_STEP_REWARD}, {"ref_model_sync_steps", HONE_LOGP_REF | HONE_KL}};
   std::vector<Setting> all = host_settings().at(HONE_OBJECTIVE);
   std::erase_if(all, [&](const Setting &setting) {
     const auto found = only_with.find(setting.name);
@@ -199,11 +207,11 @@ std::vector<Setting> objective_settings(uint32_t source, uint64_t needs) {
   return all;
 }
 
-std::vector<std::string> stop_texts(const nlohmann::json &setting, const std::string &where) {
+std::vector<std::string> texts_of(const nlohmann::json &settings, const char *name, const std::string &where) {
   std::vector<std::string> texts;
-  for (const nlohmann::json &text : setting) {
+  for (const nlohmann::json &text : settings.at(name)) {
     if (!text.is_string() || text.get_ref<const std::string &>().empty())
-      throw UsageError(where + ": stop must be a list of texts, none of them empty, but it holds " + text.dump());
+      throw UsageError(where + ": " + name + " must be a list of texts, none of them empty, but it holds " + text.dump());
     texts.push_back(text);
   }
   return texts;

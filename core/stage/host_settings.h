@@ -12,7 +12,7 @@ const HostSettings &host_settings();
 // needs these columns; the others mean nothing to such a stage.
 std::vector<Setting> objective_settings(uint32_t source, uint64_t needs);
 
-// The setting `stop`; UsageError for anything but a list of texts.
-std::vector<std::string> stop_texts(const nlohmann::json &setting, const std::string &where);
+// A setting such as `stop`; UsageError for anything but a list of texts.
+std::vector<std::string> texts_of(const nlohmann::json &settings, const char *name, const std::string &where);
 
 }  // namespace hone

@@ -9,6 +9,7 @@
 #include "core/stage/conversations.h"
 #include "core/stage/loop_handles.h"
 #include "core/stage/train_rows.h"
+#include "core/text/response_steps.h"
 
 namespace hone {
 using nlohmann::json;
@@ -78,6 +79,18 @@ struct LoopServices {
     });
   }
 
+  static void add_steps(const Tokenizer &tokenizer, const std::vector<std::string> &separators, const std::vector<SampledRow> &sampled,
+                        OwnedTable &table) {
+    std::vector<std::vector<int32_t>> start, text;
+    for (const SampledRow &row : sampled) {
+      const ResponseSteps steps = response_steps(tokenizer, row.ids, separators);
+      start.emplace_back(steps.start.begin(), steps.start.end());
+      text.emplace_back(steps.text.begin(), steps.text.end());
+    }
+    table.int_lists("step_start", start);
+    table.int_lists("step_text", text);
+  }
+
   // 0: the sampling's.
   static uint32_t own_length(const TableReader &prompts, uint64_t i, const std::string &where) {
     if (!prompts.has("max_completion_length")) return 0;
@@ -116,6 +129,13 @@ struct LoopServices {
       settings.seed = stage.context_.pipeline.seed;
       settings.stage = stage.number_;
       settings.step = sampling.step;
+      std::vector<std::string> separators;
+      for (uint32_t i = 0; i < sampling.n_step_separators && sampling.step_separators; ++i)
+        separators.emplace_back(sampling.step_separators[i].data, sampling.step_separators[i].size);
+      for (const std::string &text : separators)
+        if (text.empty()) throw Failure(stage.where_ + ": a text of step_separators is empty; leave it out");
+      if (!separators.empty() && reader.has("ids"))
+        throw Failure(stage.where_ + ": a response that has begun is not cut into steps; leave out step_separators, or the column \"ids\"");
       settings.keep_prefixes = reader.has("ids");
       stage.trainers_.discard_values();
       const auto sampled = stage.sampler_->generate(*loaded.weights, loaded.tokenizer, requests, settings, {},
@@ -145,6 +165,7 @@ struct LoopServices {
       table.int_lists("ids", ids);
       table.float_lists("logprobs", logprobs);
       table.ints("truncated", std::move(truncated));
+      if (!separators.empty()) add_steps(*loaded.tokenizer, separators, sampled, table);
       table.ints("ended", std::move(ended));
       table.ints("computed", std::move(computed));
       table.ints("reused", std::move(reused));

@@ -1,12 +1,24 @@
 // model_training.cpp -- see model_training.h.
 #include "core/stage/model_training.h"
 
+#include <algorithm>
+
 #include "core/base/failure.h"
+#include "core/stage/models.h"
 
 namespace hone {
 namespace fs = std::filesystem;
 
 static const char *const kOptimizerFile = "optimizer.safetensors", *const kCriticFolder = "critic", *const kReferenceFolder = "reference";
+
+std::optional<CriticChoice> critic_choice(const nlohmann::json &settings) {
+  if (settings.at("share_critic")) return {};
+  const auto or_else = [&](const char *name, const char *otherwise, const char *key) {
+    const bool given = settings.contains(name) && !settings[name].is_null();
+    return handle_index(settings.at(given ? name : otherwise), key);
+  };
+  return CriticChoice{or_else("critic", "model", "$model"), or_else("critic_optimizer", "optimizer", "$optimizer"), settings.at("value_pretraining_steps")};
+}
 
 ModelTraining::ModelTraining(const RunContext &context, const ComponentInfo &objective, const nlohmann::json &settings,
                              int model, int optimizer, Adaptation adaptation, const std::optional<CriticChoice> &critic)
@@ -23,7 +35,7 @@ ModelTraining::ModelTraining(const RunContext &context, const ComponentInfo &obj
     pretraining_steps_ = critic->pretraining_steps;
   }
   learned_ = std::make_unique<LearnedModel>(context, model, optimizer, needs(HONE_VALUE) && !judged, std::move(adaptation));
-  if (needs(HONE_LOGP_REF | HONE_KL)) reference_ = beginning_ = learned_->as_it_began();
+  if (needs(HONE_LOGP_REF | HONE_KL)) reference_ = learned_->as_it_began();
 }
 
 ModelTraining::~ModelTraining() = default;
@@ -37,13 +49,16 @@ static TrainerSettings with_schedule_of(TrainerSettings settings, const nlohmann
 }
 
 void ModelTraining::begin(TrainerSettings settings) {
-  settings_ = with_schedule_of(std::move(settings), learned_->optimizer_host_settings());
+  settings_ = std::move(settings);
+  TrainerSettings of_model = with_schedule_of(settings_, learned_->optimizer_host_settings());
   Critic critic{};
-  if (critic_)
+  if (critic_) {
     critic = {&critic_->weights(), critic_->optimizer(), critic_->optimizer_self(), with_schedule_of(settings_, critic_->optimizer_host_settings()),
               pretraining_steps_};
+    of_model.total_steps -= std::min(of_model.total_steps, pretraining_steps_);
+  }
   trainer_ = std::make_unique<Trainer>(context_.kernels, context_.pool, learned_->weights(), known_methods<hone_objective>(objective_->component()),
-                                       objective_->self(), learned_->optimizer(), learned_->optimizer_self(), settings_, critic_ ? &critic : nullptr);
+                                       objective_->self(), learned_->optimizer(), learned_->optimizer_self(), of_model, critic_ ? &critic : nullptr);
 }
 
 StepReport ModelTraining::step(std::vector<TrainRow> &rows, uint64_t step, bool verify) {
@@ -51,13 +66,16 @@ StepReport ModelTraining::step(std::vector<TrainRow> &rows, uint64_t step, bool 
 }
 
 void ModelTraining::refresh_reference() {
-  if (reference_) reference_ = learned_->weights().clone();
+  if (!reference_) return;
+  reference_ = learned_->weights().clone();
+  refreshed_ = true;
 }
 
 void ModelTraining::restart() {
   learned_->begin_again();
   if (critic_) critic_->begin_again();
-  reference_ = beginning_;
+  if (reference_) reference_ = learned_->as_it_began();
+  refreshed_ = false;
   begin(settings_);
 }
 
@@ -69,7 +87,7 @@ void ModelTraining::save(const fs::path &folder) const {
     critic_->save(folder / kCriticFolder);
     trainer_->save_critic_state(folder / kCriticFolder / kOptimizerFile);
   }
-  if (reference_ != beginning_) {
+  if (refreshed_) {
     fs::create_directories(folder / kReferenceFolder);
     learned_->save(folder / kReferenceFolder, reference_.get());
   }
@@ -78,7 +96,8 @@ void ModelTraining::save(const fs::path &folder) const {
 void ModelTraining::load_weights(const fs::path &folder) {
   learned_->load(folder);
   if (critic_) critic_->load(folder / kCriticFolder);
-  if (fs::exists(folder / kReferenceFolder)) reference_ = learned_->read(folder / kReferenceFolder);
+  refreshed_ = fs::exists(folder / kReferenceFolder);
+  if (refreshed_) reference_ = learned_->read(folder / kReferenceFolder);
 }
 
 void ModelTraining::load_optimizer(const fs::path &folder) {

@@ -13,6 +13,9 @@ struct CriticChoice {
   uint32_t pretraining_steps = 0;  // see Critic
 };
 
+// Of an objective stage's checked settings; nothing with share_critic.
+std::optional<CriticChoice> critic_choice(const nlohmann::json &settings);
+
 class ModelTraining {
  public:
   // Trains a copy of the pipeline's `model`, or an adapter over it. settings: the objective's own, checked. model and
@@ -50,7 +53,8 @@ class ModelTraining {
   uint64_t needs_ = 0;
   std::unique_ptr<LearnedModel> learned_, critic_;
   uint32_t pretraining_steps_ = 0;
-  std::shared_ptr<const Weights> beginning_, reference_;  // the reference is the beginning until it is refreshed
+  std::shared_ptr<const Weights> reference_;
+  bool refreshed_ = false;  // else the reference is what the model began as
   TrainerSettings settings_;
   std::unique_ptr<Trainer> trainer_;
 };

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "core/base/failure.h"
@@ -9,6 +10,8 @@
 #include "core/stage/host_settings.h"
 #include "core/stage/objective_stage.h"
 #include "core/stage/rollout_metrics.h"
+#include "core/stage/step_rows.h"
+#include "core/text/response_steps.h"
 #include "core/text/rows.h"
 #include "hone/objective.hpp"
 
@@ -48,7 +51,7 @@ SampleSettings ObjectiveStage::sampling(uint32_t step) const {
   s.min_p = setting<float>("min_p");
   s.top_k = setting<uint32_t>("top_k");
   s.max_tokens = setting<uint32_t>("max_completion_length");
-  s.stop_strings = stop_texts(settings_.at("stop"), where_);
+  s.stop_strings = texts_of(settings_, "stop", where_);
   s.stop_ids = tokenizer().stop_ids();
   s.seed = context_.pipeline.seed;
   s.stage = number_;
@@ -66,6 +69,11 @@ RowToScore ObjectiveStage::row_to_score(const Tokenizer &tokenizer, const DataRo
   out.row.ids = sampled.ids;
   out.row.truncated = sampled.truncated;
   return out;
+}
+
+void ObjectiveStage::cut_into_steps(RowToScore &row) const {
+  ResponseSteps steps = response_steps(tokenizer(), row.row.ids, texts_of(settings_, "step_separators", where_));
+  row.row.step_start = std::move(steps.start), row.row.step_text = std::move(steps.text);
 }
 
 // All responses of a step, in the order of their rows; of the prompts, those that train.
@@ -89,6 +97,16 @@ static void append(ScoredRows &all, ScoredRows more) {
   all.reward.insert(all.reward.end(), more.reward.begin(), more.reward.end());
   for (auto &[label, values] : all.parts) values.resize(all.reward.size(), none);
   for (const auto &[label, n] : more.unscored) all.unscored[label] += n;
+  for (const auto &[label, n] : more.steps_scored) all.steps_scored[label] += n;
+  std::ranges::move(more.steps, std::back_inserter(all.steps));
+}
+
+// Whether some values tell a group's responses (or their steps) apart.
+static bool differ(std::span<const float> values) {
+  std::vector<double> known;
+  for (const float value : values)
+    if (!std::isnan(value)) known.push_back(value);
+  return spread_of(known).deviation > 0;
 }
 
 // Samples for the prompts that are still missing and scores the responses.
@@ -100,15 +118,20 @@ void ObjectiveStage::sample_round(uint32_t step, uint32_t round, Rollouts &all) 
                                                              [this] { return context_.interrupted(); });
   context_.stop_if_interrupted();
   all.sampling_seconds += since(clock);
+  for (const SampledRow &row : sampled) place_.sampled += row.ids.size();
   clock = std::chrono::steady_clock::now();
   std::vector<RowToScore> to_score;
   for (size_t i = 0; i < sampled.size(); ++i) to_score.push_back(row_to_score(tokenizer(), *prompts[i / num_generations_].row, sampled[i]));
+  if (scores_steps()) std::ranges::for_each(to_score, [this](RowToScore &row) { cut_into_steps(row); });
   const std::string key = "step " + std::to_string(step) + (round == 0 ? "" : " round " + std::to_string(round));
   ScoredRows scored;
   if (rewards_)
     scored = rewards_->score(*journal_, key, to_score);
   else
     scored.reward.assign(sampled.size(), 0.0f);  // only a teacher's objective may have none
+  if (scores_steps() && scored.steps_scored.empty() && std::ranges::any_of(scored.reward, [](float reward) { return !std::isnan(reward); }))
+    throw Failure(where_ + ": its objective learns from a reward for each step, but none of its rewards scored a step of the " +
+                  std::to_string(sampled.size()) + " responses of " + key + "; add hone.reward \"prm\" or another that scores steps");
   all.scoring_seconds += since(clock);
 
   for (size_t i = 0; i < sampled.size(); ++i) {
@@ -120,10 +143,11 @@ void ObjectiveStage::sample_round(uint32_t step, uint32_t round, Rollouts &all) 
   all.sampled.insert(all.sampled.end(), sampled.begin(), sampled.end());
   all.to_score.insert(all.to_score.end(), to_score.begin(), to_score.end());
   for (uint32_t p = first; p < all.prompts.size(); ++p) {
-    std::vector<double> known;
-    for (uint32_t i = 0; i < num_generations_; ++i)
-      if (const float reward = all.reward[size_t{p} * num_generations_ + i]; !std::isnan(reward)) known.push_back(reward);
-    if (!dynamic() || spread_of(known).deviation > 0) all.kept.push_back(p);
+    const auto of_prompt = std::span(all.reward).subspan(size_t{p} * num_generations_, num_generations_);
+    std::vector<float> of_steps;
+    for (size_t i = size_t{p} * num_generations_, end = i + num_generations_; i < end && scores_steps(); ++i)
+      if (!std::isnan(all.reward[i])) of_steps.insert(of_steps.end(), all.scored.steps[i].begin(), all.scored.steps[i].end());
+    if (!dynamic() || differ(of_prompt) || differ(of_steps)) all.kept.push_back(p);
   }
 }
 
@@ -136,6 +160,7 @@ std::vector<float> ObjectiveStage::greedy_rewards(uint32_t step, const Rollouts 
   settings.temperature = 0;
   const std::vector<SampledRow> best = sampler_->generate(weights(), &tokenizer(), greedy, settings, {}, [this] { return context_.interrupted(); });
   context_.stop_if_interrupted();
+  for (const SampledRow &row : best) place_.sampled += row.ids.size();
   std::vector<RowToScore> rows;
   for (size_t i = 0; i < best.size(); ++i) rows.push_back(row_to_score(tokenizer(), *all.prompts[all.kept[i]].row, best[i]));
   return rewards_->score(*journal_, "step " + std::to_string(step) + " greedy", rows).reward;
@@ -158,6 +183,7 @@ std::vector<TrainRow> ObjectiveStage::rollout_rows(uint32_t step, const Rollouts
       }
       row.truncated = all.sampled[i].truncated;
       row.logp_rollout = all.sampled[i].logp;
+      if (scores_steps()) row.step_reward = at_ends(all.to_score[i].row.step_start, all.scored.steps[i], all.sampled[i].ids.size());
       rows.push_back(std::move(row));
     }
   }
@@ -194,6 +220,10 @@ void ObjectiveStage::record(uint32_t step, const Rollouts &all, const StepReport
     record.advantage = advantage[i];
     for (const auto &[label, values] : all.scored.parts) record.rewards[label] = values[i];
     record.truncated = all.sampled[i].truncated;
+    if (scores_steps()) {
+      record.step_start = all.to_score[i].row.step_start;
+      record.step_rewards.assign(all.scored.steps[i].begin(), all.scored.steps[i].end());
+    }
     record.columns = prompt.row->columns;
     records.push_back(std::move(record));
   }
@@ -229,7 +259,9 @@ std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
     metrics["sampling/prompts"] = static_cast<double>(all.prompts.size());
     place_.drawn += all.prompts.size();
   }
-  reward_metrics(all.scored, num_generations_, metrics);
+  taught_ = report.taught;
+  metrics["sampling/num_tokens"] = static_cast<double>(place_.sampled);
+  if (rewards_) reward_metrics(all.scored, num_generations_, metrics);
   length_metrics(all.sampled, metrics);
   record(step, all, report);
   return metrics;

@@ -8,7 +8,9 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/plugin/settings.h"
+#include "core/stage/companions.h"
 #include "core/run/progress.h"
+#include "core/stage/step_rows.h"
 
 namespace hone {
 namespace fs = std::filesystem;
@@ -17,14 +19,6 @@ using nlohmann::json;
 namespace {
 
 bool given(const json &settings, const char *name) { return settings.contains(name) && !settings[name].is_null(); }
-
-std::optional<CriticChoice> critic_choice(const json &settings) {
-  if (settings.at("share_critic")) return {};
-  const auto or_else = [&](const char *name, const char *otherwise, const char *key) {
-    return handle_index(settings.at(given(settings, name) ? name : otherwise), key);
-  };
-  return CriticChoice{or_else("critic", "model", "$model"), or_else("critic_optimizer", "optimizer", "$optimizer"), settings.at("value_pretraining_steps")};
-}
 
 }  // namespace
 
@@ -75,13 +69,17 @@ bool ObjectiveStage::on_policy() const { return source_ == HONE_ON_POLICY; }
 void ObjectiveStage::load_rows() {
   const char *wanted = source_ == HONE_ON_POLICY || source_ == HONE_TEACHER ? "prompts" : "data";
   if (!given(settings_, wanted)) throw UsageError(where_ + ": needs `" + wanted + "`");
-  if (on_policy() && !rewards_ && !training_->needs(HONE_LOGP_TEACHER)) throw UsageError(where_ + ": needs `rewards`");
+  if (on_policy() && !rewards_ && !needs_no_rewards(training_->needs())) throw UsageError(where_ + ": needs `rewards`");
   if (source_ == HONE_TEACHER && !teacher_) throw UsageError(where_ + ": needs `teacher`, the model to learn from");
+  if (on_policy() && training_->needs(HONE_LOGP_TEACHER) && !teacher_) throw UsageError(where_ + ": needs `teacher`, whose log-probs its objective reads");
+  if (on_policy() && teacher_) check_same_vocabulary(tokenizer(), *teacher_tokenizer_, where_ + ": its teacher");
   domains_ = load_domains(context_, settings_.at(wanted));
   const uint32_t positions = training_->max_positions();
   if (source_ == HONE_ROWS) {
     for (const Domain &domain : domains_)
-      for (const DataRow &row : domain.rows) rows_.push_back(row_to_train(tokenizer(), row, setting<double>("prompt_weight"), positions));
+      for (const DataRow &row : domain.rows)
+        rows_.push_back(training_->needs(HONE_STEP_REWARD) ? steps_to_train(tokenizer(), row, setting<std::string>("neutral"), positions)
+                                                           : row_to_train(tokenizer(), row, setting<double>("prompt_weight"), positions));
   } else if (source_ == HONE_PAIRS) {
     for (const Domain &domain : domains_)
       for (const DataRow &row : domain.rows) {
@@ -186,7 +184,7 @@ void ObjectiveStage::run() {
     metrics["step_time"] = seconds_now() - step_began;
     place_.seconds = seconds_now() - began;
     append_metrics(context_, folder_name_, step, metrics);
-    if (on_policy()) watch_.look(step, metrics, place_.flat_steps);
+    if (on_policy()) watch_.look(step, metrics, taught_, place_.flat_steps);
     std::string note;
     for (const char *name : {"reward", "completions/mean_length", "loss"})
       if (const auto at = metrics.find(name); at != metrics.end() && !std::isnan(at->second))

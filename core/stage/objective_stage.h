@@ -46,6 +46,8 @@ class ObjectiveStage {
   void load_rows();
   void sample_teacher();
   static RowToScore row_to_score(const Tokenizer &, const DataRow &, const SampledRow &);
+  bool scores_steps() const { return on_policy() && training_->needs(HONE_STEP_REWARD); }
+  void cut_into_steps(RowToScore &) const;
   bool take_from_cache();
   void put_into_cache();
   std::string cache_key() const;
@@ -84,7 +86,7 @@ class ObjectiveStage {
   uint32_t batch_size_, num_generations_, steps_ = 0;
   RunPlace place_;
   CollapseWatch watch_;
-  bool replaying_;
+  bool replaying_, taught_ = false;  // the last step
   std::map<std::pair<uint32_t, uint32_t>, std::vector<uint32_t>> orders_;  // (salt, pass) -> permutation; the last pass of each
 };
 

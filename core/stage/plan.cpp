@@ -13,10 +13,12 @@
 #include "core/model/opened_model.h"
 #include "core/plugin/settings.h"
 #include "core/rollout/sampler.h"
+#include "core/stage/companions.h"
 #include "core/stage/context.h"
 #include "core/stage/conversations.h"
 #include "core/stage/host_settings.h"
 #include "core/stage/loop_handles.h"
+#include "core/stage/model_training.h"
 #include "core/stage/models.h"
 #include "core/stage/plan_memory.h"
 #include "core/stage/plan_rows.h"
@@ -133,6 +135,23 @@ class Planner {
     }
   }
 
+  // Whether a plugin scores steps is seen in the first step; a function never does.
+  void refuse_rewards_without_steps(const json &setting, int stage) const {
+    if (setting.is_object() && handle_index(setting, "$reward") < 0) {
+      for (const auto &[domain, list] : setting.items()) refuse_rewards_without_steps(list, stage);
+      return;
+    }
+    std::vector<std::string> labels;
+    const json one = json::array({setting});
+    for (const json &handle : setting.is_array() ? setting : one) {
+      const RewardNode &node = pipeline_.rewards.at(handle_index(handle, "$reward"));
+      if (node.function.empty()) return;
+      labels.push_back(node.label);
+    }
+    throw UsageError(where(stage) + ": its objective learns from a reward for each step, but of its rewards (" + join(labels, ", ") +
+                     ") each is a function, which has one for a whole response; add hone.reward \"prm\" or another plugin that scores steps");
+  }
+
   void reward(int index) {
     rewards_.insert(index);
     const RewardNode &node = pipeline_.rewards.at(index);
@@ -175,6 +194,17 @@ class Planner {
     for (const auto &[name, value] : node.settings.items())
       if (std::find(taken.begin(), taken.end(), name) == taken.end()) plan.unused.push_back(name);
     std::sort(taken.begin(), taken.end());
+    taken.erase(std::unique(taken.begin(), taken.end()), taken.end());
+    const auto written = [&](const char *name) { return std::find(node.written.begin(), node.written.end(), name) != node.written.end(); };
+    for (const char *name : {"critic", "critic_optimizer", "value_pretraining_steps"})
+      if (node.settings.at("share_critic").get<bool>() && written(name))
+        throw UsageError(where(index) + ": `" + name + "` is of a critic of its own, but share_critic = true makes it a part of the model; leave one of them out");
+    if (training.source == HONE_ON_POLICY && node.settings.at("dynamic_sampling").get<bool>()) {
+      if (node.settings.at("num_generations").get<int>() == 1)
+        throw UsageError(where(index) + ": dynamic_sampling keeps prompts whose responses differ in reward, but num_generations is 1; give more, or set dynamic_sampling = false");
+      if (!given(node.settings, "rewards"))
+        throw UsageError(where(index) + ": dynamic_sampling keeps prompts whose responses differ in reward, but there are no `rewards`; set dynamic_sampling = false");
+    }
     for (const std::string &name : node.written)
       if (std::find(taken.begin(), taken.end(), name) == taken.end())
         throw UsageError(where(index) + " trains on " + source_text(training.source) + ", so `" + name + "` means nothing to it; leave it out (it takes " +
@@ -254,7 +284,7 @@ class Planner {
     const char *wanted = samples ? "prompts" : "data", *other = samples ? "data" : "prompts";
     if (!given(node.settings, wanted)) throw UsageError(where(index) + ": needs `" + wanted + "`");
     if (given(node.settings, other)) throw UsageError(where(index) + ": takes `" + wanted + "`, not `" + other + "`");
-    if (source == HONE_ON_POLICY && !given(node.settings, "rewards") && !(training.columns & HONE_LOGP_TEACHER))
+    if (source == HONE_ON_POLICY && !given(node.settings, "rewards") && !needs_no_rewards(training.columns))
       throw UsageError(where(index) + ": needs `rewards`");
     if (source == HONE_TEACHER && !given(node.settings, "teacher")) throw UsageError(where(index) + ": needs `teacher`, the model to learn from");
     if ((training.columns & HONE_LOGP_TEACHER) && !given(node.settings, "teacher"))
@@ -263,11 +293,13 @@ class Planner {
     if (given(node.settings, "teacher")) teacher = model(handle_index(node.settings["teacher"], "$model"));
     refuse_ignored(index, node, component, training, plan);
     refuse_unlearnable_depths(index, node, source, size);
-    stop_texts(node.settings.at("stop"), where(index));
+    for (const char *name : {"stop", "step_separators"}) texts_of(node.settings, name, where(index));
     if (const auto temperature = node.settings.at("temperature").get<double>(); !is_temperature(temperature))
       throw UsageError(where(index) + ": temperature is " + number_text(temperature) + "; it must be " + kTemperatures);
     const bool reference = training.columns & (HONE_LOGP_REF | HONE_KL);
     const std::vector<std::string> columns = source == HONE_PAIRS  ? std::vector<std::string>{"prompt", "chosen", "rejected"}
+                                             : source == HONE_ROWS && (training.columns & HONE_STEP_REWARD)
+                                                 ? std::vector<std::string>{"prompt", "steps", "labels"}
                                              : source == HONE_ROWS ? std::vector<std::string>{"prompt", "response"}
                                                                    : std::vector<std::string>{"prompt"};
     const auto tokenizer = tokenizer_for(index, handle_index(node.settings.at("model"), "$model"));
@@ -278,6 +310,7 @@ class Planner {
     if (source == HONE_ON_POLICY && node.settings.at("num_generations").get<int>() == 1)
       plan.notes.push_back("num_generations is 1: an objective that compares the responses to one prompt learns nothing from one");
     rewards(node.settings.value("rewards", json()), index, seen.domains);
+    if (source == HONE_ON_POLICY && (training.columns & HONE_STEP_REWARD)) refuse_rewards_without_steps(node.settings["rewards"], index);
     try_later(index, node.settings.value("rewards", json()), seen.some);
     plan.source = source == HONE_ON_POLICY ? "rollouts" : source == HONE_PAIRS ? "pairs" : source == HONE_TEACHER ? "teacher" : "rows";
 
@@ -292,14 +325,25 @@ class Planner {
     plan.adapter_parameters = adapter_size(index, node, size);
     TrainingPlan memory{size.architecture, plan.adapter_parameters, training.n_states, reference};
     memory.samples = source == HONE_ON_POLICY;
-    if (source == HONE_ON_POLICY && (training.columns & HONE_VALUE) && !node.settings.at("share_critic").get<bool>()) {
-      const char *of = given(node.settings, "critic") ? "critic" : "model", *by = given(node.settings, "critic_optimizer") ? "critic_optimizer" : "optimizer";
-      const ModelSize critic = model(handle_index(node.settings[of], "$model"));
-      if (critic.info.vocab_size != size.info.vocab_size)
-        throw UsageError(where(index) + ": its critic has a vocabulary of " + std::to_string(critic.info.vocab_size) + " tokens, but its model one of " +
-                         std::to_string(size.info.vocab_size) + "; they must be the same");
-      memory.critic = critic.architecture;
-      memory.critic_states = training_needs(index, component, own_settings(component, node.settings), handle_index(node.settings[by], "$optimizer")).n_states;
+    const auto check_companion = [&](const ModelSize &companion, int handle, const std::string &who) {
+      check_same_vocabulary(*tokenizer, *tokenizer_for(index, handle), where(index) + ": its " + who);
+      if (companion.info.max_positions < size.info.max_positions && companion.info.max_positions < seen.mean_tokens + most)
+        throw UsageError(where(index) + ": its " + who + " has positions for " + std::to_string(companion.info.max_positions) + " tokens, but prompts of about " +
+                         number_text(std::round(seen.mean_tokens)) + " and responses of up to " + number_text(most) + " are read; lower max_completion_length");
+    };
+    ModelSize critic;
+    if (source == HONE_ON_POLICY && (training.columns & HONE_VALUE)) {
+      if (const auto choice = critic_choice(node.settings)) {
+        critic = model(choice->model);
+        check_companion(critic, choice->model, "critic");
+        memory.critic = critic.architecture;
+        memory.critic_adapter = adapter_size(index, node, critic);
+        memory.critic_states = training_needs(index, component, own_settings(component, node.settings), choice->optimizer).n_states;
+      }
+    }
+    if (source == HONE_ON_POLICY && given(node.settings, "teacher")) {
+      check_companion(teacher, handle_index(node.settings["teacher"], "$model"), "teacher");
+      memory.teacher = teacher.architecture;
     }
     memory.prompt_tokens = seen.mean_tokens / (source == HONE_PAIRS ? 2 : 1);
     memory.response_tokens = samples ? most : 0;
@@ -321,7 +365,15 @@ class Planner {
     const auto steps = static_cast<double>(plan.steps);
     if (tokens == 0) return;  // rows that no one has seen yet
     plan.flops = steps * batch * row;
-    if (source == HONE_ON_POLICY) plan.flops = steps * batch * (sampling * active + generations * row);
+    if (source == HONE_ON_POLICY) {
+      const double critics = static_cast<double>(critic.info.active_parameters), teachers = static_cast<double>(teacher.info.active_parameters);
+      const double beside = tokens * (critics * (2 + pass * node.settings.at("num_iterations").get<double>()) + 2 * teachers);
+      const double greedy = training.columns & HONE_BASELINE ? 2 * (prompt + length) * active : 0;
+      plan.flops = steps * batch * (sampling * active + greedy + generations * (row + beside));
+      if (node.settings.at("dynamic_sampling").get<bool>())
+        plan.notes.push_back("dynamic_sampling: the work is that of one round of sampling in each step; there may be up to " +
+                             std::to_string(node.settings.at("max_sampling_rounds").get<int>()));
+    }
     if (source == HONE_TEACHER && seen.rows == 0) plan.flops = 0;
     if (source == HONE_TEACHER) plan.flops += static_cast<double>(seen.rows) * sampling * static_cast<double>(teacher.info.active_parameters);
   }

@@ -28,6 +28,15 @@ double packed_bytes(const Architecture &architecture, uint32_t dtype) {
   return bytes;
 }
 
+// What a model that only runs keeps beside its packed matrices: looked-up tables and vectors.
+double unpacked_bytes(const Architecture &architecture) {
+  double bytes = 0;
+  const std::vector<ParameterInfo> &parameters = architecture.parameters();
+  for (uint32_t i = 0; i < parameters.size(); ++i)
+    if (!is_matrix(parameters[i], architecture.info(), i) || (parameters[i].flags & HONE_PARAMETER_LOOKUP)) bytes += 4.0 * static_cast<double>(parameters[i].size);
+  return bytes;
+}
+
 double weights_bytes(const Architecture &architecture, uint32_t dtype) {
   return 4.0 * static_cast<double>(architecture.total_size()) + packed_bytes(architecture, dtype);
 }
@@ -95,10 +104,12 @@ double training_bytes(const TrainingPlan &plan, const Workplace &work) {
   if (plan.adapter) held += 2 * trained;  // its numbers, and packed
   held += trained * (1 + (how.slots > 1 ? how.slots : 0) + plan.optimizer_states);
   if (plan.reference && !plan.adapter) held += weights_bytes(architecture, work.dtype);  // an adapter's is its base
-  if (plan.critic && plan.adapter) held += 2 * trained + trained * (1 + (how.slots > 1 ? how.slots : 0) + plan.critic_states);
-  if (plan.critic) held += weights_bytes(*plan.critic, work.dtype);
-  if (plan.critic && !plan.adapter)
-    held += 4 * static_cast<double>(plan.critic->trained_size()) * (1 + (how.slots > 1 ? how.slots : 0) + plan.critic_states);
+  if (plan.critic) {
+    const double numbers = 4 * static_cast<double>(plan.critic_adapter ? plan.critic_adapter : plan.critic->trained_size());
+    held += weights_bytes(*plan.critic, work.dtype) + numbers * (1 + (how.slots > 1 ? how.slots : 0) + plan.critic_states);
+    if (plan.critic_adapter) held += 2 * numbers;
+  }
+  if (plan.teacher) held += packed_bytes(*plan.teacher, work.dtype) + unpacked_bytes(*plan.teacher);
   const Pass pass = pass_bytes(plan, work, how, small);
   if (!plan.samples) return held + pass.values + pass.head;
   const Sampling sampling = sampling_bytes(plan);

@@ -21,6 +21,8 @@ struct TrainingPlan {
   bool reference = false;
   std::shared_ptr<const Architecture> critic = nullptr;  // of its own; null: none
   uint32_t critic_states = 0;                  // of its optimizer
+  uint64_t critic_adapter = 0;                 // numbers of its adapter; 0: it is trained itself
+  std::shared_ptr<const Architecture> teacher = nullptr;  // that reads along; null: none
   bool samples = false;         // on policy: its own rollouts
   double prompt_tokens = 0, response_tokens = 0;
   double groups = 1, rows_per_group = 1;

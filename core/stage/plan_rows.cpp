@@ -8,6 +8,7 @@
 #include "core/stage/conversations.h"
 #include "core/stage/data.h"
 #include "core/stage/models.h"
+#include "core/stage/step_rows.h"
 #include "core/text/rows.h"
 
 namespace hone {
@@ -23,11 +24,20 @@ constexpr uint64_t kMostGenerated = 64;   // likewise, when they are made first
 // Place k of kSome among n, evenly from the first to the last.
 uint64_t spread(uint64_t k, uint64_t n) { return n <= kSome ? k : k * (n - 1) / (kSome - 1); }
 
+// Of rows with labelled steps. What a rating of 0 counts for does not matter here.
+bool of_steps(const std::vector<std::string> &columns) { return columns.size() == 3 && columns[1] == "steps"; }
+constexpr const char *kNeutral = "right";
+
 void check_columns(const json &row, const std::vector<std::string> &columns, const std::string &where) {
   if (!row.is_object()) throw UsageError(where + ": is not a table with named columns");
   const bool pairs_of_text = columns == std::vector<std::string>{"prompt", "response"};
   if (row.contains("text") && pairs_of_text) return;
   try {
+    if (of_steps(columns)) {
+      labelled_steps({row, "", where}, kNeutral);
+      if (row.contains("steps") && !is_conversation(row)) column_text(row, "prompt", where);
+      return;
+    }
     if (is_conversation(row)) {
       const bool with_answer = pairs_of_text && !row.contains("response");
       check_conversation({row, "", where}, with_answer);
@@ -41,11 +51,13 @@ void check_columns(const json &row, const std::vector<std::string> &columns, con
   }
 }
 
-uint64_t count_tokens(const Tokenizer &tokenizer, uint32_t max_positions, const json &row, size_t columns, const std::string &where) {
+uint64_t count_tokens(const Tokenizer &tokenizer, uint32_t max_positions, const json &row, const std::vector<std::string> &columns,
+                      const std::string &where) {
   try {
     const DataRow data{row, "", where};
-    if (columns == 2) return row_to_train(tokenizer, data, 0, max_positions).ids.size();
-    if (columns != 3) return prompt_ids(tokenizer, data, max_positions).size();
+    if (of_steps(columns)) return steps_to_train(tokenizer, data, kNeutral, max_positions).ids.size();
+    if (columns.size() == 2) return row_to_train(tokenizer, data, 0, max_positions).ids.size();
+    if (columns.size() != 3) return prompt_ids(tokenizer, data, max_positions).size();
     const auto [chosen, rejected] = pair_to_train(tokenizer, data, 0, max_positions);
     return chosen.ids.size() + rejected.ids.size();
   } catch (const Failure &failure) {
@@ -78,7 +90,7 @@ void RowCheck::take(const json &row, const std::string &where, const std::string
   if (is_conversation(row) && !writer_)
     throw UsageError(where + ": messages: the stage has no model whose chat template could write them; give \"prompt\"");
   if (tokenizer_) {
-    tokens_ += count_tokens(*tokenizer_, max_positions_, row, columns_.size(), where);
+    tokens_ += count_tokens(*tokenizer_, max_positions_, row, columns_, where);
     ++encoded_;
   }
   std::vector<SomeRow> &some = seen_.some[domain];

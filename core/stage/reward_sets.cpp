@@ -82,12 +82,24 @@ RewardSets::~RewardSets() = default;
 
 bool RewardSets::empty() const { return sets_.empty(); }
 
+// What a part says of the steps of row k, added where it says anything.
+static void add_steps(const PartScores &scores, size_t k, const RewardPart &part, std::vector<double> &sum, ScoredRows &out) {
+  if (scores.steps.empty() || scores.steps[k].size() != sum.size()) return;
+  for (size_t j = 0; j < sum.size(); ++j) {
+    if (std::isnan(scores.steps[k][j])) continue;
+    sum[j] = (std::isnan(sum[j]) ? 0 : sum[j]) + part.weight * scores.steps[k][j];
+    ++out.steps_scored[part.label];
+  }
+}
+
 ScoredRows RewardSets::score(ScoreJournal &journal, const std::string &key, const std::vector<RowToScore> &rows) {
   const float none = std::numeric_limits<float>::quiet_NaN();
   ScoredRows out;
   out.reward.assign(rows.size(), none);
   std::vector<bool> covered(rows.size(), false);
   std::vector<double> sum(rows.size(), 0);  // rounded once: the order of the parts must not tell equal rewards apart
+  std::vector<std::vector<double>> of_steps;
+  for (const RowToScore &row : rows) of_steps.emplace_back(row.row.step_start.size(), std::nan(""));
   for (const Set &set : sets_) {
     std::vector<ScoreRow> own;
     std::vector<size_t> at;
@@ -115,6 +127,7 @@ ScoredRows RewardSets::score(ScoreJournal &journal, const std::string &key, cons
         const float score = scores[p].score[k];
         column[at[k]] = score;
         sum[at[k]] += part.weight * score;  // NaN stays NaN
+        add_steps(scores[p], k, part, of_steps[at[k]], out);
         if (!std::isnan(score)) continue;
         ++out.unscored[part.label];
         if (out.first_reason.empty()) out.first_reason = part.label + ": " + scores[p].why[k];
@@ -122,6 +135,7 @@ ScoredRows RewardSets::score(ScoreJournal &journal, const std::string &key, cons
     }
     for (size_t i : at) out.reward[i] = static_cast<float>(sum[i]);
   }
+  for (const std::vector<double> &row : of_steps) out.steps.emplace_back(row.begin(), row.end());
   for (size_t i = 0; i < rows.size(); ++i) {
     if (!covered[i])
       throw Failure(where_ + ": a prompt of domain \"" + rows[i].domain + "\" has no rewards; add that domain to rewards");

@@ -15,6 +15,8 @@ struct ScoredRows {
   std::vector<float> reward;                        // the weighted sum; NaN when any part has no score
   std::map<std::string, std::vector<float>> parts;  // by label, NaN where a row was not scored or is of another domain
   std::map<std::string, uint32_t> unscored;         // rows without a score, by label
+  std::vector<std::vector<float>> steps;            // per row, of each of its steps: the weighted sum of those parts that score it; NaN: none does
+  std::map<std::string, uint64_t> steps_scored;     // by label, of parts that scored any
   uint32_t rows_unscored = 0;
   std::string first_reason;                         // why the first of them has none
 };

@@ -40,7 +40,13 @@ void reward_metrics(const ScoredRows &scored, uint32_t group_size, std::map<std:
     metrics["rewards/" + label + "/std"] = part.deviation;
     const auto unscored = scored.unscored.find(label);
     metrics["rewards/" + label + "/unscored"] = unscored == scored.unscored.end() ? 0 : unscored->second;
+    if (const auto steps = scored.steps_scored.find(label); steps != scored.steps_scored.end())
+      metrics["rewards/" + label + "/steps"] = static_cast<double>(steps->second) / static_cast<double>(scored.reward.size());
   }
+  if (scored.steps_scored.empty()) return;
+  std::vector<float> steps;
+  for (const std::vector<float> &row : scored.steps) steps.insert(steps.end(), row.begin(), row.end());
+  metrics["step_reward/mean"] = spread(steps.data(), steps.size()).mean;
 }
 
 void length_metrics(const std::vector<SampledRow> &sampled, std::map<std::string, double> &metrics) {

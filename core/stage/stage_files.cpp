@@ -17,12 +17,12 @@ double seconds_now() {
 
 json to_json(const RunPlace &place) {
   return {{"step", place.step}, {"metrics_begin", place.metrics_begin}, {"metrics_length", place.metrics_length}, {"data_length", place.data_length},
-          {"tokens", place.tokens}, {"seconds", place.seconds}, {"cached", place.cached}, {"drawn", place.drawn}, {"flat_steps", place.flat_steps}};
+          {"tokens", place.tokens}, {"seconds", place.seconds}, {"cached", place.cached}, {"sampled", place.sampled}, {"drawn", place.drawn}, {"flat_steps", place.flat_steps}};
 }
 
 RunPlace run_place(const json &state) {
   return {state.at("step"), state.at("metrics_begin"), state.at("metrics_length"), state.at("data_length"), state.at("tokens"), state.at("seconds"), state.at("cached"),
-          state.at("drawn"), state.at("flat_steps")};
+          state.at("sampled"), state.at("drawn"), state.at("flat_steps")};
 }
 
 json read_state(const fs::path &checkpoint) {

@@ -14,8 +14,9 @@ struct RunPlace {
   uint64_t tokens = 0;   // trained or sampled so far
   double seconds = 0;    // spent so far, in all sessions
   std::string cached;    // the key under which the model was kept; empty: trained here
+  uint64_t sampled = 0;    // tokens, those of responses that did not train and of greedy ones too
   uint64_t drawn = 0;      // prompts so far: with dynamic sampling nobody knows beforehand how many a step takes
-  uint32_t flat_steps = 0; // the last ones in a row in which no group had a spread of rewards
+  uint32_t flat_steps = 0; // the last ones in a row in which nothing was learnt
 };
 
 nlohmann::json to_json(const RunPlace &);

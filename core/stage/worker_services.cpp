@@ -13,6 +13,7 @@
 #include "core/script/script.h"
 #include "core/stage/data.h"
 #include "core/stage/script_host.h"
+#include "core/stage/step_rows.h"
 #include "hone/draft/reward_model.h"
 
 namespace hone {
@@ -28,7 +29,7 @@ struct RewardModels {
     static const Registry registry = Registry::scan(plugin_folders({}));
     models.push_back(load_model(directory, registry, host));
     if (!models.back().weights->has_value_head())
-      throw Failure(directory + ": is not a reward model (it has no score.weight); train one with stage reward_model");
+      throw Failure(directory + ": is not a reward model (it has no score.weight); train one with stage reward_model or prm");
     models.back().weights->settle(pool);
   }
 
@@ -51,12 +52,45 @@ struct RewardModels {
     for (uint32_t i = 0; i < n; ++i) out[i] = scored[i].value.back();
   }
 
+  void score_steps(int64_t index, const hone_str *prompts, const uint32_t *n_steps, const hone_str *steps, uint32_t n, float *out) {
+    const LoadedModel &model = models.at(static_cast<size_t>(index));
+    std::vector<StepTokens> rows;
+    std::vector<std::vector<int32_t>> sequences;
+    std::vector<uint32_t> begin;
+    for (uint32_t i = 0; i < n; ++i) {
+      std::vector<std::string> texts;
+      for (uint32_t j = 0; j < n_steps[i]; ++j, ++steps) texts.emplace_back(steps->data, steps->size);
+      const DataRow prompt{{{"prompt", std::string(prompts[i].data, prompts[i].size)}}, "", "row " + std::to_string(i)};
+      rows.push_back(step_tokens(*model.tokenizer, prompt, texts, model.architecture->info().max_positions));
+      if (!rows[i].end.empty() && rows[i].end[0] == rows[i].begin)
+        throw Failure("the first step of row " + std::to_string(i) + " has no token");
+      sequences.push_back(rows[i].ids);
+      begin.push_back(rows[i].begin);
+    }
+    const std::lock_guard lock(mutex);
+    const auto scored = score_tokens(kernels(), pool, *model.weights, sequences, begin, 1.0f, false, true);
+    for (uint32_t i = 0; i < n; ++i)
+      for (const uint32_t end : rows[i].end) *out++ = scored[i].value[end - 1 - rows[i].begin];
+  }
+
   Host &host;
   Pool pool;
   std::mutex mutex;
   std::deque<LoadedModel> models;
   hone_reward_model service{};
 };
+
+template <class Body>
+int32_t guard(hone_error *err, Body &&body) noexcept {
+  try {
+    body();
+    return HONE_OK;
+  } catch (const std::exception &error) {
+    err->code = HONE_FAILED;
+    std::snprintf(err->text, sizeof err->text, "%s", error.what());
+    return HONE_FAILED;
+  }
+}
 
 std::shared_ptr<void> offer_reward_models(Host &host, const json &settings) {
   auto models = std::make_shared<RewardModels>(host);
@@ -67,14 +101,11 @@ std::shared_ptr<void> offer_reward_models(Host &host, const json &settings) {
   models->service.ctx = models.get();
   models->service.score = [](void *ctx, int64_t model, const hone_str *prompts, const hone_str *responses, uint32_t n, float *out,
                              hone_error *err) -> int32_t {
-    try {
-      static_cast<RewardModels *>(ctx)->score(model, prompts, responses, n, out);
-      return HONE_OK;
-    } catch (const std::exception &error) {
-      err->code = HONE_FAILED;
-      std::snprintf(err->text, sizeof err->text, "%s", error.what());
-      return HONE_FAILED;
-    }
+    return guard(err, [&] { static_cast<RewardModels *>(ctx)->score(model, prompts, responses, n, out); });
+  };
+  models->service.score_steps = [](void *ctx, int64_t model, const hone_str *prompts, const uint32_t *n_steps, const hone_str *steps,
+                                   uint32_t n, float *out, hone_error *err) -> int32_t {
+    return guard(err, [&] { static_cast<RewardModels *>(ctx)->score_steps(model, prompts, n_steps, steps, n, out); });
   };
   host.offer(HONE_HOST_REWARD_MODEL, &models->service);
   return models;

@@ -30,7 +30,7 @@ void StepMetrics::add(const ObjectiveColumns &c, const ObjectiveCalls &objective
   for (uint32_t t = 0; t < c.tokens(); ++t) {
     const double by = double(c.logp[t]) - c.logp_old[t];
     ratio_ += std::exp(by);
-    moved_ += std::expm1(-by) + by;
+    moved_ += std::expm1(by) - by;  // k3: the tokens are the old policy's
     flat_ += c.advantage[t] != 0 && c.dlogp[t] == 0;
   }
   // A token with an advantage and no gradient has been clipped; a penalty's own gradient would hide that.

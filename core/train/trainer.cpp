@@ -309,7 +309,8 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
   for (size_t i = 0; i < rows.size(); ++i) check_sequence(s.weights, rows[i].ids, "row " + std::to_string(i));
   ObjectiveColumns columns = columns_of(rows, s.objective.source(), s.needs(HONE_STEP_REWARD));
   StepReport report;
-  report.learning_rate_factor = schedule_factor(s.settings, step);
+  const bool model_learns = step > s.pretraining_steps;
+  report.learning_rate_factor = model_learns ? schedule_factor(s.settings, step - s.pretraining_steps) : 0;
   report.rows = columns.rows();
   report.tokens = columns.tokens();
   report.advantage.assign(rows.size(), std::numeric_limits<double>::quiet_NaN());
@@ -363,6 +364,7 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
   }
   s.objective.advantages(columns, logp_known);
   for (uint32_t r = 0; r < columns.rows(); ++r) report.advantage[columns.row[r]] = columns.advantage[columns.row_start[r]];
+  report.taught = !on_policy || std::any_of(columns.advantage.begin(), columns.advantage.end(), [](float a) { return a != 0; });
   StepMetrics metrics;
   if (on_policy && s.needs(HONE_VALUE)) metrics.add_values(columns);
 
@@ -384,7 +386,6 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
     }
   }
 
-  const bool model_learns = !s.critic || step > s.pretraining_steps;
   const double updates = static_cast<double>(s.settings.inner_epochs) * n_parts;
   bool moved = false;
   for (uint32_t epoch = 0; epoch < s.settings.inner_epochs; ++epoch) {
@@ -406,7 +407,7 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
         throw Failure("step " + std::to_string(step) + ": " + (!std::isfinite(loss) ? "the loss" : std::isfinite(norm) ? "a gradient of the critic" : "a gradient") +
                       " is not finite" + unchanged + ". A lower learning rate usually helps");
       if (model_learns) {
-        s.model.apply(s.pool, norm, step, s.depths ? 0 : HONE_PARAMETER_AHEAD);
+        s.model.apply(s.pool, norm, step - s.pretraining_steps, s.depths ? 0 : HONE_PARAMETER_AHEAD);
         s.end_step(s.weights, &State::Worker::pass);
         s.weights.changed();
       }

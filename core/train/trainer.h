@@ -66,6 +66,7 @@ struct StepReport {
   double loss = 0, grad_norm = 0, learning_rate_factor = 0;
   uint64_t tokens = 0, rows = 0;          // trained
   std::map<std::string, double> metrics;  // kl, entropy, clip_ratio/region_mean, ... in TRL's names
+  bool taught = false;                    // some trained token had an advantage (on policy), or there was a row (else)
   double logp_difference_max = 0;         // |recomputed - recorded| over rows with logp_rollout (0 is the promise)
   uint64_t compared = 0;                  // tokens of those rows
   std::vector<double> advantage;          // per row: of its first trained token; NaN when it took part in nothing
@@ -77,7 +78,7 @@ struct Critic {
   hone_optimizer optimizer;
   void *optimizer_self;
   TrainerSettings settings;        // only its clipping and its schedule count
-  uint32_t pretraining_steps = 0;  // first steps in which it alone learns
+  uint32_t pretraining_steps = 0;  // first steps in which it alone learns; the model's schedule begins after them
 };
 
 class Trainer {
@@ -86,8 +87,8 @@ class Trainer {
   Trainer(const hone_kernels &, Pool &, Weights &, const hone_objective &, void *objective_self, const hone_optimizer &,
           void *optimizer_self, TrainerSettings, const Critic *critic = nullptr);
   ~Trainer();
-  // step counts from 1. reference may be null unless the objective needs it. Throws Failure (with weights untouched) when a gradient is not finite or the objective fails,
-  // and LogpMismatch when recorded and recomputed log-probs differ (verify: rows were sampled by these very weights). After a
+  // step counts from 1. reference may be null unless the objective needs it. Throws Failure when a gradient is not finite or the objective fails (before the
+  // first of the step's updates the weights are untouched, and the sentence says so), and LogpMismatch when recorded and recomputed log-probs differ (verify: rows were sampled by these very weights). After a
   // Failure of the optimizer's or the model's own call the weights may be half updated: go back to the last checkpoint.
   // Rows without a score take part in nothing; when none is left, nothing is updated and report.rows is 0.
   StepReport step(std::vector<TrainRow> &rows, uint64_t step, const Weights *reference = nullptr, bool verify = true);

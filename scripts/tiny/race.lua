@@ -1,5 +1,5 @@
--- race.lua -- the same base, prompts, rewards and number of responses for several algorithms: what compares them in ppo_vs_grpo.lua and
--- algorithms.lua.
+-- race.lua -- the same base, prompts, rewards and number of updates for several algorithms: what compares them in ppo_vs_grpo.lua,
+-- algorithms.lua and iterative.lua. Each step is cut into several updates, since with one every ratio is 1 and nothing is ever clipped.
 local hone = require "hone"
 local data = require "tiny.data"
 local models = require "tiny.models"
@@ -16,7 +16,7 @@ function race.pipeline(o, entrants)
     local settings = {
       model = base.model, prompts = data.reasoning(o.steps * o.prompts_per_step, 11),
       rewards = { accuracy, hone.reward "format" { label = "format", weight = 0.1 } },
-      steps = o.steps, batch_size = o.prompts_per_step, num_generations = o.num_generations,
+      steps = o.steps, batch_size = o.prompts_per_step, num_mini_batches = o.num_mini_batches, num_generations = o.num_generations,
       max_completion_length = o.max_completion_length, temperature = 1,
       optimizer = hone.optimizer "adamw" { learning_rate = entrant.learning_rate or o.learning_rate, weight_decay = 0.05, warmup_steps = 5 },
     }
@@ -38,8 +38,9 @@ function race.options(more)
   local all = {
     seed = { 1, "of everything random" },
     corpus = { 300000, "documents of the base's pre-training" },
-    steps = { 40, "optimizer steps of each algorithm" },
-    learning_rate = { 4e-4, "of adamw" },
+    steps = { 30, "steps of each algorithm" },
+    num_mini_batches = { 4, "updates with the responses of one step" },
+    learning_rate = { 3e-4, "of adamw" },
     num_generations = { 16, "responses to a prompt" },
     prompts_per_step = { 32, "prompts in one step" },
     max_completion_length = { 90, "tokens of a response at most" },

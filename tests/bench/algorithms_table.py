@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Tables and a chart of runs of scripts/algorithms.lua, one run a seed: algorithms_table.py RUN... [--chart FILE.png]
-Markdown on stdout: held-out accuracy after the last step, and the steps, tokens and seconds that each algorithm took to a training
+Markdown on stdout: held-out accuracy after the last step, and the steps, sampled tokens and seconds that each algorithm took to a training
 accuracy of 0.8 (mean of 3 steps). Of several seeds the mean, with the least and the largest."""
 import argparse
 import json
@@ -19,7 +19,7 @@ def curve(run, stage):
             continue
         seconds += row["step_time"]
         recent = (recent + [row["rewards/accuracy/mean"]])[-WINDOW:]
-        rows.append((row["step"], row["num_tokens"], seconds, statistics.mean(recent)))
+        rows.append((row["step"], row["sampling/num_tokens"], seconds, statistics.mean(recent)))
     return rows
 
 
@@ -45,7 +45,7 @@ def chart(curves, path):
         mean = [[statistics.mean(run[i][column] for run in runs) for i in range(length)] for column in range(4)]
         for axis, column, unit in zip(axes, range(3), (1, 1e3, 1)):
             axis.plot([x / unit for x in mean[column]], mean[3], color=colours(k), label=name, linewidth=1.4)
-    for axis, label in zip(axes, ("optimizer steps", "thousand tokens trained", "seconds")):
+    for axis, label in zip(axes, ("optimizer steps", "thousand tokens sampled", "seconds")):
         axis.set_xlabel(label)
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)

@@ -150,7 +150,7 @@ TEST_F(Algorithms, AReferenceThatIsRefreshedIsTheModelOfThatStep) {
 TEST_F(Algorithms, OnPolicyDistillationNeedsNoRewardsAndComesNearerToItsTeacher) {
   const std::string teacher =
       "local teacher = hone.stage \"sft\" { label = \"teacher\", model = sft.model, data = rows, batch_size = 16, epochs = 12, optimizer = adamw }\n";
-  std::string text = pipeline(with("distill", "teacher = teacher.model, temperature = 1", "num_iterations = 1"), teacher);
+  std::string text = pipeline(with("distill", "teacher = teacher.model, temperature = 1", "max_flat_steps = 3"), teacher);
   text.replace(text.find("{ sft, rl,"), 10, "{ sft, teacher, rl,");
   const fs::path run = run_of("run", text, {"--set", "steps=40"});
   std::vector<double> kl;
@@ -166,7 +166,7 @@ TEST_F(Algorithms, OnPolicyDistillationNeedsNoRewardsAndComesNearerToItsTeacher)
 TEST_F(Algorithms, ARunThatCollapsesStopsWithASentenceOrWarns) {
   const std::string flat = "rewards = { function(row) return 1 end }";
   for (const auto &[settings, rewards, says] :
-       {std::tuple{std::string("max_flat_steps = 3"), flat, "for 3 steps up to step 3 all responses to each prompt had the same reward"},
+       {std::tuple{std::string("max_flat_steps = 3"), flat, "for 3 steps up to step 3 no response had an advantage"},
         {std::string("min_entropy = 100"), std::string("rewards = { right }"), "below min_entropy = 100"},
         {std::string("max_kl = 1e-9, beta = 0.01"), std::string("rewards = { format }"), "above max_kl = "}}) {
     const std::string stopped = script(pipeline(with("grpo", settings, rewards)), "stopped.lua");
@@ -190,8 +190,13 @@ TEST_F(Algorithms, PlanCountsTheCriticAndRefusesWhatMeansNothing) {
   EXPECT_NE(own.out, shared.out) << "a critic of its own takes no memory";
   for (const auto &[name, setting, says] : {std::tuple{"grpo", "value_pretraining_steps = 2", "`value_pretraining_steps` means nothing to it"},
                                             {"grpo", "ref_model_sync_steps = 2", "`ref_model_sync_steps` means nothing to it"},
-                                            {"ppo", "critic = hone.model \"llama\" { words = { \"<bos>\", \"<eos>\" } }", "its critic has a vocabulary of"}}) {
-    const Ended refused = plan(pipeline(with(name, setting)));
+                                            {"ppo", "critic = hone.model \"llama\" { words = { \"<bos>\", \"<eos>\" } }", "its critic reads the model's responses by their tokens, but has another vocabulary"},
+                                            {"distill", "teacher = hone.model \"llama\" { words = { \"<bos>\", \"<eos>\" } }", "its teacher reads the model's responses by their tokens"},
+                                            {"ppo", "share_critic = true, value_pretraining_steps = 2", "`value_pretraining_steps` is of a critic of its own"},
+                                            {"dapo", "num_iterations = 1", "num_generations is 1"}}) {
+    std::string text = pipeline(with(name, setting));
+    if (std::string(name) == "dapo") text.replace(text.find("num_generations = 4"), 19, "num_generations = 1");
+    const Ended refused = plan(text);
     EXPECT_EQ(refused.code, 2) << setting;
     EXPECT_NE(refused.err.find(says), std::string::npos) << refused.err;
   }

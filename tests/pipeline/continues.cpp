@@ -1,8 +1,8 @@
-// continues.cpp -- a stage for the tests: samples greedily, goes on from every cut of what it got, and fails unless the end is the same bits.
-#include <hone/stage.hpp>
-
+// continues.cpp -- a stage for the tests: samples greedily, goes on from every cut of what it got, and fails unless the end is the same
+// bits.
 #include <algorithm>
 #include <cstring>
+#include <hone/stage.hpp>
 
 namespace {
 
@@ -34,7 +34,8 @@ class Continues final : public hone::Stage {
       for (size_t cut = 0; cut < ids.size(); ++cut) {
         prompt.emplace_back(all.text("prompt", i));
         begun.emplace_back(ids.begin(), ids.begin() + static_cast<ptrdiff_t>(cut));
-        expected.push_back({{ids.begin() + static_cast<ptrdiff_t>(cut), ids.end()}, {logprobs.begin() + static_cast<ptrdiff_t>(cut), logprobs.end()},
+        expected.push_back({{ids.begin() + static_cast<ptrdiff_t>(cut), ids.end()},
+                            {logprobs.begin() + static_cast<ptrdiff_t>(cut), logprobs.end()},
                             std::string(whole.text("response", i))});
       }
     }
@@ -46,9 +47,12 @@ class Continues final : public hone::Stage {
       const auto ids = again.int_list("ids", i);
       const auto logprobs = again.float_list("logprobs", i);
       const size_t n = expected[i].rest.size();  // what was cut off at the limit goes further now
-      if (ids.size() < n || !std::equal(expected[i].rest.begin(), expected[i].rest.end(), ids.begin())) throw hone::Error(where + " goes on otherwise");
-      if (std::memcmp(logprobs.data(), expected[i].logprobs.data(), n * sizeof(float)) != 0) throw hone::Error(where + " has other log-probs");
-      if (!again.text("response", i).starts_with(expected[i].text)) throw hone::Error(where + " has the text " + std::string(again.text("response", i)));
+      if (ids.size() < n || !std::equal(expected[i].rest.begin(), expected[i].rest.end(), ids.begin()))
+        throw hone::Error(where + " goes on otherwise");
+      if (std::memcmp(logprobs.data(), expected[i].logprobs.data(), n * sizeof(float)) != 0)
+        throw hone::Error(where + " has other log-probs");
+      if (!again.text("response", i).starts_with(expected[i].text))
+        throw hone::Error(where + " has the text " + std::string(again.text("response", i)));
     }
     hone::Table one;
     one.floats("rows", {static_cast<double>(again.rows())});

@@ -13,17 +13,14 @@ namespace {
 
 class Cispo final : public hone::PolicyGradient {
  public:
-  std::string scale_rewards = "group";
 
   Cispo() { epsilon = 1, epsilon_high = 0.28f; }
 
   static auto params() {
     return std::tuple_cat(
         hone::params(hone::param("epsilon", &Cispo::epsilon, "how far the weight may fall below 1; 1: as far as it likes", {.min = 0}),
-                     hone::param("epsilon_high", &Cispo::epsilon_high, "how far it may rise above 1; 0: as far as epsilon", {.min = 0}),
-                     hone::param("scale_rewards", &Cispo::scale_rewards, "divide advantages by the deviation of the group's rewards, of the batch's, or not",
-                                 {.choices = {"group", "batch", "none"}})),
-        kl_params(), loss_params());
+                     hone::param("epsilon_high", &Cispo::epsilon_high, "how far it may rise above 1; 0: as far as epsilon", {.min = 0})),
+        scale_params(), kl_params(), loss_params());
   }
 
   void advantages(const hone::Batch &batch, hone_advantages &out) override {

@@ -13,7 +13,6 @@ namespace {
 
 class Dapo final : public hone::PolicyGradient {
  public:
-  std::string scale_rewards = "group";
   int64_t overlong_cache = 0;
   bool dynamic_sampling = true;
 
@@ -24,13 +23,12 @@ class Dapo final : public hone::PolicyGradient {
         hone::params(hone::param("overlong_cache", &Dapo::overlong_cache,
                                  "the last tokens before max_completion_length, over which a punishment grows to -1; 0: none", {.min = 0, .max = 1e6}),
                      hone::param("dynamic_sampling", &Dapo::dynamic_sampling,
-                                 "leave out prompts whose responses all have the same reward, and sample for others in their place"),
-                     hone::param("scale_rewards", &Dapo::scale_rewards, "divide advantages by the deviation of the group's rewards, of the batch's, or not",
-                                 {.choices = {"group", "batch", "none"}})),
-        clip_params(), kl_params(), loss_params());
+                                 "leave out prompts whose responses all have the same reward, and sample for others in their place")),
+        scale_params(), clip_params(), kl_params(), loss_params());
   }
 
-  void start(const hone::Services &) {
+  void start(const hone::Services &services) {
+    PolicyGradient::start(services);
     if (overlong_cache > max_completion_length)
       throw hone::Error("overlong_cache is " + std::to_string(overlong_cache) + " and must not exceed max_completion_length, " +
                         std::to_string(max_completion_length));

@@ -13,18 +13,14 @@ namespace {
 
 class Grpo final : public hone::PolicyGradient {
  public:
-  std::string scale_rewards = "group";
   std::string supervision = "outcome";
 
   Grpo() { aggregation = "sequence-mean-token-mean"; }
 
   static auto params() {
-    return std::tuple_cat(
-        hone::params(hone::param("scale_rewards", &Grpo::scale_rewards, "divide advantages by the deviation of the group's rewards, of the batch's, or not",
-                                 {.choices = {"group", "batch", "none"}}),
-                     hone::param("supervision", &Grpo::supervision, "outcome: one reward for a response; process: one for each of its steps",
-                                 {.choices = {"outcome", "process"}})),
-        clip_params(), kl_params(), loss_params());
+    return std::tuple_cat(hone::params(hone::param("supervision", &Grpo::supervision, "outcome: one reward for a response; process: one for each of its steps",
+                                                   {.choices = {"outcome", "process"}})),
+                          scale_params(), clip_params(), kl_params(), loss_params());
   }
 
   uint64_t needs() const override { return PolicyGradient::needs() | (supervision == "process" ? HONE_STEP_REWARD : 0); }

@@ -11,16 +11,10 @@ namespace {
 
 class Gspo final : public hone::PolicyGradient {
  public:
-  std::string scale_rewards = "group";
 
   Gspo() { aggregation = "sequence-mean-token-mean", epsilon = 3e-4f, epsilon_high = 4e-4f; }
 
-  static auto params() {
-    return std::tuple_cat(
-        hone::params(hone::param("scale_rewards", &Gspo::scale_rewards, "divide advantages by the deviation of the group's rewards, of the batch's, or not",
-                                 {.choices = {"group", "batch", "none"}})),
-        clip_params(), kl_params(), loss_params());
-  }
+  static auto params() { return std::tuple_cat(scale_params(), clip_params(), kl_params(), loss_params()); }
 
   void advantages(const hone::Batch &batch, hone_advantages &out) override {
     hone::group_relative(batch, hone::rewards_of(batch.rows()), scale_rewards, out);

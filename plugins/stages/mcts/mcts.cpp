@@ -75,12 +75,7 @@ class Mcts final : public hone::Stage, public mcts::Settings {
     host_ = hone::StageHost(services);
     metrics_ = hone::Metrics(services);
     random_.emplace(services);
-    const Json list = Json::parse(step_separators.text);
-    for (const Json &text : list.as_list()) {
-      if (!text.is_string() || text.as_string().empty())
-        throw hone::Error("step_separators must be a list of texts, none of them empty, but it holds " + text.text());
-      separators.push_back(text.as_string());
-    }
+    separators = hone::texts_of(step_separators, "step_separators");
     if (separators.empty())
       throw hone::Error("step_separators is empty, so nothing would end a step; give one text at least, such as \"\\n\"");
     if (mode == "answer") {

@@ -15,7 +15,6 @@ namespace {
 
 class Ppo final : public hone::PolicyGradient {
  public:
-  float kl_coef = 0;
   float gamma = 1, lam = 0.95f, critic_lam = -1;
   float vf_coef = 0.1f, cliprange_value = 0.2f;
   bool normalize_advantages = true;
@@ -23,8 +22,7 @@ class Ppo final : public hone::PolicyGradient {
 
   static auto params() {
     return std::tuple_cat(
-        hone::params(hone::param("kl_coef", &Ppo::kl_coef, "weight of each token's KL penalty (k1) in its reward; 0: none", {.min = 0}),
-                     hone::param("gamma", &Ppo::gamma, "discount of later rewards", {.min = 0, .max = 1}),
+        hone::params(hone::param("gamma", &Ppo::gamma, "discount of later rewards", {.min = 0, .max = 1}),
                      hone::param("lam", &Ppo::lam, "of generalised advantages: 1 trusts the rewards alone, less the critic more", {.min = 0, .max = 1}),
                      hone::param("critic_lam", &Ppo::critic_lam, "the same for the critic's targets; below 0: as lam", {.min = -1, .max = 1}),
                      hone::param("vf_coef", &Ppo::vf_coef, "weight of the critic's loss", {.min = 0}),
@@ -33,11 +31,11 @@ class Ppo final : public hone::PolicyGradient {
                      hone::param("normalize_advantages", &Ppo::normalize_advantages, "whiten advantages over the step"),
                      hone::param("supervision", &Ppo::supervision, "outcome: one reward for a response; process: one at the end of each of its steps besides",
                                  {.choices = {"outcome", "process"}})),
-        clip_params(), kl_params(), loss_params());
+        reward_kl_params(), clip_params(), kl_params(), loss_params());
   }
 
   uint64_t needs() const override {
-    return PolicyGradient::needs() | HONE_VALUE | (kl_coef > 0 ? HONE_LOGP_REF : 0) | (process() ? HONE_STEP_REWARD : 0);
+    return PolicyGradient::needs() | HONE_VALUE | (process() ? HONE_STEP_REWARD : 0);
   }
 
   void advantages(const hone::Batch &batch, hone_advantages &out) override {

@@ -10,17 +10,13 @@ namespace {
 
 class ReinforcePlusPlus final : public hone::PolicyGradient {
  public:
-  float kl_coef = 0;
   float gamma = 1;
 
   static auto params() {
     return std::tuple_cat(
-        hone::params(hone::param("kl_coef", &ReinforcePlusPlus::kl_coef, "weight of each token's KL penalty (k1) in its reward; 0: none", {.min = 0}),
-                     hone::param("gamma", &ReinforcePlusPlus::gamma, "discount of later rewards", {.min = 0, .max = 1})),
-        clip_params(), kl_params(), loss_params());
+        hone::params(hone::param("gamma", &ReinforcePlusPlus::gamma, "discount of later rewards", {.min = 0, .max = 1})),
+        reward_kl_params(), clip_params(), kl_params(), loss_params());
   }
-
-  uint64_t needs() const override { return PolicyGradient::needs() | (kl_coef > 0 ? HONE_LOGP_REF : 0); }
 
   void advantages(const hone::Batch &batch, hone_advantages &out) override {
     for (const hone::Row &row : batch.rows()) {

@@ -11,17 +11,14 @@ namespace {
 
 class ReMax final : public hone::PolicyGradient {
  public:
-  float kl_coef = 0;
 
   ReMax() { aggregation = "sequence-mean-token-sum"; }
 
   static auto params() {
-    return std::tuple_cat(
-        hone::params(hone::param("kl_coef", &ReMax::kl_coef, "weight of each token's KL penalty (k1) in its reward; 0: none", {.min = 0})),
-        clip_params(), kl_params(), loss_params());
+    return std::tuple_cat(reward_kl_params(), clip_params(), kl_params(), loss_params());
   }
 
-  uint64_t needs() const override { return PolicyGradient::needs() | HONE_BASELINE | (kl_coef > 0 ? HONE_LOGP_REF : 0); }
+  uint64_t needs() const override { return PolicyGradient::needs() | HONE_BASELINE; }
 
   void advantages(const hone::Batch &batch, hone_advantages &out) override {
     for (const hone::Row &row : batch.rows()) {

@@ -8,19 +8,9 @@
 #include <hone/rollouts.hpp>
 #include <set>
 
-namespace {
+#include "../shared/fingerprint.hpp"
 
-// 64-bit FNV-1a of a prompt and its response, apart.
-uint64_t fingerprint(std::string_view prompt, std::string_view response) {
-  uint64_t h = 0xcbf29ce484222325u;
-  const auto add = [&h](std::string_view text) {
-    for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-    h = (h ^ 0xff) * 0x100000001b3u;  // not a byte of UTF-8, so "ab","c" and "a","bc" differ
-  };
-  add(prompt);
-  add(response);
-  return h;
-}
+namespace {
 
 class Sample final : public hone::Stage, public hone::SamplingSettings {
  public:

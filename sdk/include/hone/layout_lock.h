@@ -171,6 +171,7 @@ HONE_LOCK(hone_response, ids, 72);
 HONE_LOCK(hone_response, n_ids, 80);
 HONE_LOCK(hone_response, step_start, 88);
 HONE_LOCK(hone_response, n_steps, 96);
+HONE_LOCK(hone_response, step_text, 104);
 HONE_LOCK(hone_scores, struct_size, 0);
 HONE_LOCK(hone_scores, score, 8);
 HONE_LOCK(hone_scores, step, 16);

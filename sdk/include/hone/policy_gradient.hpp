@@ -43,7 +43,7 @@ class PolicyGradient : public Objective {
   static auto clip_params() {
     return params(param("epsilon", &PolicyGradient::epsilon, "how far the ratio may fall below 1", {.min = 0}),
                   param("epsilon_high", &PolicyGradient::epsilon_high, "how far it may rise above 1; 0: as far as epsilon", {.min = 0}),
-                  param("delta", &PolicyGradient::delta, "dual clip: the ratio counts for no more than this, which bounds the loss of a negative advantage; 0: none",
+                  param("delta", &PolicyGradient::delta, "dual clip: the ratio counts for no more than this, which bounds the loss of a negative advantage; above 1 + epsilon_high, or 0: none",
                         {.min = 0}));
   }
   static auto kl_params() {
@@ -62,12 +62,30 @@ class PolicyGradient : public Objective {
         param("importance_sampling_mode", &PolicyGradient::importance_sampling_mode,
               "of rows that other weights sampled: weigh each token by its ratio up to the cap, or each row by its own, and not at all above it",
               {.choices = {"none", "token_truncate", "sequence_mask"}}),
-        param("importance_sampling_cap", &PolicyGradient::importance_sampling_cap, "of those ratios", {.min = 0}));
+        param("importance_sampling_cap", &PolicyGradient::importance_sampling_cap, "of those ratios", {.min = 1e-6}));
+  }
+
+  // Of those that compare the responses to one prompt, and of those with KL in the reward.
+  std::string scale_rewards = "group";
+  float kl_coef = 0;
+  static auto scale_params() {
+    return params(param("scale_rewards", &PolicyGradient::scale_rewards, "divide advantages by the deviation of the group's rewards, of the batch's, or not",
+                        {.choices = {"group", "batch", "none"}}));
+  }
+  static auto reward_kl_params() {
+    return params(param("kl_coef", &PolicyGradient::kl_coef, "weight of each token's KL penalty (k1) in its reward; 0: none", {.min = 0}));
+  }
+
+  void start(const Services &) {
+    const double high = 1.0 + (epsilon_high > 0 ? epsilon_high : epsilon);
+    if (delta > 0 && delta <= high)
+      throw Error("delta is " + std::to_string(delta) + ", which would clip ratios that epsilon_high lets pass; it must be above 1 + epsilon_high = " +
+                  std::to_string(high) + ", or 0 for none");
   }
 
   uint64_t needs() const override {
     return HONE_LOGP_OLD | (beta > 0 ? HONE_LOGP_REF : 0) | (entropy_coef != 0 ? HONE_ENTROPY : 0) |
-           (importance_sampling_mode != "none" ? HONE_LOGP_ROLLOUT : 0);
+           (importance_sampling_mode != "none" ? HONE_LOGP_ROLLOUT : 0) | (kl_coef > 0 ? HONE_LOGP_REF : 0);
   }
 
   double loss(const Batch &batch, hone_loss &out) override {
@@ -80,6 +98,7 @@ class PolicyGradient : public Objective {
       for (uint32_t i = 0; i < row.size(); ++i) {
         const uint32_t t = row.begin + i;
         share[i] = of_row * batch->weight[t];
+        if (share[i] == 0) continue;  // 0 times infinity is no number
         if (beta > 0) {
           const TokenKl kl = token_kl(kl_estimator, kl_gradient == "unbiased", batch->logp[t], batch->logp_const[t], batch->logp_ref[t]);
           total += share[i] * (beta * kl.value);

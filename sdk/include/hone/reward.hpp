@@ -11,6 +11,12 @@ struct Response {
   std::span<const int32_t> ids;
   bool truncated = false;
   std::span<const uint32_t> step_start = {};  // where the reasoning steps begin, in ids; none unless asked for
+  std::span<const uint32_t> step_text = {};   // and in bytes of text; none of a host that does not know
+
+  // The text of step j. Together they are the whole response.
+  std::string_view step(size_t j) const {
+    return text.substr(step_text[j], j + 1 < step_text.size() ? step_text[j + 1] - step_text[j] : text.npos);
+  }
 };
 
 // Where scores go. What is never set stays "no score".
@@ -56,7 +62,7 @@ class Reward {
             for (uint32_t i = 0; i < n; ++i)
               responses.push_back({detail::view(in[i].prompt), detail::view(in[i].text), detail::view(in[i].answer),
                                    detail::view(in[i].columns), {in[i].ids, in[i].n_ids}, in[i].finish == HONE_TRUNCATED,
-                                   {in[i].step_start, in[i].n_steps}});
+                                   {in[i].step_start, in[i].n_steps}, {in[i].step_text, in[i].step_text ? in[i].n_steps : 0}});
             hone_scores known = detail::known(*out);
             Scores scores(known, responses);
             static_cast<const Reward *>(self)->score_all(responses, scores);

@@ -12,6 +12,18 @@
 
 namespace hone HONE_HIDDEN {
 
+// A setting that is a list of texts. Error, by the setting's name, for anything else.
+inline std::vector<std::string> texts_of(const JsonList &setting, const std::string &name) {
+  std::vector<std::string> texts;
+  const Json list = Json::parse(setting.text);
+  for (const Json &text : list.as_list()) {
+    if (text.type() != Json::string || text.as_string().empty())
+      throw Error(name + " must be a list of texts, none of them empty, but it holds " + text.text());
+    texts.emplace_back(text.as_string());
+  }
+  return texts;
+}
+
 // A base of a stage that samples; sampling_params() joins its settings to the stage's own:
 //   static auto params() { return std::tuple_cat(hone::params(...), hone::sampling_params()); }
 struct SamplingSettings {
@@ -21,14 +33,7 @@ struct SamplingSettings {
 
   // Error when `stop` holds anything but texts: call it in start(), too, so that `hone plan` finds that.
   Sampling sampling(uint32_t step) const {
-    std::vector<std::string> texts;
-    const Json list = Json::parse(stop.text);
-    for (const Json &text : list.as_list()) {
-      if (text.type() != Json::string || text.as_string().empty())
-        throw Error("stop must be a list of texts, none of them empty, but it holds " + text.text());
-      texts.emplace_back(text.as_string());
-    }
-    return {num_generations, max_completion_length, top_k, temperature, top_p, min_p, step, std::move(texts)};
+    return {num_generations, max_completion_length, top_k, temperature, top_p, min_p, step, texts_of(stop, "stop")};
   }
 };
 
@@ -73,6 +78,7 @@ struct Responses {
   std::vector<std::string> prompt, response, answer, columns, domain;
   std::vector<std::vector<int32_t>> ids;
   std::vector<int64_t> truncated;
+  std::vector<std::vector<int32_t>> step_start, step_text;  // where steps begin, in ids and in response; of sampling with step_separators
   size_t size() const { return response.size(); }
 
   // To prompts[begin] .. prompts[end - 1].
@@ -96,6 +102,10 @@ struct Responses {
       const auto ids = rows.int_list("ids", i);
       out.ids.emplace_back(ids.begin(), ids.end());
       out.truncated.push_back(rows.ints("truncated")[i]);
+      if (how.step_separators.empty()) continue;
+      const auto start = rows.int_list("step_start", i), text = rows.int_list("step_text", i);
+      out.step_start.emplace_back(start.begin(), start.end());
+      out.step_text.emplace_back(text.begin(), text.end());
     }
     return out;
   }

@@ -167,6 +167,7 @@ struct Sampling {
   float temperature = 1, top_p = 1, min_p = 0;
   uint32_t step = 0;  // random numbers are keyed by (seed, stage, step, row, token)
   std::vector<std::string> stop = {};  // a response ends with the token that completes one of these
+  std::vector<std::string> step_separators = {};  // and a step of it with one of these: then where its steps begin is told, too
 };
 
 // A copy of a model that the stage trains: a model wherever one is asked for.
@@ -188,8 +189,10 @@ class StageHost {
   TableView rollout(ModelHandle model, const TableView &prompts, const Sampling &s) const {
     std::vector<hone_str> stop;
     for (const std::string &text : s.stop) stop.push_back(detail::str(text));
+    std::vector<hone_str> separators;
+    for (const std::string &text : s.step_separators) separators.push_back(detail::str(text));
     const hone_sampling raw{sizeof raw, s.num_generations, s.max_completion_length, s.top_k, s.temperature, s.top_p, s.min_p, s.step,
-                            stop.data(), static_cast<uint32_t>(stop.size()), 0};
+                            stop.data(), static_cast<uint32_t>(stop.size()), static_cast<uint32_t>(separators.size()), separators.data()};
     return ask(host_.rollout, model.index, &prompts.raw(), &raw);
   }
   TableView score(RewardHandle rewards, const TableView &rows, uint32_t step) const {

@@ -72,6 +72,23 @@ class StageHost {
   static int32_t data(void *ctx, int64_t, hone_table *out, hone_error *err) {
     return detail::guard(err, [&] { *out = self(ctx).rows.view().raw(); });
   }
+  // A step ends with the first of the texts that is found from its second byte on.
+  static void add_steps(const std::vector<std::string> &responses, const hone_sampling &how, Table &table) {
+    std::vector<std::vector<int32_t>> all;
+    for (const std::string &response : responses) {
+      std::vector<int32_t> &begins = all.emplace_back();
+      for (size_t at = 0; at < response.size();) {
+        begins.push_back(static_cast<int32_t>(at));
+        size_t end = response.size();
+        for (uint32_t i = 0; i < how.n_step_separators; ++i) {
+          const size_t found = response.find(detail::view(how.step_separators[i]), at + 1);
+          if (found != response.npos) end = std::min(end, found + how.step_separators[i].size);
+        }
+        at = end;
+      }
+    }
+    table.int_lists("step_start", all).int_lists("step_text", all);
+  }
   static int32_t rollout(void *ctx, int64_t model, const hone_table *prompts, const hone_sampling *how, hone_table *out, hone_error *err) {
     return detail::guard(err, [&] {
       StageHost &host = self(ctx);
@@ -99,6 +116,7 @@ class StageHost {
       Table table;
       table.ints("prompt_row", prompt_row).texts("response", response).int_lists("ids", bytes_of(added));
       table.float_lists("logprobs", logprobs).ints("truncated", truncated).ints("ended", ended);
+      if (how->n_step_separators > 0) add_steps(response, *how, table);
       table.ints("reused", std::vector<int64_t>(response.size())).ints("computed", std::vector<int64_t>(response.size()));
       if (model >= 1000) table.ints("policy_version", std::vector<int64_t>(response.size(), 1 + host.at(model).steps + host.at(model).restarts));
       *out = host.give("rollout", std::move(table));

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <fstream>
@@ -36,13 +37,19 @@ std::vector<PartScores> scores_of(uint32_t seed) {
       const float value = std::bit_cast<float>(uint32_t(random()));
       part.score.push_back(i == 3 ? std::numeric_limits<float>::quiet_NaN() : i == 4 ? -0.0f : value);
       part.why.push_back(i == 3 ? "it crashed\n\"so\"" : "");
+      if (seed % 2) part.steps.emplace_back(i % 4, value);
     }
   return parts;
+}
+bool same_steps(const std::vector<std::vector<float>> &a, const std::vector<std::vector<float>> &b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const std::vector<float> &x, const std::vector<float> &y) {
+    return x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size() * sizeof(float)) == 0;
+  });
 }
 bool equal(const std::vector<PartScores> &a, const std::vector<PartScores> &b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i)
-    if (a[i].why != b[i].why || a[i].score.size() != b[i].score.size() ||
+    if (a[i].why != b[i].why || !same_steps(a[i].steps, b[i].steps) || a[i].score.size() != b[i].score.size() ||
         std::memcmp(a[i].score.data(), b[i].score.data(), a[i].score.size() * sizeof(float)) != 0)
       return false;
   return true;
@@ -143,8 +150,8 @@ TEST_F(Journal, AFullDiskIsASentenceAndEarlierRecordsStay) {
 
 std::vector<ScoreRow> some_rows() {
   std::vector<ScoreRow> rows(2);
-  rows[0] = {"p", "text", "answer", "{\"level\":1}", {1, 2}, false};
-  rows[1] = {"p", "other", "", "{}", {}, true};
+  rows[0] = {"p", "text", "answer", "{\"level\":1}", {1, 2}, false, {}, {}};
+  rows[1] = {"p", "other", "", "{}", {}, true, {}, {}};
   return rows;
 }
 
@@ -168,6 +175,9 @@ TEST(ChecksumOfRows, ChangesWithAnythingThatARewardMaySee) {
   changed([](auto &r) { r[1].truncated = false; });
   changed([](auto &r) { std::swap(r[0], r[1]); });
   changed([](auto &r) { r.pop_back(); });
+  changed([](auto &r) { r[0].step_start = {0}, r[0].step_text = {0}; });
+  changed([](auto &r) { r[0].step_start = {0, 1}, r[0].step_text = {0, 2}; });
+  changed([](auto &r) { r[0].step_start = {0, 1}, r[0].step_text = {0, 3}; });
 }
 
 TEST_F(Journal, GivesNoScoresToOtherResponses) {

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -171,6 +172,58 @@ TEST(Scorer, GivesTheSameScoresForAnyNumberOfWorkersAndInProcess) {
     EXPECT_EQ(Scorer({trouble("none")}, settings(workers)).score(rows).at(0).score, expected.score) << workers;
 }
 
+// Each third row is not cut into steps, others into one to four.
+std::vector<ScoreRow> rows_with_steps(size_t n, const std::set<size_t> &bad) {
+  std::vector<ScoreRow> rows = rows_of(n, bad);
+  for (size_t i = 0; i < n; ++i) {
+    for (uint32_t j = 0; i % 3 != 0 && j < 1 + i % 4; ++j) {
+      rows[i].step_start.push_back(static_cast<uint32_t>(rows[i].ids.size())), rows[i].step_text.push_back(static_cast<uint32_t>(rows[i].text.size()));
+      rows[i].ids.insert(rows[i].ids.end(), 1 + j, 9);
+      rows[i].text += std::string(j + 1, 's') + (i % 5 == 1 && j == 0 ? "none" : "");
+    }
+    if (!rows[i].step_text.empty()) rows[i].step_text[0] = 0;
+    if (!rows[i].step_start.empty()) rows[i].step_start[0] = 0;
+  }
+  return rows;
+}
+
+TEST(Scorer, ScoresOfStepsArriveAtTheirStepsWhoeverScoresThem) {
+  const auto rows = rows_with_steps(200, {});
+  ScorerSettings inside = settings();
+  inside.in_process = true;
+  for (const auto &how : {inside, settings(1), settings(3)}) {
+    Scorer scorer({trouble("none", "plain"), trouble("steps")}, how);
+    const std::vector<PartScores> scores = scorer.score(rows);
+    EXPECT_TRUE(scores[0].steps.empty()) << "it scored none";
+    ASSERT_EQ(scores[1].steps.size(), rows.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      std::vector<float> expected;
+      for (size_t j = 0; j < rows[i].step_start.size(); ++j) {
+        const std::string text = rows[i].text.substr(rows[i].step_text[j], j + 1 < rows[i].step_text.size() ? rows[i].step_text[j + 1] - rows[i].step_text[j] : std::string::npos);
+        expected.push_back(text.find("none") == text.npos ? float(text.size()) + 0.001f * float(rows[i].step_start[j]) : std::nanf(""));
+      }
+      if (std::ranges::all_of(expected, [](float score) { return std::isnan(score); })) expected.clear();
+      ASSERT_EQ(scores[1].steps[i].size(), expected.size()) << i;
+      for (size_t j = 0; j < expected.size(); ++j)
+        EXPECT_TRUE(scores[1].steps[i][j] == expected[j] || (std::isnan(scores[1].steps[i][j]) && std::isnan(expected[j]))) << i << " step " << j;
+    }
+    EXPECT_TRUE(scorer.score(rows_of(9, {}))[1].steps.empty()) << "nobody asked for steps";
+  }
+}
+
+TEST(Scorer, WritingBesideTheScoresOfStepsCostsOnlyItsRow) {
+  auto rows = rows_with_steps(60, {});
+  rows[41].text += "BAD";
+  const PartScores scores = Scorer({trouble("steps_overflow")}, settings()).score(rows).at(0);
+  expect_only_these_lost(scores, rows, {41}, "outside the buffers");
+  EXPECT_TRUE(scores.steps[41].empty());
+  EXPECT_EQ(scores.steps[40].size(), rows[40].step_start.size());
+  const PartScores infinite = Scorer({trouble("steps_inf")}, settings()).score(rows).at(0);
+  ASSERT_EQ(infinite.steps[41].size(), 2u);
+  EXPECT_TRUE(std::isnan(infinite.steps[41][0]));
+  EXPECT_FALSE(std::isnan(infinite.steps[41][1]));
+}
+
 TEST(Scorer, GivesUpOnARewardThatAlwaysCrashes) {
   std::set<size_t> all;
   for (size_t i = 0; i < 300; ++i) all.insert(i);
@@ -221,7 +274,7 @@ TEST(Scorer, LaysResponsesOutAsThePluginsOwnHeaderDoes) {
   for (bool inside : {false, true}) {
     ScorerSettings s = settings();
     s.in_process = inside;
-    expect_only_these_lost(Scorer({trouble("", "x", "newer")}, s).score(rows).at(0), rows, {}, "");
+    for (const char *header : {"newer", "older"}) expect_only_these_lost(Scorer({trouble("", "x", header)}, s).score(rows).at(0), rows, {}, "");
   }
 }
 

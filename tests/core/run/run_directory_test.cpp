@@ -303,6 +303,8 @@ TEST_F(Rollouts, ReadBackToTheSameBits) {
   record.rewards = {{"math", 1}, {"format", std::nan("")}};
   record.truncated = true;
   record.columns = {{"level", 3}};
+  record.step_start = {0, 2};
+  record.step_rewards = {0.1 + 0.2, std::nan("")};
   RolloutRecord other;
   other.response = "\xff not UTF-8";
   StageDirectory stage(folder_);
@@ -321,6 +323,11 @@ TEST_F(Rollouts, ReadBackToTheSameBits) {
   EXPECT_TRUE(std::isnan(back[0].rewards.at("format")));
   EXPECT_TRUE(back[0].truncated);
   EXPECT_EQ(back[0].columns, record.columns);
+  EXPECT_EQ(back[0].step_start, record.step_start);
+  ASSERT_EQ(back[0].step_rewards.size(), 2u);
+  EXPECT_EQ(back[0].step_rewards[0], record.step_rewards[0]);
+  EXPECT_TRUE(std::isnan(back[0].step_rewards[1]));
+  EXPECT_TRUE(back[1].step_start.empty() && back[1].step_rewards.empty()) << "nobody asked for steps";
   EXPECT_EQ(back[1].response, "\xEF\xBF\xBD not UTF-8");
 }
 

@@ -88,6 +88,34 @@ TEST_F(RewardSetsTest, JournalledScoresAreNotGivenToOtherResponses) {
   EXPECT_EQ(journal.length(), length);
 }
 
+// Two plugins that score a step by its length, one of them with weight -2 and not where the text holds "none"; the function scores none.
+TEST_F(RewardSetsTest, AStepsRewardIsTheWeightedSumOfThosePartsThatScoreIt) {
+  ComponentInfo trouble;
+  trouble.kind = "hone.reward/1", trouble.room = "reward", trouble.name = "trouble", trouble.library = HONE_TROUBLE;
+  registry_.components_.push_back(trouble);
+  Pipeline pipeline = script_->pipeline();
+  RewardNode first;
+  first.component = "trouble", first.label = "first", first.weight = 1, first.settings = {{"what", "steps_all"}, {"in_create", "none"}};
+  RewardNode second = first;
+  second.label = "second", second.weight = -2, second.settings["what"] = "steps";
+  pipeline.rewards.push_back(first);
+  pipeline.rewards.push_back(second);
+  const RunContext context{registry_, kernels_, pool_, host_, *script_, pipeline, *run_, {}, json::object(), script_path_, HONE_F32, &signal_};
+  RewardSets sets(context, json::array({{{"$reward", 0}}, {{"$reward", 1}}, {{"$reward", 2}}}), stage_, "stage");
+  std::vector<RowToScore> asked = rows(3);
+  asked[0].row.text = "abcnone", asked[0].row.step_start = {0, 0}, asked[0].row.step_text = {0, 3};
+  asked[2].row.text = "abcd", asked[2].row.step_start = {0}, asked[2].row.step_text = {0};
+  for (const char *once : {"scored", "journalled"}) {
+    ScoreJournal journal(folder_ / "journal");
+    const ScoredRows scored = sets.score(journal, "step 1", asked);
+    ASSERT_EQ(scored.steps.size(), 3u) << once;
+    EXPECT_EQ(scored.steps[0], (std::vector<float>{3 - 2 * 3, 4})) << once;
+    EXPECT_EQ(scored.steps[1], std::vector<float>{});
+    EXPECT_EQ(scored.steps[2], std::vector<float>{4 - 2 * 4});
+    EXPECT_EQ(scored.steps_scored, (std::map<std::string, uint64_t>{{"first", 3}, {"second", 2}}));
+  }
+}
+
 TEST_F(RewardSetsTest, AnInterruptEndsScoringAndNothingIsJournalled) {
   RewardSets sets(*context_, rewards_, stage_, "stage");
   ScoreJournal journal(folder_ / "journal");

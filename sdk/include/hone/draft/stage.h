@@ -42,7 +42,8 @@ typedef struct hone_sampling {
   float temperature, top_p, min_p;         // temperature 0: greedy; top_p 1 and min_p 0: off
   uint32_t step;                           // random numbers are keyed by (seed, stage, this step, row, token)
   const hone_str *stop;                    // [n_stop] a response ends with the token that completes one of these texts
-  uint32_t n_stop, reserved;
+  uint32_t n_stop, n_step_separators;
+  const hone_str *step_separators;         // [n_step_separators] a step of a response ends with the token that completes one of these texts
 } hone_sampling;
 
 // How trainer() trains, beside the settings of its objective. 0 stands for the usual value.
@@ -69,9 +70,11 @@ typedef struct hone_stage_host {
   // (INTS): the first tokens of the response, which is gone on with. Then "response" is the text of all of it, but "ids" and "logprobs"
   // are of the new tokens only; max_completion_length counts those, and stop texts are looked for in them. What such a call computed is
   // kept until the step ends or the model trains: a response that goes on from one of its own costs only the tokens it adds, which
-  // changes no bit. prompts may have "max_completion_length" (INT), each row's own, at most the sampling's. Also given: "ended"
-  // (INT: HONE_ENDED...), and how many tokens were run through the model for this row, and how many before its new ones were
-  // not, for somebody else's run served: "computed" and "reused" (INT; their sum is the same wherever and however often this runs). [main]
+  // changes no bit. With step_separators also "step_start" and "step_text" (INTS): where in "ids" and in the bytes of "response" each step
+  // begins; not of responses that had begun. prompts may have "max_completion_length" (INT), each row's own, at most the sampling's.
+  // Also given: "ended" (INT: HONE_ENDED...), and how many tokens were run through the model for this row, and how many before its new
+  // ones were not, for somebody else's run served: "computed" and "reused" (INT; their sum is the same wherever and however often this
+  // runs). [main]
   int32_t (*rollout)(void *ctx, int64_t model, const hone_table *prompts, const hone_sampling *sampling, hone_table *out,
                      hone_error *err);
   // rows needs "prompt", "response", and may have "answer", "columns", "domain", "ids", "truncated". rewards is a reward

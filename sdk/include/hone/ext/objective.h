@@ -69,7 +69,8 @@ typedef struct hone_objective {
   uint32_t (*source)(void *self);  // HONE_ON_POLICY, HONE_ROWS, HONE_PAIRS or HONE_TEACHER. [many]
   uint64_t (*needs)(void *self);   // columns this instance reads. [many]
   // Called once per step, with every row of it, on every rank alike. May be null: no advantages, and no extra pass of the
-  // model before the first loss(). In it logp is, on policy, what the sampler recorded; columns that the model makes are
+  // model before the first loss(). In it logp is, on policy, what the sampler recorded (of rows that other weights sampled too,
+  // unless HONE_LOGP_ROLLOUT is asked for: then that of the weights that the step began with); columns that the model makes are
   // those of the weights that the step began with. With rows, pairs or a teacher and no column asked for, logp is NaN. [worker]
   int32_t (*advantages)(void *self, const hone_batch *in, hone_advantages *out, hone_error *err);
   // Called once per micro-batch; the losses of a step add up. [worker]

@@ -17,6 +17,7 @@ typedef struct hone_response {
   hone_str columns;                  // the data row, a JSON object
   const int32_t *ids; uint32_t n_ids;            // the response's token ids; may be null when n_ids is 0
   const uint32_t *step_start; uint32_t n_steps;  // where its reasoning steps begin, in ids; none unless asked for
+  const uint32_t *step_text;                     // [n_steps] the byte of text where each begins; may be null (an older host)
 } hone_response;
 
 typedef struct hone_scores {

@@ -40,6 +40,7 @@ class Trouble {
     for (uint32_t i = 0; i < n; ++i) {
       const std::string_view text(in[i].text.data, in[i].text.size);
       out->score[i] = float(text.size());
+      if (what.starts_with("steps") && out->step) score_steps(in[i], text, what == "steps_all", out->step[i]);
       if (text.find("BAD") == text.npos) continue;
       if (what == "segfault") *static_cast<volatile int *>(nullptr) = 1;
       if (what == "abort") abort();
@@ -47,6 +48,8 @@ class Trouble {
       if (what == "hang") for (;;) pause();
       if (what == "throw_out") throw 42;
       if (what == "nan") out->score[i] = std::numeric_limits<float>::quiet_NaN();
+      if (what == "steps_overflow") out->step[i][in[i].n_steps] = 1;
+      if (what == "steps_inf") out->step[i][0] = std::numeric_limits<float>::infinity();
       if (what == "inf") out->score[i] = std::numeric_limits<float>::infinity();
       if (what == "fail_call") {
         std::snprintf(err->text, sizeof err->text, "the whole call failed");
@@ -75,13 +78,20 @@ class Trouble {
     }
     return HONE_OK;
   }
+  // A step's score is the length of its text plus a thousandth of its first token's place; one that holds "none" has none.
+  static void score_steps(const hone_response &in, std::string_view text, bool all, float *out) {
+    for (uint32_t j = 0; j < in.n_steps; ++j) {
+      const std::string_view step = text.substr(in.step_text[j], (j + 1 < in.n_steps ? in.step_text[j + 1] : text.size()) - in.step_text[j]);
+      if (all || step.find("none") == step.npos) out[j] = float(step.size()) + 0.001f * float(in.step_start[j]);
+    }
+  }
   static const hone_reward &methods() {
     static const hone_reward m{sizeof(hone_reward), sizeof(hone_response), score};
     return m;
   }
 };
 
-// As compiled against a later header, whose responses are longer than this host's.
+// As compiled against another header, whose responses are longer or shorter than this host's.
 template <uint32_t Size> class OtherTime {
  public:
   using Interface = OtherTime;
@@ -107,4 +117,5 @@ template <uint32_t Size> class OtherTime {
 }  // namespace
 
 HONE_PLUGIN("org.hone.test.trouble", "1.0.0", hone::component<Trouble>("trouble", "misbehaves"),
-            hone::component<OtherTime<sizeof(hone_response) + 24>>("newer", "of a newer header"));
+            hone::component<OtherTime<sizeof(hone_response) + 24>>("newer", "of a newer header"),
+            hone::component<OtherTime<offsetof(hone_response, step_text)>>("older", "of the header of ABI 1.0"));
