@@ -32,9 +32,9 @@ class PrefixTree {
   // the caller may copy, shared as well, where there is one.
   struct Match {
     std::vector<uint32_t> pages;
-    int64_t part = -1;              // that page
-    uint32_t tokens = 0;            // in all
-    const void *filler = nullptr;   // who has yet to compute the last of the pages; null: they hold their tokens
+    int64_t part = -1;             // that page
+    uint32_t tokens = 0;           // in all
+    const void *filler = nullptr;  // who has yet to compute the last of the pages; null: they hold their tokens
   };
   Match match(std::span<const int32_t> ids);
   uint32_t known(std::span<const int32_t> ids) const;  // tokens that match() would find
@@ -67,8 +67,8 @@ class PrefixTree {
   uint32_t page_tokens_;
   size_t most_idle_ = 0;
   Node root_;
-  std::vector<Node *> node_of_;                    // of each page; null: the tree does not know it
-  std::set<std::pair<uint64_t, uint32_t>> idle_;   // by when they were used last: a page comes after those that follow it
+  std::vector<Node *> node_of_;                   // of each page; null: the tree does not know it
+  std::set<std::pair<uint64_t, uint32_t>> idle_;  // by when they were used last: a page comes after those that follow it
   uint64_t clock_ = 0;
 };
 

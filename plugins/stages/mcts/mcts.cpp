@@ -6,35 +6,16 @@
 //                                 (sft), and with a value_optimizer the value model learns the values of steps (prm)
 //   mode "answer"  search without rewards and answer once: accuracy beside pass@1 of plain samples, with the tokens of both
 #include <algorithm>
-#include <chrono>
 #include <hone/json.hpp>
 #include <optional>
 
+#include "answers.h"
 #include "rows.h"
 #include "search.h"
 
 namespace {
 
 using hone::Json;
-
-double seconds_now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-// Sums over the questions of mode "answer".
-struct Tally {
-  uint64_t questions = 0, unscored = 0, nodes = 0;
-  double right = 0, plain_scored = 0, plain_right = 0, seconds = 0, plain_seconds = 0;
-  uint64_t plain_responses = 0, plain_tokens = 0;
-  mcts::Cost cost;
-
-  template <class Self, class Body>
-  static void each(Self &t, Body &&body) {
-    body("questions", t.questions), body("unscored", t.unscored), body("nodes", t.nodes), body("right", t.right);
-    body("plain_scored", t.plain_scored), body("plain_right", t.plain_right), body("seconds", t.seconds), body("plain_seconds", t.plain_seconds);
-    body("plain_responses", t.plain_responses), body("plain_tokens", t.plain_tokens);
-    body("generated", t.cost.generated), body("computed", t.cost.computed), body("reused", t.cost.reused);
-    body("value_computed", t.cost.value_computed), body("value_reused", t.cost.value_reused);
-  }
-};
 
 class Mcts final : public hone::Stage, public mcts::Settings {
  public:
@@ -49,35 +30,44 @@ class Mcts final : public hone::Stage, public mcts::Settings {
   static auto params() {
     using M = Mcts;
     return hone::params(
-        hone::param("model", &M::model, "the policy: it proposes steps, and with an optimizer learns; it is not changed itself", {.required = true}),
-        hone::param("value_model", &M::value_model, "what values a response's first steps: trained by stage prm, or by this one; none: num_rollouts does"),
+        hone::param("model", &M::model, "the policy: it proposes steps, and with an optimizer learns; it is not changed itself",
+                    {.required = true}),
+        hone::param("value_model", &M::value_model,
+                    "what values a response's first steps: trained by stage prm, or by this one; none: num_rollouts does"),
         hone::param("prompts", &M::prompts, "questions {prompt, answer, ...}; or one list per domain", {.required = true}),
         hone::param("rewards", &M::rewards, "what judges responses: from 0 (wrong) to 1 (right)", {.required = true}),
-        hone::param("mode", &M::mode, "train: search with rewards in sight, for rows and self-training; answer: search without, and measure its answers",
+        hone::param("mode", &M::mode,
+                    "train: search with rewards in sight, for rows and self-training; answer: search without, and measure its answers",
                     {.choices = {"train", "answer"}}),
         hone::param("simulations", &M::simulations, "of each question", {.min = 1, .max = 1e6}),
         hone::param("children", &M::children, "steps sampled where a leaf is expanded; equal ones become one", {.min = 1, .max = 4096}),
         hone::param("depth", &M::depth, "steps of a response; the last of them runs to its end", {.min = 1, .max = 1000}),
         hone::param("exploration", &M::exploration, "c of the selection rule", {.min = 0, .max = 1e6}),
         hone::param("selection", &M::selection, "puct: Q + c P sqrt(N) / (1 + n); uct: Q + c sqrt(ln N / n)", {.choices = {"puct", "uct"}}),
-        hone::param("num_rollouts", &M::num_rollouts, "responses whose mean reward is a leaf's value, where there is no value model", {.min = 1, .max = 4096}),
+        hone::param("num_rollouts", &M::num_rollouts, "responses whose mean reward is a leaf's value, where there is no value model",
+                    {.min = 1, .max = 4096}),
         hone::param("temperature", &M::temperature, "of sampling steps", {.min = 0, .max = 100}),
-        hone::param("step_separators", &M::step_separators, "texts: a step ends with the token that completes one of them, which stays in it"),
+        hone::param("step_separators", &M::step_separators,
+                    "texts: a step ends with the token that completes one of them, which stays in it"),
         hone::param("max_step_length", &M::max_step_length, "tokens of a step; a longer one is cut into two", {.min = 1, .max = 1e6}),
         hone::param("max_completion_length", &M::max_completion_length, "tokens of a response", {.min = 1, .max = 1e6}),
         hone::param("batch_size", &M::batch_size, "questions searched side by side in one step", {.min = 1, .max = 1e6}),
         hone::param("threshold", &M::threshold, "the least reward of a right solution"),
-        hone::param("solutions", &M::solutions, "of each question at most so many right ones are emitted and learnt from, and as many wrong ones",
+        hone::param("solutions", &M::solutions,
+                    "of each question at most so many right ones are emitted and learnt from, and as many wrong ones",
                     {.min = 1, .max = 1e6}),
         hone::param("rows", &M::rows, "of stage.data: right solutions alone, for sft; or all, for prm, which reads their steps and labels",
                     {.choices = {"right", "all"}}),
-        hone::param("answer_by", &M::answer_by, "mode answer: the response that the most visited steps lead to, or the ended one of the highest value",
+        hone::param("answer_by", &M::answer_by,
+                    "mode answer: the response that the most visited steps lead to, or the ended one of the highest value",
                     {.choices = {"visits", "value"}}),
-        hone::param("num_generations", &M::num_generations, "mode answer: plain responses to each question, for pass@1; 0: none", {.max = 65536}),
+        hone::param("num_generations", &M::num_generations, "mode answer: plain responses to each question, for pass@1; 0: none",
+                    {.max = 65536}),
         hone::param("optimizer", &M::optimizer, "of the policy; none: nothing is trained"),
         hone::param("value_optimizer", &M::value_optimizer, "of the value model, which begins as value_model, or else as model"),
         hone::param("rounds", &M::rounds, "of searching and learning", {.min = 1, .max = 1e6}),
-        hone::param("train_steps_per_round", &M::train_steps_per_round, "of the policy, and as many of the value model", {.min = 1, .max = 1e9}),
+        hone::param("train_steps_per_round", &M::train_steps_per_round, "of the policy, and as many of the value model",
+                    {.min = 1, .max = 1e9}),
         hone::param("train_batch_size", &M::train_batch_size, "responses learnt in one step", {.min = 1, .max = 1e6}));
   }
 
@@ -85,19 +75,19 @@ class Mcts final : public hone::Stage, public mcts::Settings {
     host_ = hone::StageHost(services);
     metrics_ = hone::Metrics(services);
     random_.emplace(services);
-    const Json list = Json::parse(step_separators.text);
-    for (const Json &text : list.as_list()) {
-      if (!text.is_string() || text.as_string().empty())
-        throw hone::Error("step_separators must be a list of texts, none of them empty, but it holds " + text.text());
-      separators.push_back(text.as_string());
-    }
-    if (separators.empty()) throw hone::Error("step_separators is empty, so nothing would end a step; give one text at least, such as \"\\n\"");
+    separators = hone::texts_of(step_separators, "step_separators");
+    if (separators.empty())
+      throw hone::Error("step_separators is empty, so nothing would end a step; give one text at least, such as \"\\n\"");
     if (mode == "answer") {
-      if (!value_model) throw hone::Error("mode \"answer\" may not see rewards, so it needs a value_model: one that stage prm or this stage trained");
-      if (optimizer || value_optimizer || rounds > 1) throw hone::Error("mode \"answer\" trains nothing; leave out optimizer, value_optimizer and rounds");
+      if (!value_model)
+        throw hone::Error("mode \"answer\" may not see rewards, so it needs a value_model: one that stage prm or this stage trained");
+      if (optimizer || value_optimizer || rounds > 1)
+        throw hone::Error("mode \"answer\" trains nothing; leave out optimizer, value_optimizer and rounds");
     }
-    if (value_optimizer && !optimizer) throw hone::Error("a value_optimizer needs an optimizer beside it: rounds train policy and value model together");
-    if (rounds > 1 && !optimizer) throw hone::Error("rounds = " + std::to_string(rounds) + " would search the same questions with the same model; give an optimizer");
+    if (value_optimizer && !optimizer)
+      throw hone::Error("a value_optimizer needs an optimizer beside it: rounds train policy and value model together");
+    if (rounds > 1 && !optimizer)
+      throw hone::Error("rounds = " + std::to_string(rounds) + " would search the same questions with the same model; give an optimizer");
     rewards_seen = mode == "train";
     rule = selection == "puct" ? mcts::Rule::puct : mcts::Rule::uct;
     const uint64_t steps = uint64_t{rounds} * train_steps_per_round;
@@ -112,8 +102,13 @@ class Mcts final : public hone::Stage, public mcts::Settings {
     if (next_ < questions_.size()) {
       const size_t end = std::min<size_t>(next_ + batch_size, questions_.size());
       ++steps_;
-      if (mode == "answer") answer(next_, end);
-      else look_for_solutions(next_, end);
+      if (mode == "answer") {
+        const mcts::AnswerSettings how{answer_by == "value", threshold, num_generations};
+        answers_.add(host_, *this, how, model, value_model, questions_, next_, end, samplings_, steps_);
+        put_cost(answers_.last_cost());
+      } else {
+        look_for_solutions(next_, end);
+      }
       next_ = end;
       if (next_ == questions_.size()) finish_searching();
     } else {
@@ -121,17 +116,24 @@ class Mcts final : public hone::Stage, public mcts::Settings {
     }
     // Half of a round is searching, half is learning.
     const uint64_t n = questions_.size(), learnt = n * learnt_ / train_steps_per_round;
-    if (optimizer) host_.progress(round_ * 2 * n + next_ + learnt, rounds * 2 * n);
-    else host_.progress(round_ == rounds ? n : next_, n);
+    if (optimizer)
+      host_.progress(round_ * 2 * n + next_ + learnt, rounds * 2 * n);
+    else
+      host_.progress(round_ == rounds ? n : next_, n);
     return round_ < rounds;
   }
 
   std::string save() const override {
-    std::map<std::string, Json> tally;
-    Tally::each(tally_, [&](const char *name, const auto &value) { tally[name] = value; });
-    return Json(std::map<std::string, Json>{{"round", round_}, {"next", next_}, {"steps", steps_}, {"samplings", samplings_}, {"learnt", learnt_},
-                                            {"found", found_}, {"solved", solved_}, {"policy", policy_lessons_.json()}, {"values", value_lessons_.json()},
-                                            {"tally", std::move(tally)}})
+    return Json(std::map<std::string, Json>{{"round", round_},
+                                            {"next", next_},
+                                            {"steps", steps_},
+                                            {"samplings", samplings_},
+                                            {"learnt", learnt_},
+                                            {"found", found_},
+                                            {"solved", solved_},
+                                            {"policy", policy_lessons_.json()},
+                                            {"values", value_lessons_.json()},
+                                            {"answers", answers_.json()}})
         .text();
   }
 
@@ -146,7 +148,7 @@ class Mcts final : public hone::Stage, public mcts::Settings {
     solved_ = static_cast<uint64_t>(state["solved"].as_integer());
     policy_lessons_ = mcts::Lessons::of(state["policy"]);
     value_lessons_ = mcts::Lessons::of(state["values"]);
-    Tally::each(tally_, [&](const char *name, auto &value) { value = static_cast<std::decay_t<decltype(value)>>(state["tally"][name].as_number()); });
+    answers_.load(state["answers"]);
   }
 
  private:
@@ -195,13 +197,18 @@ class Mcts final : public hone::Stage, public mcts::Settings {
   }
 
   void finish_searching() {
-    if (mode == "answer") publish();
-    else if (found_ == 0)
-      throw hone::Error("the search found no " + std::string(rows == "right" ? "right solution" : "response that came to its end and has a score") + " for any of the " +
-                        std::to_string(questions_.size()) + " questions, so there is no data; give it more simulations or depth, or a lower threshold");
+    if (mode == "answer") {
+      hone::Table row = answers_.result();
+      host_.result(host_.model_name(model), row.view());
+    } else if (found_ == 0)
+      throw hone::Error("the search found no " +
+                        std::string(rows == "right" ? "right solution" : "response that came to its end and has a score") +
+                        " for any of the " + std::to_string(questions_.size()) +
+                        " questions, so there is no data; give it more simulations or depth, or a lower threshold");
     if (!optimizer) return void(++round_);
     if (policy_lessons_.size() == 0)
-      throw hone::Error("the search of round " + std::to_string(round_ + 1) + " found no whole right solution for the policy to learn; give it more simulations, or a lower threshold");
+      throw hone::Error("the search of round " + std::to_string(round_ + 1) +
+                        " found no whole right solution for the policy to learn; give it more simulations, or a lower threshold");
     metrics_.put("search/all_solved", static_cast<double>(solved_) / static_cast<double>(questions_.size()));
     solved_ = 0;
   }
@@ -230,85 +237,6 @@ class Mcts final : public hone::Stage, public mcts::Settings {
     for (const std::string &name : measured.names()) metrics_.put(prefix + name, measured.floats(name)[0]);
   }
 
-  void answer(size_t begin, size_t end) {
-    const double began = seconds_now();
-    mcts::Search searching(host_, *this, model, value_model, samplings_, steps_);
-    const std::vector<mcts::Tree> trees = searching.run(questions_, begin, end);
-    std::vector<int32_t> leaves;
-    for (const mcts::Tree &tree : trees) {
-      leaves.push_back(answer_of(tree));
-      tally_.nodes += static_cast<uint64_t>(tree.size());
-    }
-    const std::vector<mcts::Search::Answer> answers = searching.answers(trees, leaves);
-    tally_.seconds += seconds_now() - began;
-    const mcts::Cost &cost = searching.cost();
-    tally_.cost.generated += cost.generated, tally_.cost.computed += cost.computed, tally_.cost.reused += cost.reused;
-    tally_.cost.value_computed += cost.value_computed, tally_.cost.value_reused += cost.value_reused;
-    put_cost(cost);
-
-    std::vector<size_t> question;
-    std::vector<std::string> text;
-    std::vector<std::vector<int32_t>> ids;
-    std::vector<int64_t> truncated;
-    std::vector<double> value;
-    for (size_t i = 0; i < answers.size(); ++i) {
-      question.push_back(begin + i);
-      text.push_back(answers[i].text);
-      ids.push_back(answers[i].ids);
-      truncated.push_back(answers[i].truncated);
-      value.push_back(mcts::label_of(answers[i].value));
-    }
-    const std::vector<double> reward = searching.rewards(question, text, ids, truncated);
-    for (const double r : reward) std::isnan(r) ? ++tally_.unscored : (++tally_.questions, tally_.right += r >= threshold);
-    hone::Table table;
-    const auto pick = [&](const std::vector<std::string> &all) {
-      return std::vector<std::string>(all.begin() + static_cast<ptrdiff_t>(begin), all.begin() + static_cast<ptrdiff_t>(end));
-    };
-    table.texts("prompt", pick(questions_.prompt)).texts("response", text).texts("answer", pick(questions_.answer));
-    table.texts("columns", pick(questions_.columns)).texts("domain", pick(questions_.domain));
-    table.floats("reward", reward).floats("value", value).ints("truncated", truncated);
-    host_.emit(table.view());
-    if (num_generations > 0) sample_plainly(begin, end);
-  }
-
-  int32_t answer_of(const mcts::Tree &tree) const {
-    int32_t best = 0;
-    if (answer_by == "value")
-      for (int32_t node = 1; node < tree.size(); ++node)
-        if (tree[node].step.end != mcts::End::open && (best == 0 || tree[node].value > tree[best].value)) best = node;
-    return best ? best : tree.most_visited();
-  }
-
-  void sample_plainly(size_t begin, size_t end) {
-    const double began = seconds_now();
-    const hone::Responses plain = hone::Responses::sample(host_, model, questions_, begin, end,
-        {.num_generations = num_generations, .max_completion_length = max_completion_length, .temperature = temperature, .step = ++samplings_});
-    tally_.plain_seconds += seconds_now() - began;
-    tally_.plain_responses += plain.size();
-    for (const auto &ids : plain.ids) tally_.plain_tokens += ids.size();
-    for (const double r : hone::Scores::of(host_, rewards, plain, steps_).reward)
-      if (!std::isnan(r)) ++tally_.plain_scored, tally_.plain_right += r >= threshold;
-  }
-
-  void publish() {
-    const Tally &t = tally_;
-    if (t.questions == 0) throw hone::Error("no answer has a score, so there is no accuracy to report");
-    const auto all = static_cast<double>(t.questions + t.unscored);
-    const auto each = [&](uint64_t sum) { return static_cast<double>(sum) / all; };
-    hone::Table row;
-    row.floats("accuracy", {t.right / static_cast<double>(t.questions)}).ints("questions", {static_cast<int64_t>(t.questions)});
-    row.floats("tokens", {each(t.cost.generated)}).floats("computed_tokens", {each(t.cost.computed)}).floats("reused_tokens", {each(t.cost.reused)});
-    row.floats("value_computed_tokens", {each(t.cost.value_computed)}).floats("value_reused_tokens", {each(t.cost.value_reused)});
-    row.floats("nodes", {each(t.nodes)}).floats("seconds", {t.seconds});
-    if (t.unscored > 0) row.floats("unscored", {each(t.unscored)});
-    if (t.plain_scored > 0) row.floats("pass@1", {t.plain_right / t.plain_scored});
-    if (t.plain_responses > 0) {
-      row.floats("plain_tokens", {static_cast<double>(t.plain_tokens) / static_cast<double>(t.plain_responses)});
-      row.floats("plain_seconds", {t.plain_seconds});
-    }
-    host_.result(host_.model_name(model), row.view());
-  }
-
   hone::StageHost host_;
   hone::Metrics metrics_;
   std::optional<hone::Random> random_;
@@ -319,10 +247,11 @@ class Mcts final : public hone::Stage, public mcts::Settings {
   size_t next_ = 0;  // first question of the next batch
   uint64_t found_ = 0, solved_ = 0;
   mcts::Lessons policy_lessons_, value_lessons_;  // of this round
-  Tally tally_;
+  mcts::Answers answers_;
 };
 
 }  // namespace
 
 HONE_PLUGIN("hone.stages.mcts", "0.1.0",
-            hone::component<Mcts>("mcts", "searches over reasoning steps: solutions, values of steps, rounds of self-training, answers at test time"));
+            hone::component<Mcts>(
+                "mcts", "searches over reasoning steps: solutions, values of steps, rounds of self-training, answers at test time"));

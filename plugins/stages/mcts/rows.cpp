@@ -13,7 +13,9 @@ namespace {
 
 Solution solution_at(const Tree &tree, int32_t end, size_t question, double threshold) {
   const Node &node = tree[end];
-  Solution out{question, node.step.text, tree.ids(end), node.reward >= threshold, node.step.end == End::finished, node.reward, node.visits, {}, {}, {}};
+  Solution out{
+      question, node.step.text, tree.ids(end), node.reward >= threshold, node.step.end == End::finished, node.reward, node.visits, {}, {},
+      {}};
   std::string before;
   uint32_t tokens = 0;
   for (const int32_t at : tree.path(end)) {
@@ -106,9 +108,10 @@ Lessons Lessons::of(const Json &saved) {
     for (const Json &id : row["ids"].as_list()) tokens.push_back(static_cast<int32_t>(id.as_integer()));
     if (!row["step_reward"].is_list()) continue;
     auto &labels = out.step_reward.emplace_back();
-    for (const Json &label : row["step_reward"].as_list()) labels.push_back(label.is_null() ? std::nanf("") : static_cast<float>(label.as_number()));
+    for (const Json &label : row["step_reward"].as_list())
+      labels.push_back(label.is_null() ? std::nanf("") : static_cast<float>(label.as_number()));
   }
   return out;
 }
 
-}  // namespace mcts
+}  // namespace HONE_HIDDEN

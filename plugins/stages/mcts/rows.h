@@ -18,8 +18,8 @@ struct Solution {
   double reward = 0;
   uint32_t visits = 0;
   std::vector<std::string> steps;
-  std::vector<uint32_t> ends;   // how many of ids each step ends with
-  std::vector<double> labels;   // of the steps: their values, from 0 to 1; of the last one its reward
+  std::vector<uint32_t> ends;  // how many of ids each step ends with
+  std::vector<double> labels;  // of the steps: their values, from 0 to 1; of the last one its reward
 };
 
 // At most so many right ones, and as many wrong ones: the most visited, of equals those found first. None without a score.
@@ -42,4 +42,4 @@ struct Lessons {
   static Lessons of(const hone::Json &);
 };
 
-}  // namespace mcts
+}  // namespace HONE_HIDDEN

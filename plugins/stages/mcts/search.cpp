@@ -8,7 +8,8 @@ namespace mcts HONE_HIDDEN {
 double squashed(double value_head) { return std::tanh(value_head / 2); }
 double of_reward(double reward) { return std::isnan(reward) ? 0 : 2 * std::clamp(reward, 0.0, 1.0) - 1; }
 
-Search::Search(const hone::StageHost &host, const Settings &settings, hone::ModelHandle policy, hone::ModelHandle value, uint32_t &samplings, uint32_t step)
+Search::Search(const hone::StageHost &host, const Settings &settings, hone::ModelHandle policy, hone::ModelHandle value,
+               uint32_t &samplings, uint32_t step)
     : host_(host), settings_(settings), policy_(policy), value_(value), samplings_(samplings), step_(step) {}
 
 uint32_t Search::remaining(const Place &at) const {
@@ -30,7 +31,8 @@ hone::TableView Search::sample(const std::vector<Place> &places, hone::Sampling 
   asked.texts("prompt", prompt).int_lists("ids", ids).ints("max_completion_length", {lengths.begin(), lengths.end()});
   const hone::TableView rows = host_.rollout(policy_, asked.view(), how);
   if (rows.rows() != places.size() * how.num_generations)
-    throw hone::Error("the host gave " + std::to_string(rows.rows()) + " responses, not " + std::to_string(places.size() * how.num_generations));
+    throw hone::Error("the host gave " + std::to_string(rows.rows()) + " responses, not " +
+                      std::to_string(places.size() * how.num_generations));
   for (uint64_t i = 0; i < rows.rows(); ++i) {
     cost_.generated += rows.int_list("ids", i).size();
     cost_.computed += static_cast<uint64_t>(rows.ints("computed")[i]);
@@ -44,8 +46,11 @@ void Search::expand(const std::vector<Place> &places, bool last) {
   if (places.empty()) return;
   std::vector<uint32_t> lengths;
   for (const Place &at : places) lengths.push_back(last ? remaining(at) : std::min(settings_.max_step_length, remaining(at)));
-  const hone::TableView rows = sample(places, {.num_generations = settings_.children, .temperature = settings_.temperature,
-                                               .stop = last ? std::vector<std::string>() : settings_.separators}, lengths);
+  const hone::TableView rows = sample(places,
+                                      {.num_generations = settings_.children,
+                                       .temperature = settings_.temperature,
+                                       .stop = last ? std::vector<std::string>() : settings_.separators},
+                                      lengths);
   std::vector<Place> ends;
   for (size_t p = 0; p < places.size(); ++p) {
     Tree &tree = trees_[places[p].tree];
@@ -181,7 +186,10 @@ std::vector<Search::Answer> Search::answers(const std::vector<Tree> &trees, cons
   std::vector<uint32_t> lengths;
   for (size_t tree = 0; tree < trees.size(); ++tree) {
     const Node &node = trees[tree][leaves[tree]];
-    all.push_back({trees[tree].ids(leaves[tree]), node.step.text, node.step.end == End::cut_off, node.visits ? node.q() : std::isnan(node.value) ? 0 : node.value});
+    all.push_back({trees[tree].ids(leaves[tree]), node.step.text, node.step.end == End::cut_off,
+                   node.visits              ? node.q()
+                   : std::isnan(node.value) ? 0
+                                            : node.value});
     if (node.step.end != End::open) continue;
     open.push_back({tree, leaves[tree]});
     lengths.push_back(remaining(open.back()));
@@ -198,4 +206,4 @@ std::vector<Search::Answer> Search::answers(const std::vector<Tree> &trees, cons
   return all;
 }
 
-}  // namespace mcts
+}  // namespace HONE_HIDDEN

@@ -1,7 +1,8 @@
 // search.h -- Monte Carlo tree search over the steps of responses to several questions at once (AlphaMath, arXiv 2405.03553, section 3.2).
 //
 // A simulation goes down each question's tree by the rule to a leaf, lets the policy sample the steps that may follow it, and backs the
-// leaf's value up to the root. The leaves of a round, one of each question, are sampled, scored and valued together. Values are from -1 to 1:
+// leaf's value up to the root. The leaves of a round, one of each question, are sampled, scored and valued together. Values are from -1 to
+// 1:
 //   of a response at its end   2 r - 1, r the reward, from 0 to 1; nothing (0) where there is no score. Where rewards may not be
 //                              seen (test time) it is valued as any other leaf.
 //   of another leaf            tanh(v / 2) = 2 sigmoid(v) - 1, v what the value model's head says after its last token: the
@@ -30,6 +31,12 @@ struct Settings {
 struct Cost {
   uint64_t generated = 0, computed = 0, reused = 0;  // of the policy
   uint64_t value_computed = 0, value_reused = 0;     // of the value model
+
+  Cost &operator+=(const Cost &other) {
+    generated += other.generated, computed += other.computed, reused += other.reused;
+    value_computed += other.value_computed, value_reused += other.value_reused;
+    return *this;
+  }
 };
 
 // One batch of questions.
@@ -48,8 +55,8 @@ class Search {
     double value = 0;  // of the leaf's, as backed up
   };
   std::vector<Answer> answers(const std::vector<Tree> &, const std::vector<int32_t> &leaves);
-  std::vector<double> rewards(const std::vector<size_t> &questions, const std::vector<std::string> &texts, const std::vector<std::vector<int32_t>> &ids,
-                              const std::vector<int64_t> &truncated);
+  std::vector<double> rewards(const std::vector<size_t> &questions, const std::vector<std::string> &texts,
+                              const std::vector<std::vector<int32_t>> &ids, const std::vector<int64_t> &truncated);
   const Cost &cost() const { return cost_; }
 
  private:
@@ -75,8 +82,8 @@ class Search {
   Cost cost_;
 };
 
-double squashed(double value_head);                  // tanh(v / 2)
-double of_reward(double reward);                     // 2 r - 1
+double squashed(double value_head);                               // tanh(v / 2)
+double of_reward(double reward);                                  // 2 r - 1
 inline double label_of(double value) { return (value + 1) / 2; }  // what prm learns, from 0 to 1
 
-}  // namespace mcts
+}  // namespace HONE_HIDDEN

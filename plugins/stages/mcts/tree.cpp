@@ -8,7 +8,8 @@
 namespace mcts {
 
 double score(Rule rule, double exploration, double q, double prior, uint32_t visits, uint32_t parent_visits) {
-  if (rule == Rule::puct) return q + exploration * prior * std::sqrt(static_cast<double>(parent_visits)) / (1 + static_cast<double>(visits));
+  if (rule == Rule::puct)
+    return q + exploration * prior * std::sqrt(static_cast<double>(parent_visits)) / (1 + static_cast<double>(visits));
   if (visits == 0) return std::numeric_limits<double>::infinity();
   return q + exploration * std::sqrt(std::log(static_cast<double>(parent_visits)) / visits);
 }
@@ -45,7 +46,8 @@ void Tree::expand(int32_t node, const std::vector<Step> &steps) {
     child.prior = step.likelihood;
   }
   // So unlikely that they underflow: nothing tells them apart.
-  for (const int32_t child : children) (*this)[child].prior = all > 0 ? (*this)[child].prior / all : 1.0 / static_cast<double>(children.size());
+  for (const int32_t child : children)
+    (*this)[child].prior = all > 0 ? (*this)[child].prior / all : 1.0 / static_cast<double>(children.size());
   (*this)[node].children = std::move(children);
 }
 

@@ -21,7 +21,7 @@ enum class End { open, finished, cut_off };  // open: may be gone on with; cut_o
 // A step that the policy proposes after some node.
 struct Step {
   std::vector<int32_t> ids;
-  std::string text;  // of the whole response so far, with it
+  std::string text;       // of the whole response so far, with it
   double likelihood = 0;  // exp of its tokens' mean log-probability
   End end = End::open;
 };
@@ -32,9 +32,9 @@ struct Node {
   Step step;
   double prior = 0;
   uint32_t visits = 0;
-  double sum = 0;               // of the values backed up
-  double value = std::nan("");  // what evaluating it gave, from -1 to 1
-  double reward = std::nan(""); // of a response that is at its end
+  double sum = 0;                // of the values backed up
+  double value = std::nan("");   // what evaluating it gave, from -1 to 1
+  double reward = std::nan("");  // of a response that is at its end
   std::vector<int32_t> children;
 
   double q() const { return visits == 0 ? 0 : sum / visits; }
@@ -49,11 +49,11 @@ class Tree {
   Node &operator[](int32_t node) { return nodes_[static_cast<size_t>(node)]; }
   int32_t size() const { return static_cast<int32_t>(nodes_.size()); }
 
-  int32_t leaf(Rule, double exploration) const;                  // from the root by the rule
-  void expand(int32_t node, const std::vector<Step> &steps);     // equal ones become one child
+  int32_t leaf(Rule, double exploration) const;               // from the root by the rule
+  void expand(int32_t node, const std::vector<Step> &steps);  // equal ones become one child
   void back_up(int32_t node, double value);
-  std::vector<int32_t> path(int32_t node) const;                 // from the root's child to it
-  std::vector<int32_t> ids(int32_t node) const;                  // of the response so far
+  std::vector<int32_t> path(int32_t node) const;  // from the root's child to it
+  std::vector<int32_t> ids(int32_t node) const;   // of the response so far
   // Where the most visited children lead; of equals the one with the greater Q, then the greater prior, then the first.
   int32_t most_visited() const;
 

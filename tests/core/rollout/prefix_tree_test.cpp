@@ -146,10 +146,13 @@ TEST_P(Prefixes, NeitherThreadsNorWhatWasKeptChangeABit) {
     for (int call = 0; call < 4; ++call) {
       const auto rows = sampler.generate(*weights, nullptr, requests, settings(call != 2));
       expect_same(expected, rows, std::to_string(threads) + " threads, call " + std::to_string(call));
-      if (call == 1) { EXPECT_EQ(rows[0].reused, 19u); }
+      if (call == 1) {
+        EXPECT_EQ(rows[0].reused, 19u);
+      }
     }
     // Half a page of what is kept, and other company.
-    std::vector<SampleRequest> later{{joined(requests[6].prompt, made_up(3)), 2, 50}, {Ids(requests[6].prompt.begin(), requests[6].prompt.begin() + 41), 2, 60}};
+    std::vector<SampleRequest> later{{joined(requests[6].prompt, made_up(3)), 2, 50},
+                                     {Ids(requests[6].prompt.begin(), requests[6].prompt.begin() + 41), 2, 60}};
     expect_same(alone(later), sampler.generate(*weights, nullptr, later, settings(true)), "later");
   }
 }
@@ -196,8 +199,12 @@ TEST(PrefixTree, FindsTheLongestBeginningAndGivesBackEveryPage) {
       EXPECT_EQ(found.pages.size(), found.tokens / 16);
       EXPECT_EQ(found.part >= 0, found.tokens % 16 != 0);
       EXPECT_LE(found.tokens, longest) << "sequence " << i;
-      if (most_idle == 1000) { EXPECT_EQ(found.tokens, longest) << "sequence " << i; }
-      if (most_idle == 0) { EXPECT_EQ(found.tokens, 0u) << "nobody holds what is known"; }
+      if (most_idle == 1000) {
+        EXPECT_EQ(found.tokens, longest) << "sequence " << i;
+      }
+      if (most_idle == 0) {
+        EXPECT_EQ(found.tokens, 0u) << "nobody holds what is known";
+      }
       std::vector<uint32_t> part;
       if (found.part >= 0) part.push_back(static_cast<uint32_t>(found.part));
       while (found.pages.size() * 16 < ids.size()) found.pages.push_back(tree.take());

@@ -85,7 +85,8 @@ struct Letters : hone::testing::StageHost {
 };
 
 Settings settings(const Settings &more = {}) {
-  Settings all = {{"model", 0}, {"value_model", 1}, {"prompts", 0}, {"rewards", 0}, {"simulations", 60}, {"batch_size", 2}, {"rows", "all"}, {"solutions", 1000}};
+  Settings all = {{"model", 0},        {"value_model", 1}, {"prompts", 0},  {"rewards", 0},
+                  {"simulations", 60}, {"batch_size", 2},  {"rows", "all"}, {"solutions", 1000}};
   for (const auto &[name, setting] : more) all.insert_or_assign(name, setting);
   return all;
 }
@@ -119,8 +120,9 @@ struct ByHand {
       double best = -INFINITY;
       for (const std::string &child : children[here]) {
         const double n = count[child], q = n > 0 ? total[child] / n : 0;
-        const double score = puct ? q + c * prior[child] * std::sqrt(count[here]) / (1 + n)
-                                  : n == 0 ? 1e300 : q + c * std::sqrt(std::log(count[here]) / n);
+        const double score = puct     ? q + c * prior[child] * std::sqrt(count[here]) / (1 + n)
+                             : n == 0 ? 1e300
+                                      : q + c * std::sqrt(std::log(count[here]) / n);
         // Ties go to the likelier.
         if (chosen.empty() || score > best || (score == best && prior[child] > prior[chosen])) chosen = child, best = score;
       }
@@ -224,15 +226,16 @@ TEST(Mcts, FindsTheAnswerThatThePolicyAloneNeverGives) {
 // Here a leaf is worth what four responses that go on from it get: of those from a state with three right steps before a last b, one.
 TEST(Mcts, WithoutAValueModelRolloutsSayWhatALeafIsWorth) {
   Letters host({"q:aaab"});
-  hone::testing::run(Component("mcts", settings({{"value_model", -1}, {"simulations", 4}, {"children", 1}, {"num_rollouts", 4}}), host.services()));
+  hone::testing::run(
+      Component("mcts", settings({{"value_model", -1}, {"simulations", 4}, {"children", 1}, {"num_rollouts", 4}}), host.services()));
   ASSERT_EQ(host.emitted.rows(), 1u);
   EXPECT_TRUE(host.valuers.empty());
   const hone::Json own = hone::Json::parse(host.column("columns")[0]);
   const std::vector<hone::Json> &labels = own["labels"].as_list();
   // One child a step: "a", "aa", "aaa", "aaaa". Each is visited once more than the next; only the last but one's rollouts hit.
   EXPECT_EQ(labels[3].as_number(), 0);
-  EXPECT_EQ(labels[2].as_number(), 0.25);       // its own four
-  EXPECT_EQ(labels[1].as_number(), 0.125);      // its own none of four, and that
+  EXPECT_EQ(labels[2].as_number(), 0.25);   // its own four
+  EXPECT_EQ(labels[1].as_number(), 0.125);  // its own none of four, and that
   EXPECT_NEAR(labels[0].as_number(), 0.25 / 3, 1e-12);
 }
 
@@ -258,7 +261,9 @@ TEST(Mcts, LengthsAreKept) {
 
 TEST(Mcts, KeepsSoManyRightOnesAndAsManyWrongOnes) {
   Letters host;
-  host.judge = [](std::string_view, std::string_view response) { return response[0] == 'c' ? std::nan("") : response[0] == 'a' ? 1.0 : 0.25; };
+  host.judge = [](std::string_view, std::string_view response) {
+    return response[0] == 'c' ? std::nan("") : response[0] == 'a' ? 1.0 : 0.25;
+  };
   hone::testing::run(Component("mcts", settings({{"solutions", 3}, {"exploration", 20.0}}), host.services()));
   std::map<std::string, std::map<double, int>> count;
   const hone::TableView rows = host.emitted.view();
@@ -269,7 +274,12 @@ TEST(Mcts, KeepsSoManyRightOnesAndAsManyWrongOnes) {
 
 TEST(Mcts, ARoundTeachesThePolicySolutionsAndTheValueModelTheValuesOfSteps) {
   Letters host;
-  const Settings all = settings({{"value_model", -1}, {"optimizer", 4}, {"value_optimizer", 5}, {"rounds", 2}, {"train_steps_per_round", 3}, {"train_batch_size", 2}});
+  const Settings all = settings({{"value_model", -1},
+                                 {"optimizer", 4},
+                                 {"value_optimizer", 5},
+                                 {"rounds", 2},
+                                 {"train_steps_per_round", 3},
+                                 {"train_batch_size", 2}});
   Component stage("mcts", all, host.services());
   ASSERT_EQ(host.trained.size(), 2u);
   EXPECT_EQ(host.trained[0].objective, "sft");
@@ -306,7 +316,8 @@ TEST(Mcts, ARoundTeachesThePolicySolutionsAndTheValueModelTheValuesOfSteps) {
   }
   hone::testing::run(stage);
   EXPECT_EQ(host.trained[0].steps, 6u);
-  EXPECT_EQ(std::set<int64_t>(host.samplers.begin(), host.samplers.end()), std::set<int64_t>{1000}) << "the search does not follow the policy that learns";
+  EXPECT_EQ(std::set<int64_t>(host.samplers.begin(), host.samplers.end()), std::set<int64_t>{1000})
+      << "the search does not follow the policy that learns";
   EXPECT_EQ(std::set<int64_t>(host.valuers.begin(), host.valuers.end()), std::set<int64_t>{1001});
 }
 
@@ -319,7 +330,8 @@ TEST(Mcts, AnswersWithoutSeeingRewardsBeforeTheEnd) {
       ++host.judged;
       return Letters::reward(prompt, response);
     };
-    hone::testing::run(Component("mcts", settings({{"mode", "answer"}, {"answer_by", by}, {"num_generations", 5}, {"simulations", 400}}), host.services()));
+    hone::testing::run(Component("mcts", settings({{"mode", "answer"}, {"answer_by", by}, {"num_generations", 5}, {"simulations", 400}}),
+                                 host.services()));
     EXPECT_EQ(host.judged, 3 + 3 * 5) << "an answer and five plain responses to each of three questions";
     ASSERT_EQ(host.results.size(), 1u);
     const hone::TableView row = host.results[0].second.view();
@@ -331,8 +343,9 @@ TEST(Mcts, AnswersWithoutSeeingRewardsBeforeTheEnd) {
 }
 
 TEST(Mcts, GoesOnFromAnySavedPlaceAsIfNeverStopped) {
-  for (const Settings &more : {Settings{{"batch_size", 1}}, Settings{{"mode", "answer"}, {"batch_size", 1}},
-                               Settings{{"optimizer", 4}, {"value_optimizer", 5}, {"rounds", 2}, {"train_steps_per_round", 2}, {"train_batch_size", 3}}}) {
+  for (const Settings &more :
+       {Settings{{"batch_size", 1}}, Settings{{"mode", "answer"}, {"batch_size", 1}},
+        Settings{{"optimizer", 4}, {"value_optimizer", 5}, {"rounds", 2}, {"train_steps_per_round", 2}, {"train_batch_size", 3}}}) {
     Letters whole;
     const uint32_t steps = hone::testing::run(Component("mcts", settings(more), whole.services()));
     ASSERT_GT(steps, 2u);
