@@ -43,7 +43,10 @@ TEST_F(MctsRuns, SearchAndSelfTrainingAreWorthTheirTokens) {
   const fs::path to = folder / "train";
   const std::string report = "hone.stage \"eval\" { models = { warm.model, search.model }, prompts = rows(128, 3), rewards = { right },\n"
                              "  num_generations = 8, max_completion_length = 16, temperature = 1, top_p = 1 }";
-  const std::string stages = self_training(192, 90) + "return hone.pipeline { warm, search, seed = 7, report = " + report + " }\n";
+  const std::string stages = self_training(192, 90) +
+                             "local judge = hone.stage \"prm\" { label = \"judge\", model = warm.model, data = search.data, batch_size = 64,\n"
+                             "  step_separators = { \";\" }, optimizer = adamw(3e-3), epochs = 2, save_every = 1000 }\n"
+                             "return hone.pipeline { warm, search, judge, seed = 7, report = " + report + " }\n";
   const Ended trained = hone({"run", sums(stages), "--out", to.string()});
   ASSERT_EQ(trained.code, 0) << trained.err;
   const json results = json::parse(slurp(to / "results.json"));
@@ -51,6 +54,7 @@ TEST_F(MctsRuns, SearchAndSelfTrainingAreWorthTheirTokens) {
   EXPECT_LT(before, 0.75);
   EXPECT_GT(after, before + 0.2) << "two rounds of search taught nothing";
 
+  EXPECT_TRUE(fs::exists(to / "03-judge/done")) << "stage prm learns nothing from the rows";
   size_t searches = 0;
   for (const json &row : lasting_metrics(to)) {
     if (!row.contains("search/computed_tokens")) continue;

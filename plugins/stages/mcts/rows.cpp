@@ -22,10 +22,13 @@ Solution solution_at(const Tree &tree, int32_t end, size_t question, double thre
     const Node &step = tree[at];
     // A character whose bytes two steps share is told otherwise in the shorter text; the longer one's part is the step then.
     const size_t common = static_cast<size_t>(std::ranges::mismatch(step.step.text, before).in1 - step.step.text.begin());
-    out.steps.push_back(step.step.text.substr(common));
-    out.ends.push_back(tokens += static_cast<uint32_t>(step.step.ids.size()));
-    out.labels.push_back(label_of(at == end ? step.value : step.q()));
+    tokens += static_cast<uint32_t>(step.step.ids.size());
+    const bool nothing = common == step.step.text.size();  // it says nothing, but that the response is at its end
     before = step.step.text;
+    if (nothing) continue;
+    out.steps.push_back(step.step.text.substr(common));
+    out.ends.push_back(step.step.end == End::finished ? tokens - 1 : tokens);
+    out.labels.push_back(label_of(at == end ? step.value : step.q()));
   }
   return out;
 }

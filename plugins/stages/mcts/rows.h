@@ -18,7 +18,7 @@ struct Solution {
   double reward = 0;
   uint32_t visits = 0;
   std::vector<std::string> steps;
-  std::vector<uint32_t> ends;  // how many of ids each step ends with
+  std::vector<uint32_t> ends;  // how many of ids each step ends with, without the end token
   std::vector<double> labels;  // of the steps: their values, from 0 to 1; of the last one its reward
 };
 

@@ -120,6 +120,7 @@ void Search::value(const std::vector<Place> &places) {
   for (const Place &at : places) {
     prompt.push_back(prompts_->prompt[begin_ + at.tree]);
     ids.push_back(trees_[at.tree].ids(at.node));
+    if (trees_[at.tree][at.node].step.end == End::finished) ids.back().pop_back();
   }
   hone::Table asked;
   asked.texts("prompt", prompt).int_lists("ids", ids);

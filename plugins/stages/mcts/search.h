@@ -1,13 +1,12 @@
 // search.h -- Monte Carlo tree search over the steps of responses to several questions at once (AlphaMath, arXiv 2405.03553, section 3.2).
 //
 // A simulation goes down each question's tree by the rule to a leaf, lets the policy sample the steps that may follow it, and backs the
-// leaf's value up to the root. The leaves of a round, one of each question, are sampled, scored and valued together. Values are from -1 to
-// 1:
+// leaf's value up to the root. The leaves of a round, one of each question, are sampled, scored and valued together. Values, from -1 to 1:
 //   of a response at its end   2 r - 1, r the reward, from 0 to 1; nothing (0) where there is no score. Where rewards may not be
 //                              seen (test time) it is valued as any other leaf.
-//   of another leaf            tanh(v / 2) = 2 sigmoid(v) - 1, v what the value model's head says after its last token: the
-//                              probability that objective prm learns; without a value model, the mean of 2 r - 1 over num_rollouts
-//                              responses that go on from there.
+//   of another leaf            tanh(v / 2) = 2 sigmoid(v) - 1, v what the value model's head says after its last token, of
+//                              an ended response before its end token, which stage prm does not show it: the probability that
+//                              objective prm learns. Without a value model, the mean of 2 r - 1 over num_rollouts responses from there.
 #pragma once
 
 #include <hone/rollouts.hpp>

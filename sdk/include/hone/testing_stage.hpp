@@ -22,7 +22,8 @@ class StageHost {
  public:
   Table rows;  // what every data handle gives
   // i: of the responses to this prompt. Of a response that has begun, the prompt goes on with what there is of it; this gives the rest.
-  // It is cut as the host cuts: after a stop text, and at max_completion_length.
+  // It is cut as the host cuts: after a stop text, and at max_completion_length. Where prompts have "ids", one that comes to its end
+  // by itself has the end token 0 there, as the host's have.
   std::function<std::string(int64_t model, std::string_view prompt, uint32_t i)> respond;
   std::function<bool(std::string_view response)> cut_off;                                   // whether it is truncated; null: never
   // Of the model's value head, after these first tokens of a response; and the log-probability of each token of `added`, null: 0.
@@ -111,6 +112,15 @@ class StageHost {
           if (ended.back() == HONE_ENDED && host.cut_off && host.cut_off(response.back())) ended.back() = HONE_ENDED_BY_LENGTH;
           truncated.push_back(ended.back() == HONE_ENDED_BY_LENGTH);
           logprobs.emplace_back(text.size(), host.likelihood ? static_cast<float>(host.likelihood(model, whole, text)) : 0.0f);
+          if (ended.back() == HONE_ENDED && view.has("ids")) {
+            if (text.size() < most) {
+              text += '\0';
+              logprobs.back().push_back(0);
+            } else {
+              ended.back() = HONE_ENDED_BY_LENGTH;
+              truncated.back() = 1;
+            }
+          }
           added.push_back(std::move(text));
         }
       Table table;

@@ -301,11 +301,15 @@ TEST(Mcts, ARoundTeachesThePolicySolutionsAndTheValueModelTheValuesOfSteps) {
     if (rows.floats("reward")[i] == 1) right.insert(std::string(rows.text("response", i)));
   }
   EXPECT_EQ(host.learnt_ids[0].size(), 6u);
-  for (const auto &ids : host.learnt_ids[0]) EXPECT_TRUE(right.count({ids.begin(), ids.end()}));
+  for (const auto &ids : host.learnt_ids[0]) {
+    EXPECT_EQ(ids.back(), 0) << "the end token is not learnt";
+    EXPECT_TRUE(right.count({ids.begin(), ids.end() - 1}));
+  }
   ASSERT_EQ(host.learnt_labels.size(), 6u);
   for (size_t i = 0; i < 6; ++i) {
-    const std::string text(host.learnt_ids[1][i].begin(), host.learnt_ids[1][i].end());
-    ASSERT_EQ(host.learnt_labels[i].size(), text.size());
+    const std::string text(host.learnt_ids[1][i].begin(), host.learnt_ids[1][i].end() - 1);
+    ASSERT_EQ(host.learnt_labels[i].size(), text.size() + 1);
+    EXPECT_TRUE(std::isnan(host.learnt_labels[i].back())) << "the end token has a label, which stage prm never gives it";
     size_t step = 0;
     for (size_t t = 0; t < text.size(); ++t) {
       const bool ends = text[t] == '\n' || t + 1 == text.size();

@@ -55,7 +55,7 @@ typedef struct hone_training {
   uint64_t steps;           // train_step() calls until the end or a restart(), which a schedule that ends must know; 0: not known
 } hone_training;
 
-// Why a response of rollout() ended: with a token that ends responses, with a stop text, at max_completion_length, or at the model's
+// Why a response of rollout() ended: with a token that ends responses, the last of its ids, with a stop text, at max_completion_length, or at the model's
 // last position, so that nothing can follow it.
 enum { HONE_ENDED = 0, HONE_ENDED_BY_STOP_TEXT = 1, HONE_ENDED_BY_LENGTH = 2, HONE_ENDED_BY_POSITIONS = 3 };
 
