@@ -26,7 +26,7 @@ TEST_F(Recipe, GeneratorsMakeRightAndHeldApartData) {
 }
 
 TEST_F(Recipe, EveryScriptWithItsValuesPlans) {
-  for (const char *name : {"r1", "r1_zero", "distill_vs_rl", "ppo_vs_grpo", "algorithms", "iterative"}) {
+  for (const char *name : {"r1", "r1_zero", "distill_vs_rl", "ppo_vs_grpo", "algorithms", "iterative", "failed_attempts"}) {
     const Ended ended = hone({"plan", (kSource / "scripts" / (std::string(name) + ".lua")).string()});
     EXPECT_EQ(ended.code, 0) << name << ": " << ended.err;
   }
@@ -51,6 +51,15 @@ TEST_F(Recipe, R1RunsAllItsStages) {
   }
   EXPECT_NE(ended.out.find("distilled"), std::string::npos) << "the table is not printed";
   EXPECT_TRUE(fs::exists(folder / "r1/report.html"));
+}
+
+TEST_F(Recipe, TheFailedAttemptsRun) {
+  const Ended ended = run("failed_attempts", {"corpus=2000", "cold_start_rows=40", "steps=2", "prompts_per_step=4", "num_generations=4", "label_prompts=6",
+                                              "num_rollouts=2", "search_prompts=24", "search_rounds=1", "simulations=16", "questions=4"});
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  std::vector<std::string> names;
+  for (const json &row : results("failed_attempts")) names.push_back(row.at("name"));
+  for (const char *name : {"cold_start", "grpo", "grpo_by_prm", "mcts_self_training"}) EXPECT_EQ(std::count(names.begin(), names.end(), name), 1) << name;
 }
 
 TEST_F(Recipe, R1ZeroAndDistillationRun) {

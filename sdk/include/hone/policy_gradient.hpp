@@ -41,9 +41,9 @@ class PolicyGradient : public Objective {
   float importance_sampling_cap = 3;  // TRL's
 
   static auto clip_params() {
-    return params(param("epsilon", &PolicyGradient::epsilon, "how far the ratio may fall below 1", {.min = 0}),
+    return params(param("epsilon", &PolicyGradient::epsilon, "how far the ratio may fall below 1", {.min = 0, .max = 1}),
                   param("epsilon_high", &PolicyGradient::epsilon_high, "how far it may rise above 1; 0: as far as epsilon", {.min = 0}),
-                  param("delta", &PolicyGradient::delta, "dual clip: the ratio counts for no more than this, which bounds the loss of a negative advantage; above 1 + epsilon_high, or 0: none",
+                  param("delta", &PolicyGradient::delta, "dual clip: the ratio counts for no more than this, which bounds the loss of a negative advantage; above 1, or 0: none",
                         {.min = 0}));
   }
   static auto kl_params() {
@@ -77,10 +77,8 @@ class PolicyGradient : public Objective {
   }
 
   void start(const Services &) {
-    const double high = 1.0 + (epsilon_high > 0 ? epsilon_high : epsilon);
-    if (delta > 0 && delta <= high)
-      throw Error("delta is " + std::to_string(delta) + ", which would clip ratios that epsilon_high lets pass; it must be above 1 + epsilon_high = " +
-                  std::to_string(high) + ", or 0 for none");
+    if (delta > 0 && delta <= 1)
+      throw Error("delta is " + std::to_string(delta) + ", which would stop a policy that has not moved from learning; it must be above 1 (1 + epsilon_high or more), or 0 for none");
   }
 
   uint64_t needs() const override {
