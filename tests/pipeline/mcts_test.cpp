@@ -45,7 +45,7 @@ TEST_F(MctsRuns, SearchAndSelfTrainingAreWorthTheirTokens) {
                              "  num_generations = 8, max_completion_length = 16, temperature = 1, top_p = 1 }";
   const std::string stages = self_training(192, 90) +
                              "local judge = hone.stage \"prm\" { label = \"judge\", model = warm.model, data = search.data, batch_size = 64,\n"
-                             "  step_separators = { \";\" }, optimizer = adamw(3e-3), epochs = 2, save_every = 1000 }\n"
+                             "  optimizer = adamw(3e-3), epochs = 2, save_every = 1000 }\n"
                              "return hone.pipeline { warm, search, judge, seed = 7, report = " + report + " }\n";
   const Ended trained = hone({"run", sums(stages), "--out", to.string()});
   ASSERT_EQ(trained.code, 0) << trained.err;
