@@ -115,7 +115,7 @@ class StageHost {
           if (ended.back() == HONE_ENDED && view.has("ids")) {
             if (text.size() < most) {
               text += '\0';
-              logprobs.back().push_back(0);
+              logprobs.back().assign(text.size(), host.likelihood ? static_cast<float>(host.likelihood(model, whole, text.substr(0, text.size() - 1))) : 0.0f);
             } else {
               ended.back() = HONE_ENDED_BY_LENGTH;
               truncated.back() = 1;
