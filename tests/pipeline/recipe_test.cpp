@@ -59,7 +59,7 @@ TEST_F(Recipe, TheFailedAttemptsRun) {
   ASSERT_EQ(ended.code, 0) << ended.err;
   std::vector<std::string> names;
   for (const json &row : results("failed_attempts")) names.push_back(row.at("name"));
-  for (const char *name : {"cold_start", "grpo", "grpo_by_prm", "mcts_self_training"}) EXPECT_EQ(std::count(names.begin(), names.end(), name), 1) << name;
+  for (const char *name : {"cold_start", "grpo", "grpo_by_prm", "mcts_self_training"}) EXPECT_EQ(std::count(names.begin(), names.end(), std::string(name)), 1) << name;
 }
 
 TEST_F(Recipe, R1ZeroAndDistillationRun) {

@@ -199,7 +199,7 @@ class Mcts final : public hone::Stage, public mcts::Settings {
   void finish_searching() {
     if (mode == "answer") {
       hone::Table row = answers_.result();
-      host_.result(host_.model_name(model), row.view());
+      host_.result(host_.model_name(model) + " with mcts", row.view());  // beside the same model without, in one table
     } else if (found_ == 0)
       throw hone::Error("the search found no " +
                         std::string(rows == "right" ? "right solution" : "response that came to its end and has a score") +
