@@ -39,6 +39,7 @@ std::vector<Solution> solutions(const Tree &tree, size_t question, double thresh
   std::vector<Solution> all, chosen;
   for (int32_t node = 1; node < tree.size(); ++node)
     if (!std::isnan(tree[node].reward)) all.push_back(solution_at(tree, node, question, threshold));
+  std::erase_if(all, [](const Solution &solution) { return solution.steps.empty(); });  // ended before it had begun
   std::ranges::stable_sort(all, std::greater<>(), &Solution::visits);
   uint32_t count[2] = {0, 0};
   for (Solution &solution : all)

@@ -22,7 +22,8 @@ struct Solution {
   std::vector<double> labels;  // of the steps: their values, from 0 to 1; of the last one its reward
 };
 
-// At most so many right ones, and as many wrong ones: the most visited, of equals those found first. None without a score.
+// At most so many right ones, and as many wrong ones: the most visited, of equals those found first. None without a score,
+// nor any without a word.
 std::vector<Solution> solutions(const Tree &, size_t question, double threshold, uint32_t most);
 
 // {prompt, response, answer, domain, reward, visits} with the row's own columns, steps and labels.

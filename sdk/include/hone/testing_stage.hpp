@@ -111,11 +111,12 @@ class StageHost {
           response.push_back(begun + text);
           if (ended.back() == HONE_ENDED && host.cut_off && host.cut_off(response.back())) ended.back() = HONE_ENDED_BY_LENGTH;
           truncated.push_back(ended.back() == HONE_ENDED_BY_LENGTH);
-          logprobs.emplace_back(text.size(), host.likelihood ? static_cast<float>(host.likelihood(model, whole, text)) : 0.0f);
+          const float likelihood = host.likelihood ? static_cast<float>(host.likelihood(model, whole, text)) : 0.0f;
+          logprobs.emplace_back(text.size(), likelihood);
           if (ended.back() == HONE_ENDED && view.has("ids")) {
             if (text.size() < most) {
               text += '\0';
-              logprobs.back().assign(text.size(), host.likelihood ? static_cast<float>(host.likelihood(model, whole, text.substr(0, text.size() - 1))) : 0.0f);
+              logprobs.back().push_back(likelihood);
             } else {
               ended.back() = HONE_ENDED_BY_LENGTH;
               truncated.back() = 1;
