@@ -84,6 +84,7 @@ struct ObjectiveStage::Rollouts {
   ScoredRows scored;
   std::vector<float> reward;  // what trains: the score, NaN where a response is left out
   std::vector<uint32_t> kept;
+  uint64_t tokens = 0;  // sampled, greedy ones too; counted in the stage's place once the step is done
   double sampling_seconds = 0, scoring_seconds = 0;
 };
 
@@ -118,7 +119,7 @@ void ObjectiveStage::sample_round(uint32_t step, uint32_t round, Rollouts &all) 
                                                              [this] { return context_.interrupted(); });
   context_.stop_if_interrupted();
   all.sampling_seconds += since(clock);
-  for (const SampledRow &row : sampled) place_.sampled += row.ids.size();
+  for (const SampledRow &row : sampled) all.tokens += row.ids.size();
   clock = std::chrono::steady_clock::now();
   std::vector<RowToScore> to_score;
   for (size_t i = 0; i < sampled.size(); ++i) to_score.push_back(row_to_score(tokenizer(), *prompts[i / num_generations_].row, sampled[i]));
@@ -152,7 +153,7 @@ void ObjectiveStage::sample_round(uint32_t step, uint32_t round, Rollouts &all) 
 }
 
 // Of the greedy response to each prompt that trains; empty when nobody asks.
-std::vector<float> ObjectiveStage::greedy_rewards(uint32_t step, const Rollouts &all) {
+std::vector<float> ObjectiveStage::greedy_rewards(uint32_t step, Rollouts &all) {
   if (!training_->needs(HONE_BASELINE)) return {};
   std::vector<SampleRequest> greedy;
   for (const uint32_t p : all.kept) greedy.push_back({all.prompts[p].ids, 1, p});
@@ -160,7 +161,7 @@ std::vector<float> ObjectiveStage::greedy_rewards(uint32_t step, const Rollouts 
   settings.temperature = 0;
   const std::vector<SampledRow> best = sampler_->generate(weights(), &tokenizer(), greedy, settings, {}, [this] { return context_.interrupted(); });
   context_.stop_if_interrupted();
-  for (const SampledRow &row : best) place_.sampled += row.ids.size();
+  for (const SampledRow &row : best) all.tokens += row.ids.size();
   std::vector<RowToScore> rows;
   for (size_t i = 0; i < best.size(); ++i) rows.push_back(row_to_score(tokenizer(), *all.prompts[all.kept[i]].row, best[i]));
   return rewards_->score(*journal_, "step " + std::to_string(step) + " greedy", rows).reward;
@@ -248,6 +249,7 @@ std::map<std::string, double> ObjectiveStage::rollout_step(uint32_t step) {
   metrics["time/train"] = since(clock);
 
   place_.tokens += report.tokens;
+  place_.sampled += all.tokens;
   for (const auto &[name, value] : report.metrics) metrics[name] = value;
   metrics["loss"] = report.loss;
   metrics["grad_norm"] = report.grad_norm;

@@ -56,7 +56,7 @@ class ObjectiveStage {
   std::map<std::string, double> rollout_step(uint32_t step);
   struct Rollouts;
   void sample_round(uint32_t step, uint32_t round, Rollouts &);
-  std::vector<float> greedy_rewards(uint32_t step, const Rollouts &);
+  std::vector<float> greedy_rewards(uint32_t step, Rollouts &);
   std::vector<TrainRow> rollout_rows(uint32_t step, const Rollouts &, const std::vector<float> &baseline);
   void record(uint32_t step, const Rollouts &, const StepReport &);
   bool dynamic() const { return setting<bool>("dynamic_sampling"); }
