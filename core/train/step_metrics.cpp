@@ -8,17 +8,13 @@ namespace hone {
 void StepMetrics::add(const ObjectiveColumns &c, const ObjectiveCalls &objective) {
   tokens_ += c.tokens();
   const auto needs = [&](uint64_t column) { return (objective.needs() & column) != 0; };
-  if (!c.logp_ref.empty()) {
-    has_kl_ = true;
+  has_kl_ = needs(HONE_KL) || !c.logp_ref.empty();
+  if (needs(HONE_KL)) {  // exact, which no estimate is beside it
+    for (const float kl : c.kl) kl_ += kl;
+  } else if (!c.logp_ref.empty()) {
     for (uint32_t t = 0; t < c.tokens(); ++t) {
       const double to_ref = double(c.logp_ref[t]) - c.logp[t];
       kl_ += std::expm1(to_ref) - to_ref;
-    }
-  }
-  if (needs(HONE_KL)) {
-    if (c.logp_ref.empty()) {
-      has_kl_ = true;
-      for (const float kl : c.kl) kl_ += kl;
     }
   }
   if (needs(HONE_LOGP_TEACHER)) {

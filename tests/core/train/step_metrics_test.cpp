@@ -34,5 +34,22 @@ TEST(StepMetrics, ApproximateKlIsThatFromThePolicyThatSampled) {
   EXPECT_NEAR(told.at("clip_ratio/region_mean"), 1.0 / 3, 1e-12);
 }
 
+TEST(StepMetrics, AnExactKlIsToldRatherThanAnEstimateOfIt) {
+  hone_objective methods{};
+  methods.struct_size = sizeof methods;
+  methods.source = [](void *) -> uint32_t { return HONE_ON_POLICY; };
+  methods.needs = [](void *) -> uint64_t { return HONE_KL | HONE_LOGP_REF; };
+  TrainRow row;
+  row.ids = {0, 0, 0};
+  row.logp_ref = {-1, -2};
+  ObjectiveColumns columns = columns_of({row}, HONE_ON_POLICY);
+  columns.logp = {-3, -1}, columns.kl = {0.25f, 0.75f};
+  StepMetrics metrics;
+  metrics.add(columns, ObjectiveCalls(methods, nullptr, "an objective"));
+  std::map<std::string, double> told;
+  metrics.put(told);
+  EXPECT_EQ(told.at("kl"), 0.5);
+}
+
 }  // namespace
 }  // namespace hone
