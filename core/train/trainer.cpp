@@ -92,6 +92,8 @@ struct Trainer::State {
     });
   }
 
+  // The columns that the model, its critic and the reference make of a unit. What is recorded can be differentiated.
+  void forward(Worker &, ObjectiveColumns &, const Unit &, const Weights *reference, bool record_model, bool record_critic);
   void run_reference(ObjectiveColumns &, const std::vector<Unit> &, const Weights &reference);
   void run_before_advantages(ObjectiveColumns &, const std::vector<Unit> &, const Weights *reference);
   // The parts of a step's loss.
@@ -112,6 +114,19 @@ float *at(std::vector<float> &column, uint32_t token) { return column.empty() ? 
 
 }  // namespace
 
+void Trainer::State::forward(Worker &worker, ObjectiveColumns &columns, const Unit &unit, const Weights *reference, bool record_model,
+                             bool record_critic) {
+  const uint32_t from = columns.row_start[unit.begin];
+  float *const value = at(columns.value, from);
+  if (needs(HONE_KL)) worker.other.forward(*reference, unit.packed, settings.temperature, {});
+  worker.pass.forward(weights, unit.packed, settings.temperature,
+                      {at(columns.logp, from), at(columns.entropy, from), critic ? nullptr : value, at(columns.kl, from)}, record_model,
+                      record_model && settings.checkpointing, reference, &worker.other, record_model ? depths : 0);
+  if (critic)
+    worker.critic.forward(critic->weights(), unit.packed, settings.temperature, {nullptr, nullptr, value, nullptr}, record_critic,
+                          record_critic && settings.checkpointing);
+}
+
 void Trainer::State::run_reference(ObjectiveColumns &columns, const std::vector<Unit> &units,
                                    const Weights &reference) {
   columns.logp_ref.assign(columns.tokens(), 0.0f);
@@ -125,16 +140,8 @@ void Trainer::State::run_reference(ObjectiveColumns &columns, const std::vector<
 // The columns that the model makes, for objectives whose advantages read them (a critic's values).
 void Trainer::State::run_before_advantages(ObjectiveColumns &columns, const std::vector<Unit> &units,
                                            const Weights *reference) {
-  spread(units.size(), [&](Worker &worker, size_t i) {
-    const uint32_t from = columns.row_start[units[i].begin];
-    float *const value = at(columns.value, from);
-    if (needs(HONE_KL)) worker.other.forward(*reference, units[i].packed, settings.temperature, {});
-    // worker.pass runs unrecorded here; its counts are reset before the units are trained.
-    worker.pass.forward(weights, units[i].packed, settings.temperature,
-                        {at(columns.logp, from), at(columns.entropy, from), critic ? nullptr : value, at(columns.kl, from)}, false,
-                        false, reference, &worker.other);
-    if (critic) worker.critic.forward(critic->weights(), units[i].packed, settings.temperature, {nullptr, nullptr, value, nullptr});
-  });
+  // Experts are counted here too; the counts are reset before the units are trained.
+  spread(units.size(), [&](Worker &worker, size_t i) { forward(worker, columns, units[i], reference, false, false); });
 }
 
 // Eq. 24 and 25 over the tokens of one unit, which begin at first_token: the mean over depths of their cross-entropies, each
@@ -163,13 +170,7 @@ Trainer::State::Losses Trainer::State::run_units(ObjectiveColumns &columns, cons
   const auto run_unit = [&](Worker &worker, size_t i) {
     const Unit &unit = units[i];
     const uint32_t from = columns.row_start[unit.begin];
-    float *const value = at(columns.value, from);
-    if (needs(HONE_KL)) worker.other.forward(*reference, unit.packed, settings.temperature, {});
-    worker.pass.forward(weights, unit.packed, settings.temperature,
-                        {at(columns.logp, from), at(columns.entropy, from), critic ? nullptr : value, at(columns.kl, from)}, model_learns,
-                        settings.checkpointing, reference, &worker.other, model_learns ? depths : 0);
-    if (critic)
-      worker.critic.forward(critic->weights(), unit.packed, settings.temperature, {nullptr, nullptr, value, nullptr}, true, settings.checkpointing);
+    forward(worker, columns, unit, reference, model_learns, true);
     {
       std::lock_guard lock(objective_mutex);
       // In the first pass over the rows, the old policy is the one that just ran.
@@ -376,7 +377,7 @@ StepReport Trainer::step(std::vector<TrainRow> &rows, uint64_t step, const Weigh
   if (n_parts == 1) {
     parts[0] = {std::move(columns), std::move(units)};
   } else {
-    std::vector<uint32_t> first{};  // row of each group
+    std::vector<uint32_t> first;  // row of each group
     for (uint32_t r = 0; r < columns.rows(); ++r)
       if (r == 0 || columns.group[r] != columns.group[r - 1]) first.push_back(r);
     first.push_back(columns.rows());
