@@ -71,9 +71,12 @@ RowToScore ObjectiveStage::row_to_score(const Tokenizer &tokenizer, const DataRo
   return out;
 }
 
-void ObjectiveStage::cut_into_steps(RowToScore &row) const {
-  ResponseSteps steps = response_steps(tokenizer(), row.row.ids, texts_of(settings_, "step_separators", where_));
-  row.row.step_start = std::move(steps.start), row.row.step_text = std::move(steps.text);
+void ObjectiveStage::cut_into_steps(std::vector<RowToScore> &rows) const {
+  const std::vector<std::string> separators = texts_of(settings_, "step_separators", where_);
+  for (RowToScore &row : rows) {
+    ResponseSteps steps = response_steps(tokenizer(), row.row.ids, separators);
+    row.row.step_start = std::move(steps.start), row.row.step_text = std::move(steps.text);
+  }
 }
 
 // All responses of a step, in the order of their rows; of the prompts, those that train.
@@ -123,7 +126,7 @@ void ObjectiveStage::sample_round(uint32_t step, uint32_t round, Rollouts &all) 
   clock = std::chrono::steady_clock::now();
   std::vector<RowToScore> to_score;
   for (size_t i = 0; i < sampled.size(); ++i) to_score.push_back(row_to_score(tokenizer(), *prompts[i / num_generations_].row, sampled[i]));
-  if (scores_steps()) std::ranges::for_each(to_score, [this](RowToScore &row) { cut_into_steps(row); });
+  if (scores_steps()) cut_into_steps(to_score);
   const std::string key = "step " + std::to_string(step) + (round == 0 ? "" : " round " + std::to_string(round));
   ScoredRows scored;
   if (rewards_)
@@ -143,13 +146,18 @@ void ObjectiveStage::sample_round(uint32_t step, uint32_t round, Rollouts &all) 
   all.prompts.insert(all.prompts.end(), prompts.begin(), prompts.end());
   all.sampled.insert(all.sampled.end(), sampled.begin(), sampled.end());
   all.to_score.insert(all.to_score.end(), to_score.begin(), to_score.end());
-  for (uint32_t p = first; p < all.prompts.size(); ++p) {
-    const auto of_prompt = std::span(all.reward).subspan(size_t{p} * num_generations_, num_generations_);
-    std::vector<float> of_steps;
-    for (size_t i = size_t{p} * num_generations_, end = i + num_generations_; i < end && scores_steps(); ++i)
-      if (!std::isnan(all.reward[i])) of_steps.insert(of_steps.end(), all.scored.steps[i].begin(), all.scored.steps[i].end());
-    if (!dynamic() || differ(of_prompt) || differ(of_steps)) all.kept.push_back(p);
-  }
+  for (uint32_t p = first; p < all.prompts.size(); ++p)
+    if (!dynamic() || tells_apart(all, p)) all.kept.push_back(p);
+}
+
+// Whether the rewards of a prompt's responses, or of their steps, differ.
+bool ObjectiveStage::tells_apart(const Rollouts &all, uint32_t prompt) const {
+  const size_t begin = size_t{prompt} * num_generations_;
+  if (differ(std::span(all.reward).subspan(begin, num_generations_))) return true;
+  std::vector<float> of_steps;
+  for (size_t i = begin; i < begin + num_generations_ && scores_steps(); ++i)
+    if (!std::isnan(all.reward[i])) of_steps.insert(of_steps.end(), all.scored.steps[i].begin(), all.scored.steps[i].end());
+  return differ(of_steps);
 }
 
 // Of the greedy response to each prompt that trains; empty when nobody asks.

@@ -47,7 +47,7 @@ class ObjectiveStage {
   void sample_teacher();
   static RowToScore row_to_score(const Tokenizer &, const DataRow &, const SampledRow &);
   bool scores_steps() const { return on_policy() && training_->needs(HONE_STEP_REWARD); }
-  void cut_into_steps(RowToScore &) const;
+  void cut_into_steps(std::vector<RowToScore> &) const;
   bool take_from_cache();
   void put_into_cache();
   std::string cache_key() const;
@@ -56,6 +56,7 @@ class ObjectiveStage {
   std::map<std::string, double> rollout_step(uint32_t step);
   struct Rollouts;
   void sample_round(uint32_t step, uint32_t round, Rollouts &);
+  bool tells_apart(const Rollouts &, uint32_t prompt) const;
   std::vector<float> greedy_rewards(uint32_t step, Rollouts &);
   std::vector<TrainRow> rollout_rows(uint32_t step, const Rollouts &, const std::vector<float> &baseline);
   void record(uint32_t step, const Rollouts &, const StepReport &);
