@@ -76,21 +76,23 @@ inline void discount(std::span<double> rewards, double gamma) {
   for (size_t t = rewards.size(); t-- > 1;) rewards[t - 1] += gamma * rewards[t];
 }
 
-// (A - mean) / sqrt(variance + 1e-8) over all tokens of the step, with n - 1 in the variance: TRL's masked_whiten. All 0 when all are
-// equal.
-inline void whiten(std::span<float> advantages) {
+// (A - mean) / deviation over all tokens of the step, where deviation(spread) says what stands for it. All 0 when all are equal.
+template <class Deviation>
+void normalize(std::span<float> advantages, Deviation &&deviation) {
   const std::vector<double> all(advantages.begin(), advantages.end());
   const Spread spread = spread_of(all);
-  const double deviation = std::sqrt(spread.sample_deviation() * spread.sample_deviation() + 1e-8);
-  for (size_t t = 0; t < all.size(); ++t) advantages[t] = spread.deviation > 0 ? static_cast<float>((all[t] - spread.mean) / deviation) : 0.0f;
+  const double divisor = deviation(spread);
+  for (size_t t = 0; t < all.size(); ++t) advantages[t] = spread.deviation > 0 ? static_cast<float>((all[t] - spread.mean) / divisor) : 0.0f;
 }
 
-// (A - mean) / sqrt(max(variance, 1e-8)) over all tokens of the step, with n in the variance: OpenRLHF's. All 0 when all are equal.
+// TRL's masked_whiten: sqrt(variance + 1e-8), with n - 1 in the variance.
+inline void whiten(std::span<float> advantages) {
+  normalize(advantages, [](const Spread &spread) { return std::sqrt(spread.sample_deviation() * spread.sample_deviation() + 1e-8); });
+}
+
+// OpenRLHF's: sqrt(max(variance, 1e-8)), with n in the variance.
 inline void standardize(std::span<float> advantages) {
-  const std::vector<double> all(advantages.begin(), advantages.end());
-  const Spread spread = spread_of(all);
-  const double deviation = std::sqrt(std::max(spread.deviation * spread.deviation, 1e-8));
-  for (size_t t = 0; t < all.size(); ++t) advantages[t] = spread.deviation > 0 ? static_cast<float>((all[t] - spread.mean) / deviation) : 0.0f;
+  normalize(advantages, [](const Spread &spread) { return std::sqrt(std::max(spread.deviation * spread.deviation, 1e-8)); });
 }
 
 }  // namespace hone
