@@ -11,9 +11,8 @@
 #include <cmath>
 #include <hone/json.hpp>
 #include <hone/rollouts.hpp>
-#include <set>
 
-#include "../shared/fingerprint.hpp"
+#include "../shared/prompt_walk.hpp"
 
 namespace {
 
@@ -52,63 +51,47 @@ class LabelSteps final : public hone::Stage, public hone::SamplingSettings {
   }
 
   bool step() override {
-    read_prompts();
-    if (next_ >= prompts_.size()) return finish();
-    const size_t end = std::min(prompts_.size(), next_ + batch_size);
-    hone::Sampling how = sampling(2 * steps_ + 1);  // random numbers are keyed by it; the roll-outs have the next one
+    walk_.read(host_, prompts);
+    if (walk_.at_end()) return finish();
+    const size_t end = walk_.end_of_batch(batch_size);
+    hone::Sampling how = sampling(2 * walk_.steps + 1);  // random numbers are keyed by it; the roll-outs have the next one
     how.step_separators = hone::texts_of(step_separators, "step_separators");
-    const hone::Responses responses = hone::Responses::sample(host_, model, prompts_, next_, end, how);
-    const std::vector<double> reward = hone::Scores::of(host_, rewards, responses, steps_ + 1).reward;
+    const hone::Responses responses = hone::Responses::sample(host_, model, walk_.prompts, walk_.next, end, how);
+    const std::vector<double> reward = hone::Scores::of(host_, rewards, responses, walk_.steps + 1).reward;
     std::vector<size_t> kept;
     for (size_t i = 0; i < responses.size(); ++i) {
       if (std::isnan(reward[i]) || responses.response[i].empty()) continue;
-      if (deduplicate && !seen_.insert(fingerprint(responses.prompt[i], responses.response[i])).second) continue;
+      if (deduplicate && !walk_.is_new(responses.prompt[i], responses.response[i])) continue;
       kept.push_back(i);
     }
     label(responses, reward, kept);
-    sampled_ += responses.size();
-    next_ = end;
-    ++steps_;
-    host_.progress(next_, prompts_.size());
-    if (next_ < prompts_.size()) return true;
-    log_.info("labelled " + std::to_string(labelled_) + " of " + std::to_string(sampled_) + " responses to " + std::to_string(next_) +
+    walk_.sampled += responses.size();
+    walk_.advance(host_, end);
+    if (!walk_.at_end()) return true;
+    log_.info("labelled " + std::to_string(labelled_) + " of " + std::to_string(walk_.sampled) + " responses to " + std::to_string(walk_.next) +
               " prompts");
     return finish();
   }
 
   std::string save() const override {
-    std::vector<hone::Json> seen;
-    for (const uint64_t h : seen_) seen.emplace_back(static_cast<int64_t>(h));
-    return hone::Json(std::map<std::string, hone::Json>{
-                          {"next", next_}, {"steps", steps_}, {"sampled", sampled_}, {"labelled", labelled_}, {"seen", std::move(seen)}})
-        .text();
+    std::map<std::string, hone::Json> state = walk_.save();
+    state["labelled"] = labelled_;
+    return hone::Json(std::move(state)).text();
   }
 
   void load(std::string_view saved) override {
     const hone::Json state = hone::Json::parse(saved);
-    next_ = static_cast<size_t>(state["next"].as_integer());
-    steps_ = static_cast<uint32_t>(state["steps"].as_integer());
-    sampled_ = static_cast<uint64_t>(state["sampled"].as_integer());
+    walk_.load(state);
     labelled_ = static_cast<uint64_t>(state["labelled"].as_integer());
-    seen_.clear();
-    for (const hone::Json &h : state["seen"].as_list()) seen_.insert(static_cast<uint64_t>(h.as_integer()));
   }
 
  private:
   bool finish() const {
     if (labelled_ == 0)
-      throw hone::Error("none of the " + std::to_string(sampled_) +
+      throw hone::Error("none of the " + std::to_string(walk_.sampled) +
                         " responses was labelled, so there is no data for the next stage; "
                         "each was empty or had no score");
     return false;
-  }
-
-  void read_prompts() {  // once in a process; the host reads the same rows each time
-    if (prompts_.size() > 0) return;
-    prompts_ = hone::Prompts::read(host_, prompts);
-    if (next_ > prompts_.size())
-      throw hone::Error("the saved place is prompt " + std::to_string(next_) + " of " + std::to_string(prompts_.size()) +
-                        ": the prompts have changed since; start a new run");
   }
 
   // All prefixes of all responses, gone on with in one call: of response kept[k] those that end with its first, second, ... last but one
@@ -127,7 +110,7 @@ class LabelSteps final : public hone::Stage, public hone::SamplingSettings {
       }
     if (of.empty()) return out;
     asked.texts("prompt", prompt).int_lists("ids", begun);
-    hone::Sampling how = sampling(2 * steps_ + 2);
+    hone::Sampling how = sampling(2 * walk_.steps + 2);
     how.num_generations = num_rollouts;
     const hone::TableView rows = host_.rollout(model, asked.view(), how);
     if (rows.rows() != of.size() * num_rollouts)
@@ -158,7 +141,7 @@ class LabelSteps final : public hone::Stage, public hone::SamplingSettings {
   void label(const hone::Responses &responses, const std::vector<double> &reward, const std::vector<size_t> &kept) {
     const hone::Responses more = completions(responses, kept);
     std::vector<double> of_more;
-    if (more.size() > 0) of_more = hone::Scores::of(host_, rewards, more, steps_ + 1).reward;
+    if (more.size() > 0) of_more = hone::Scores::of(host_, rewards, more, walk_.steps + 1).reward;
     std::vector<std::string> prompt, answer, columns, domain;
     std::vector<double> rewarded;
     double steps = 0, right = 0, sum = 0, labelled = 0;
@@ -200,12 +183,9 @@ class LabelSteps final : public hone::Stage, public hone::SamplingSettings {
   hone::StageHost host_;
   hone::Metrics metrics_;
   hone::Log log_;
-  hone::Prompts prompts_;
   // What save() tells.
-  size_t next_ = 0;  // first prompt of the next step
-  uint32_t steps_ = 0;
-  uint64_t sampled_ = 0, labelled_ = 0;
-  std::set<uint64_t> seen_;
+  hone::PromptWalk walk_;
+  uint64_t labelled_ = 0;
 };
 
 }  // namespace

@@ -6,9 +6,8 @@
 #include <hone/json.hpp>
 #include <hone/response.hpp>
 #include <hone/rollouts.hpp>
-#include <set>
 
-#include "../shared/fingerprint.hpp"
+#include "../shared/prompt_walk.hpp"
 
 namespace {
 
@@ -55,10 +54,10 @@ class Sample final : public hone::Stage, public hone::SamplingSettings {
   }
 
   bool step() override {
-    read_prompts();
+    walk_.read(host_, prompts);
     if (!unfinished()) return finish();
-    const size_t end = std::min(prompts_.size(), next_ + batch_size);
-    const Batch batch = sample(next_, end);
+    const size_t end = walk_.end_of_batch(batch_size);
+    const Batch batch = sample(walk_.next, end);
     std::vector<bool> allowed(batch.size(), true);
     if (keep) allowed = host_.call(keep, batch.table().view());
     for (size_t i = 0; i < batch.size(); ++i)
@@ -70,34 +69,23 @@ class Sample final : public hone::Stage, public hone::SamplingSettings {
     else
       emit_rows(batch, allowed);
     report(batch, kept_ - kept_before);
-    next_ = end;
-    ++steps_;
-    host_.progress(next_, prompts_.size());
+    walk_.advance(host_, end);
     if (unfinished()) return true;
-    log_.info("kept " + std::to_string(kept_) + (mode == "pairs" ? " pairs of " : " of ") + std::to_string(sampled_) +
-              " responses to " + std::to_string(next_) + " prompts");
+    log_.info("kept " + std::to_string(kept_) + (mode == "pairs" ? " pairs of " : " of ") + std::to_string(walk_.sampled) +
+              " responses to " + std::to_string(walk_.next) + " prompts");
     return finish();
   }
 
   std::string save() const override {
-    std::vector<hone::Json> seen;
-    for (const uint64_t h : seen_) seen.emplace_back(static_cast<int64_t>(h));
-    return hone::Json(std::map<std::string, hone::Json>{{"next", next_},
-                                                        {"steps", steps_},
-                                                        {"kept", kept_},
-                                                        {"sampled", sampled_},
-                                                        {"seen", std::move(seen)}})
-        .text();
+    std::map<std::string, hone::Json> state = walk_.save();
+    state["kept"] = kept_;
+    return hone::Json(std::move(state)).text();
   }
 
   void load(std::string_view saved) override {
     const hone::Json state = hone::Json::parse(saved);
-    next_ = static_cast<size_t>(state["next"].as_integer());
-    steps_ = static_cast<uint32_t>(state["steps"].as_integer());
+    walk_.load(state);
     kept_ = static_cast<uint64_t>(state["kept"].as_integer());
-    sampled_ = static_cast<uint64_t>(state["sampled"].as_integer());
-    seen_.clear();
-    for (const hone::Json &h : state["seen"].as_list()) seen_.insert(static_cast<uint64_t>(h.as_integer()));
   }
 
  private:
@@ -113,37 +101,28 @@ class Sample final : public hone::Stage, public hone::SamplingSettings {
     }
   };
 
-  bool unfinished() const { return next_ < prompts_.size() && (limit == 0 || kept_ < limit); }
+  bool unfinished() const { return !walk_.at_end() && (limit == 0 || kept_ < limit); }
 
   // False, or why there is nothing to go on with.
   bool finish() const {
     if (kept_ == 0)
-      throw hone::Error("none of the " + std::to_string(sampled_) +
+      throw hone::Error("none of the " + std::to_string(walk_.sampled) +
                         " responses was kept, so there is no data for the next stage; "
                         "loosen `keep` or `threshold`, or sample more");
     return false;
   }
 
-  // Once in a process; the host reads the same rows each time.
-  void read_prompts() {
-    if (prompts_.size() > 0) return;
-    prompts_ = hone::Prompts::read(host_, prompts);
-    if (next_ > prompts_.size())
-      throw hone::Error("the saved place is prompt " + std::to_string(next_) + " of " +
-                        std::to_string(prompts_.size()) + ": the prompts have changed since; start a new run");
-  }
-
   Batch sample(size_t begin, size_t end) {
-    Batch batch{hone::Responses::sample(host_, model, prompts_, begin, end, sampling(steps_ + 1)), {}};
-    sampled_ += batch.size();
-    if (rewards) batch.scores = hone::Scores::of(host_, rewards, batch, steps_ + 1);
+    Batch batch{hone::Responses::sample(host_, model, walk_.prompts, begin, end, sampling(walk_.steps + 1)), {}};
+    walk_.sampled += batch.size();
+    if (rewards) batch.scores = hone::Scores::of(host_, rewards, batch, walk_.steps + 1);
     return batch;
   }
 
   // Whether another row may be kept, counting it when so.
   bool take(std::string_view prompt, std::string_view response) {
     if (limit > 0 && kept_ >= limit) return false;
-    if (deduplicate && !seen_.insert(fingerprint(prompt, response)).second) return false;
+    if (deduplicate && !walk_.is_new(prompt, response)) return false;
     ++kept_;
     return true;
   }
@@ -224,12 +203,9 @@ class Sample final : public hone::Stage, public hone::SamplingSettings {
   hone::StageHost host_;
   hone::Metrics metrics_;
   hone::Log log_;
-  hone::Prompts prompts_;
   // What save() tells.
-  size_t next_ = 0;  // first prompt of the next step
-  uint32_t steps_ = 0;
-  uint64_t kept_ = 0, sampled_ = 0;
-  std::set<uint64_t> seen_;
+  hone::PromptWalk walk_;
+  uint64_t kept_ = 0;
 };
 
 }  // namespace
