@@ -68,21 +68,13 @@ TEST_F(Algorithms, WhatIsKeptBesideTheModelSurvivesKillsAndThreadsChangeNoBit) {
   expect_same(run_of("one", text, {"--set", "steps=6", "--threads", "1"}), whole);
 
   const fs::path run = folder / "killed";
-  int kills = 0;
-  for (int round = 0; round < 14; ++round) {
+  const int kills = kill_and_resume({"run", script(text, "whole.lua"), "--set", "steps=6", "--out", run.string()}, run, 14, [](int round) {
     How how;
-    how.watched = run / "metrics.jsonl";
     how.after_lines = 1 + round % 2;
     how.delay = std::fmod((round + 1) * 0.7548776662, 1.0) * 0.03;
-    const Ended ended = fs::exists(run / "run.json") ? hone({"resume", run.string()}, how)
-                                                     : hone({"run", script(text, "whole.lua"), "--set", "steps=6", "--out", run.string()}, how);
-    if (ended.code == 0) break;
-    ASSERT_EQ(ended.code, 128 + SIGKILL) << ended.err;
-    ++kills;
-  }
+    return how;
+  });
   EXPECT_GT(kills, 2);
-  const Ended ended = hone({"resume", run.string()});
-  ASSERT_EQ(ended.code, 0) << ended.err;
   expect_same(run, whole);
 
   const fs::path last = whole / "02-rl" / "checkpoints" / "step-6";

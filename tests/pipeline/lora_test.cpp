@@ -76,21 +76,13 @@ TEST_F(Lora, TrainsAnAdapterAndLeavesTheBaseAlone) {
 
 TEST_F(Lora, AKilledRunGoesOnToTheSameBits) {
   const fs::path whole = run_of("whole"), run = folder / "run";
-  int kills = 0;
-  for (int round = 0; round < 12; ++round) {
+  const int kills = kill_and_resume({"run", script(pipeline()), "--out", run.string()}, run, 12, [](int round) {
     How how;
-    how.watched = run / "metrics.jsonl";
     how.after_lines = 1 + round % 4;
     how.delay = std::fmod((round + 1) * 0.7548776662, 1.0) * 0.012;
-    const Ended ended = fs::exists(run / "run.json") ? hone({"resume", run.string()}, how)
-                                                     : hone({"run", script(pipeline()), "--out", run.string()}, how);
-    if (ended.code == 0) break;
-    ASSERT_EQ(ended.code, 128 + SIGKILL) << ended.err;
-    ++kills;
-  }
+    return how;
+  });
   EXPECT_GT(kills, 3);
-  const Ended ended = hone({"resume", run.string()});
-  ASSERT_EQ(ended.code, 0) << ended.err;
   expect_same(run, whole);
 }
 
@@ -212,19 +204,9 @@ TEST_F(Lora, LoopsAndRewardModelsTrainAdaptersToo) {
   EXPECT_NE(slurp(newest(whole / "02-judge") / "adapter_model.safetensors").find("base_model.model.score.weight"),
             std::string::npos);
   How kill = how;
-  kill.watched = run / "metrics.jsonl";
   kill.after_lines = 3;
   kill.delay = 0.004;
-  int kills = 0;
-  for (int round = 0; round < 20; ++round) {
-    const Ended next = fs::exists(run / "run.json") ? hone({"resume", run.string()}, kill)
-                                                    : hone({"run", script(text), "--out", run.string()}, kill);
-    if (next.code == 0) break;
-    ASSERT_EQ(next.code, 128 + SIGKILL) << next.err;
-    ++kills;
-  }
-  EXPECT_GT(kills, 2);
-  ASSERT_EQ(hone({"resume", run.string()}, how).code, 0);
+  EXPECT_GT(kill_and_resume({"run", script(text), "--out", run.string()}, run, 20, [&](int) { return kill; }), 2);
   expect_same(run, whole);
 }
 

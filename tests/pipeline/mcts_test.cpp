@@ -96,23 +96,11 @@ TEST_F(MctsRuns, ThreadsAndKillsChangeNoBit) {
   EXPECT_GT(data(one).size(), 10000u);
   EXPECT_EQ(data(one), data(two));
   EXPECT_EQ(lasting_results(one), lasting_results(two));
-  int kills = 0;
-  for (int round = 0; round < 12; ++round) {
+  const int kills = kill_and_resume({"run", path, "--threads", "1", "--out", killed.string()}, killed, 12, [](int round) {
     How how;
-    how.watched = killed / "metrics.jsonl";
     how.after_lines = round == 0 ? 457 : 2 + round % 3;
-    const Ended ended =
-        round == 0 ? hone({"run", path, "--threads", "1", "--out", killed.string()}, how) : hone({"resume", killed.string()}, how);
-    if (ended.code != 128 + SIGKILL) {
-      ASSERT_EQ(ended.code, 0) << ended.err;
-      break;
-    }
-    ++kills;
-  }
-  if (!fs::exists(killed / "02-search/done")) {
-    const Ended ended = hone({"resume", killed.string()});
-    ASSERT_EQ(ended.code, 0) << ended.err;
-  }
+    return how;
+  });
   EXPECT_GT(kills, 1);
   EXPECT_EQ(data(killed), data(one));
   EXPECT_EQ(lasting_results(killed), lasting_results(one));

@@ -121,6 +121,26 @@ inline Ended hone(const std::vector<std::string> &arguments, const How &how = {}
   return ended;
 }
 
+// Begins a run and kills it again and again, resuming it each time, until it gets through or `rounds` are over; then lets it end. Answers
+// how often it was killed. moment: when a round is killed, by its after_lines (of metrics.jsonl) and delay, and in what environment.
+inline int kill_and_resume(const std::vector<std::string> &begin, const fs::path &run, int rounds, const std::function<How(int round)> &moment) {
+  const std::vector<std::string> resume = {"resume", run.string()};
+  int kills = 0;
+  for (; kills < rounds; ++kills) {
+    How how = moment(kills);
+    how.watched = run / "metrics.jsonl";
+    const Ended ended = hone(fs::exists(run / "run.json") ? resume : begin, how);
+    if (ended.code == 0) break;
+    EXPECT_EQ(ended.code, 128 + SIGKILL) << ended.err;
+    if (ended.code != 128 + SIGKILL) return kills;
+  }
+  How undisturbed;
+  undisturbed.environment = moment(0).environment;
+  const Ended ended = hone(resume, undisturbed);
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  return kills;
+}
+
 // A folder of its own for each test, removed when it passes.
 class Program : public ::testing::Test {
  protected:

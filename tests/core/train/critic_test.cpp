@@ -8,6 +8,7 @@
 #include "core/base/failure.h"
 #include "core/rollout/sampler.h"
 #include "core/train/trainer.h"
+#include "tests/core/train/sampled_rows.h"
 #include "tests/support/tiny_model.h"
 
 namespace hone {
@@ -25,29 +26,11 @@ struct CriticTest : testing::TestWithParam<const char *> {
   // Groups of responses of the model; a response to a prompt that begins with a small token is worth 1.
   std::vector<TrainRow> rollouts(const Weights &weights, uint32_t prompts = 6, uint32_t generations = 4) {
     std::mt19937 random(11);
-    std::vector<SampleRequest> requests;
-    for (uint32_t i = 0; i < prompts; ++i) {
-      SampleRequest request;
-      for (uint32_t t = 0; t < 3 + i % 4; ++t) request.prompt.push_back(static_cast<int32_t>(random() % tiny_vocabulary));
-      request.num_generations = generations;
-      request.first_row = i * generations;
-      requests.push_back(request);
-    }
+    const std::vector<SampleRequest> requests = made_up_requests(random, prompts, generations, 4);
     SampleSettings settings;
     settings.max_tokens = 12;
-    settings.stop_ids = {7};
-    const auto sampled = Sampler(table, one).generate(weights, nullptr, requests, settings);
-    std::vector<TrainRow> rows;
-    for (size_t i = 0; i < sampled.size(); ++i) {
-      TrainRow row;
-      row.ids = requests[i / generations].prompt;
-      row.begin = row.response_begin = static_cast<uint32_t>(row.ids.size());
-      row.ids.insert(row.ids.end(), sampled[i].ids.begin(), sampled[i].ids.end());
-      row.logp_rollout = sampled[i].logp;
-      row.group = static_cast<uint32_t>(i / generations);
-      row.reward = i / generations % 2 ? 1.0f : static_cast<float>(i % 2) / 4;
-      rows.push_back(row);
-    }
+    std::vector<TrainRow> rows = sampled_rows(Sampler(table, one), weights, requests, settings);
+    for (size_t i = 0; i < rows.size(); ++i) rows[i].reward = i / generations % 2 ? 1.0f : static_cast<float>(i % 2) / 4;
     return rows;
   }
 

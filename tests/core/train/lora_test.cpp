@@ -7,6 +7,7 @@
 
 #include "core/rollout/sampler.h"
 #include "core/train/trainer.h"
+#include "tests/core/train/sampled_rows.h"
 #include "tests/support/tiny_model.h"
 
 namespace hone {
@@ -39,34 +40,15 @@ struct LoraTraining : testing::TestWithParam<const char *> {
   // Groups of responses sampled from the model, with made-up rewards.
   std::vector<TrainRow> rollouts(Pool &pool, const Weights &weights, uint32_t step, uint64_t small_model) {
     std::mt19937 random(11 + step);
-    std::vector<SampleRequest> requests;
-    for (uint32_t i = 0; i < 6; ++i) {
-      SampleRequest request;
-      for (uint32_t t = 0; t < 3 + i % 9; ++t)
-        request.prompt.push_back(static_cast<int32_t>(random() % tiny_vocabulary));
-      request.num_generations = 4;
-      request.first_row = i * 4;
-      requests.push_back(request);
-    }
+    const std::vector<SampleRequest> requests = made_up_requests(random, 6, 4, 9);
     SampleSettings settings;
     settings.max_tokens = 24;
-    settings.stop_ids = {7};
     settings.step = step;
     SamplerLimits limits;
     limits.small_model = small_model;
     limits.max_rows = 5 + step;  // rows of all ages side by side
-    const auto sampled = Sampler(table, pool, limits).generate(weights, nullptr, requests, settings);
-    std::vector<TrainRow> rows;
-    for (size_t i = 0; i < sampled.size(); ++i) {
-      TrainRow row;
-      row.ids = requests[i / 4].prompt;
-      row.begin = row.response_begin = static_cast<uint32_t>(row.ids.size());
-      row.ids.insert(row.ids.end(), sampled[i].ids.begin(), sampled[i].ids.end());
-      row.logp_rollout = sampled[i].logp;
-      row.group = static_cast<uint32_t>(i / 4);
-      row.reward = static_cast<float>(random() % 5) / 4;
-      rows.push_back(row);
-    }
+    std::vector<TrainRow> rows = sampled_rows(Sampler(table, pool, limits), weights, requests, settings);
+    for (size_t i = 0; i < rows.size(); ++i) rows[i].reward = static_cast<float>(random() % 5) / 4;
     return rows;
   }
 

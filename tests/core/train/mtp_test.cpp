@@ -10,6 +10,7 @@
 #include "core/rollout/packed_pass.h"
 #include "core/rollout/sampler.h"
 #include "core/train/trainer.h"
+#include "tests/core/train/sampled_rows.h"
 #include "tests/support/tiny_model.h"
 
 namespace hone {
@@ -62,19 +63,8 @@ struct MtpTest : testing::Test {
     for (uint32_t i = 0; i < 6; ++i) requests.push_back({{3, static_cast<int32_t>(5 + i)}, 4, i * 4});
     SampleSettings settings;
     settings.max_tokens = 20;
-    settings.stop_ids = {7};
-    const auto sampled = Sampler(table, one).generate(weights, nullptr, requests, settings);
-    std::vector<TrainRow> rows;
-    for (size_t i = 0; i < sampled.size(); ++i) {
-      TrainRow row;
-      row.ids = requests[i / 4].prompt;
-      row.begin = row.response_begin = 2;
-      row.ids.insert(row.ids.end(), sampled[i].ids.begin(), sampled[i].ids.end());
-      row.logp_rollout = sampled[i].logp;
-      row.group = static_cast<uint32_t>(i / 4);
-      row.reward = static_cast<float>(i * 7 % 5) / 4;
-      rows.push_back(row);
-    }
+    std::vector<TrainRow> rows = sampled_rows(Sampler(table, one), weights, requests, settings);
+    for (size_t i = 0; i < rows.size(); ++i) rows[i].reward = static_cast<float>(i * 7 % 5) / 4;
     return rows;
   }
 

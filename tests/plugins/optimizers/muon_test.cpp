@@ -7,6 +7,7 @@
 
 #include "core/base/failure.h"
 #include "hone/ext/optimizer.h"
+#include "tests/plugins/optimizers/made_up_numbers.h"
 #include "tests/plugins/optimizers/muon_reference.h"
 #include "tests/support/built_component.h"
 
@@ -28,13 +29,6 @@ struct MuonTest : testing::Test {
     std::vector<std::vector<float>> state;
   };
 
-  static std::vector<float> numbers(size_t n, uint32_t seed, float scale) {
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal(0, scale);
-    std::vector<float> out(n);
-    for (float &x : out) x = normal(random);
-    return out;
-  }
   static std::vector<float> gradient(size_t n, int step) { return numbers(n, 100 + step, 0.1f); }
 
   static void update(const BuiltInstance &optimizer, int step, double factor, double scale, Shape shape, uint32_t flags,

@@ -7,6 +7,7 @@
 
 #include "core/base/failure.h"
 #include "hone/ext/optimizer.h"
+#include "tests/plugins/optimizers/made_up_numbers.h"
 #include "tests/support/built_component.h"
 
 namespace hone {
@@ -20,14 +21,6 @@ struct OptimizerTest : testing::Test {
     std::vector<float> parameter;
     std::vector<std::vector<float>> state;
   };
-
-  static std::vector<float> numbers(size_t n, uint32_t seed, float scale) {
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal(0, scale);
-    std::vector<float> out(n);
-    for (float &x : out) x = normal(random);
-    return out;
-  }
 
   // Updates n parameters for some steps, in pieces of `piece`.
   static Run run(const BuiltInstance &optimizer, size_t n, int steps, size_t piece, bool decay, double factor,

@@ -4,10 +4,22 @@
 #include <string>
 #include <vector>
 
+#include "core/plugin/host.h"
 #include "core/reward/bench.h"
+#include "hone/draft/reward_model.h"
 #include "tests/support/built_component.h"
 
 namespace hone {
+
+// A made-up reward model for every reward that asks for one. service must outlive the rewards.
+inline WorkerServices offering(hone_reward_model &service) {
+  WorkerServices out;
+  out.offer = [&service](Host &host, const nlohmann::json &) -> std::shared_ptr<void> {
+    host.offer(HONE_HOST_REWARD_MODEL, &service);
+    return nullptr;
+  };
+  return out;
+}
 
 struct OpenReward {
   explicit OpenReward(const std::string &name, const nlohmann::json &settings = nlohmann::json::object(), const WorkerServices &services = {})

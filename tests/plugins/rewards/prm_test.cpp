@@ -3,8 +3,6 @@
 
 #include <cmath>
 
-#include "core/plugin/host.h"
-#include "hone/draft/reward_model.h"
 #include "tests/plugins/rewards/open_reward.h"
 
 namespace hone {
@@ -28,14 +26,7 @@ struct LengthModel {
     }
     return HONE_OK;
   }
-  WorkerServices services() {
-    WorkerServices out;
-    out.offer = [this](Host &host, const nlohmann::json &) -> std::shared_ptr<void> {
-      host.offer(HONE_HOST_REWARD_MODEL, &service);
-      return nullptr;
-    };
-    return out;
-  }
+  WorkerServices services() { return offering(service); }
 };
 
 const nlohmann::json kModel = {{"$path", "/models/prm"}};
